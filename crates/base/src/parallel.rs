@@ -1,0 +1,103 @@
+//! Splitting work over threads so that the result is the same for any number of them.
+//!
+//! The rule: the caller cuts the work into pieces that do not depend on the thread count, each piece
+//! writes to a place of its own, and sums over pieces are taken in order of the pieces
+//! ([`pairwise_sum`]). Which thread does which piece is then of no consequence.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Calls `work(index)` for every `index < count`, on at most `threads` threads of the current rayon pool
+/// (the caller's own thread is one of them). With `threads <= 1` everything runs here, in order.
+pub fn for_each(threads: usize, count: usize, work: impl Fn(usize) + Sync) {
+    let helpers = threads.min(count);
+    if helpers <= 1 {
+        for index in 0..count {
+            work(index);
+        }
+        return;
+    }
+    let next = AtomicUsize::new(0);
+    let drain = || loop {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        if index >= count {
+            break;
+        }
+        work(index);
+    };
+    rayon::scope(|scope| {
+        for _ in 1..helpers {
+            scope.spawn(|_| drain());
+        }
+        drain();
+    });
+}
+
+/// Calls `work(index, piece)` for the consecutive pieces of `data`, each `size` long (the last may be shorter).
+pub fn for_each_piece<T: Send>(threads: usize, data: &mut [T], size: usize, work: impl Fn(usize, &mut [T]) + Sync) {
+    let length = data.len();
+    let count = length.div_ceil(size.max(1));
+    let base = SendPtr(data.as_mut_ptr());
+    for_each(threads, count, |index| {
+        let start = index * size;
+        let end = (start + size).min(length);
+        // SAFETY: pieces are disjoint ranges of `data`, which is borrowed mutably for the whole call,
+        // and `for_each` hands out every index once.
+        let piece = unsafe { std::slice::from_raw_parts_mut(base.get().add(start), end - start) };
+        work(index, piece);
+    });
+}
+
+/// Computes `work(index)` for every `index < count` and returns the values in order.
+pub fn map<T: Send>(threads: usize, count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let mut out: Vec<Option<T>> = Vec::new();
+    out.resize_with(count, || None);
+    for_each_piece(threads, &mut out, 1, |index, piece| piece[0] = Some(work(index)));
+    out.into_iter().map(|value| value.expect("every index is visited once")).collect()
+}
+
+/// The sum by halves, whose rounding error grows with log2(n) and whose value does not depend on threads.
+pub fn pairwise_sum(values: &[f64]) -> f64 {
+    if values.len() <= 16 {
+        return values.iter().sum();
+    }
+    let (left, right) = values.split_at(values.len() / 2);
+    pairwise_sum(left) + pairwise_sum(right)
+}
+
+struct SendPtr<T>(*mut T);
+impl<T> SendPtr<T> {
+    fn get(&self) -> *mut T {
+        self.0
+    }
+}
+// SAFETY: the pointer is only used for disjoint ranges, see `for_each_piece`.
+unsafe impl<T: Send> Sync for SendPtr<T> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_piece_is_visited_once_for_any_thread_count() {
+        for threads in [1, 2, 8] {
+            let mut data = vec![0_u32; 1003];
+            for_each_piece(threads, &mut data, 17, |index, piece| {
+                for value in piece {
+                    *value += 1 + index as u32;
+                }
+            });
+            let expected: Vec<u32> = (0..1003).map(|i| 1 + i / 17).collect();
+            assert_eq!(data, expected);
+            assert_eq!(map(threads, 5, |i| i * i), vec![0, 1, 4, 9, 16]);
+        }
+    }
+
+    #[test]
+    fn pairwise_sum_loses_less_than_a_running_sum() {
+        let values = vec![0.1; 1_000_000];
+        let running: f64 = values.iter().sum();
+        let exact = 100_000.0;
+        assert!((pairwise_sum(&values) - exact).abs() < 1e-9);
+        assert!((running - exact).abs() > 1e-7);
+    }
+}
