@@ -63,8 +63,7 @@ fn update(n: usize, start: usize, end: usize, a: &mut [f64]) {
             let mut k = 0;
             while k < padded {
                 for r in 0..4 {
-                    let x: &[f64; WIDTH] =
-                        panel[(i - end + r) * padded + k..][..WIDTH].try_into().expect("one vector");
+                    let x: &[f64; WIDTH] = panel[(i - end + r) * padded + k..][..WIDTH].try_into().expect("one vector");
                     for c in 0..4 {
                         let y: &[f64; WIDTH] =
                             panel[(j - end + c) * padded + k..][..WIDTH].try_into().expect("one vector");

@@ -17,7 +17,8 @@ pub fn symmetric(n: usize, a: &[f64]) -> Option<(Vec<f64>, Vec<f64>)> {
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by(|&i, &j| eigen.eigenvalues[i].total_cmp(&eigen.eigenvalues[j]));
     let values = order.iter().map(|&i| eigen.eigenvalues[i]).collect();
-    let vectors = order.iter().flat_map(|&i| eigen.eigenvectors.column(i).iter().copied().collect::<Vec<_>>()).collect();
+    let vectors =
+        order.iter().flat_map(|&i| eigen.eigenvectors.column(i).iter().copied().collect::<Vec<_>>()).collect();
     Some((values, vectors))
 }
 

@@ -7,8 +7,8 @@
 //! (6: 21 + 6 of 32); per t a tile loads ω and v once and takes x_t by broadcast, two loads per two
 //! multiply-adds at worst.
 
-use crate::{LANES, packed};
 use crate::simd;
+use crate::{LANES, packed};
 
 simd! {
 /// A (packed, `packed_len(p) * LANES`) and b (`p * LANES`) of one group of lanes.

@@ -15,8 +15,8 @@
 //! (rounding in degenerate systems) are finished one by one with the active-set method of
 //! C. L. Lawson, R. J. Hanson (1974), "Solving least squares problems", chapter 23.
 
-use crate::{LANES, packed, packed_len};
 use crate::simd;
+use crate::{LANES, packed, packed_len};
 
 /// A pivot below this share of its diagonal element counts as zero.
 const DEPENDENT: f64 = 1e-13;
@@ -410,7 +410,8 @@ mod tests {
         let passive: Vec<f64> = (0..p * LANES).map(|at| f64::from(u8::from((at * 7) % 3 != 0))).collect();
         let mut inverse = vec![f64::NAN; packed_len(p) * LANES];
         masked_inverse(p, &a, &passive, &mut inverse, &mut Scratch::new(p));
-        let at = |m: &[f64], k: usize, l: usize, e: usize| m[if l <= k { packed(k, l) } else { packed(l, k) } * LANES + e];
+        let at =
+            |m: &[f64], k: usize, l: usize, e: usize| m[if l <= k { packed(k, l) } else { packed(l, k) } * LANES + e];
         for e in 0..LANES {
             for k in 0..p {
                 for l in 0..p {

@@ -111,8 +111,7 @@ pub fn objective(side: &Side, factor: &Factor, design: &[f64], threads: usize) -
         for (i, sum) in sums.iter_mut().enumerate() {
             let block = piece * PIECE + i;
             factor.lanes(block, &mut w);
-            let lanes =
-                kernels::residual(p, side.omega_block(block), side.value_block(block), &w, design, &mut u);
+            let lanes = kernels::residual(p, side.omega_block(block), side.value_block(block), &w, design, &mut u);
             *sum = parallel::pairwise_sum(&lanes);
         }
     });

@@ -77,7 +77,7 @@ pub fn solution(problem: &Problem, long: &Factor, short: &Factor, judgement: &Ju
         degrees_of_freedom: judgement.degrees_of_freedom,
         iterations,
         certificate: certificate(problem, judgement),
-        warnings: warnings(problem, long, short, judgement, &order),
+        warnings: warnings(problem, judgement, &order),
         contributions: w,
         profiles: h,
     }
@@ -85,11 +85,8 @@ pub fn solution(problem: &Problem, long: &Factor, short: &Factor, judgement: &Ju
 
 fn certificate(problem: &Problem, judgement: &Judgement) -> Certificate {
     let up = |q: f64| problem.unscale_q(q);
-    let (contributions, profiles) = if problem.transposed {
-        (&judgement.short, &judgement.long)
-    } else {
-        (&judgement.long, &judgement.short)
-    };
+    let (contributions, profiles) =
+        if problem.transposed { (&judgement.short, &judgement.long) } else { (&judgement.long, &judgement.short) };
     let curvature = judgement.curvature.as_ref();
     let flat = curvature.map_or(0, |c| c.flat.len());
     let weak = |m: &[f64]| m.iter().filter(|m| **m < judgement.unit).count();
@@ -106,18 +103,12 @@ fn certificate(problem: &Problem, judgement: &Judgement) -> Certificate {
         free_elements: judgement.long.free + judgement.short.free,
         null_directions: judgement.null_directions,
         weakly_active_zeros: weak(&judgement.long.multipliers) + weak(&judgement.short.multipliers),
-        dead_factors: judgement.dead,
+        dead_factors: judgement.dead.len(),
         flat_directions: flat,
     }
 }
 
-fn warnings(
-    problem: &Problem,
-    long: &Factor,
-    short: &Factor,
-    judgement: &Judgement,
-    order: &[(usize, f64)],
-) -> Vec<Warning> {
+fn warnings(problem: &Problem, judgement: &Judgement, order: &[(usize, f64)]) -> Vec<Warning> {
     let mut out = problem.warnings().to_vec();
     let flat = judgement.curvature.as_ref().map_or(0, |c| c.flat.len());
     let (sample_dependent, species_dependent) = if problem.transposed {
@@ -133,15 +124,15 @@ fn warnings(
             out.push(Warning { code, index: Some(index), message });
         }
     }
-    for dead in crate::dead::find(long, short) {
-        let index = order.iter().position(|(k, _)| *k == dead);
-        let message = "this factor is entirely zero: fewer factors fit the data as well".to_string();
+    for dead in &judgement.dead {
+        let index = order.iter().position(|(k, _)| k == dead);
+        let message = "this factor contributes nothing: fewer factors fit the data as well".to_string();
         out.push(Warning { code: "dead-factor", index, message });
     }
-    if flat > 0 || judgement.dead > 0 {
+    if flat > 0 || !judgement.dead.is_empty() {
         let message = format!(
             "Q does not change along {} direction(s) beyond the scales of the factors: profiles are not determined",
-            flat.max(judgement.dead)
+            flat.max(judgement.dead.len())
         );
         out.push(Warning { code: "not-unique", index: None, message });
     }

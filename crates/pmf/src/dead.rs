@@ -15,6 +15,29 @@ pub fn find(long: &Factor, short: &Factor) -> Vec<usize> {
     (0..p).filter(|&k| zero(long, k) || zero(short, k)).collect()
 }
 
+/// Indices of factors whose product weighs less than `threshold` in units of Q: Σ Ω (w_ik h_jk)² <= threshold.
+pub fn negligible(problem: &Problem, long: &Factor, short: &Factor, threshold: f64) -> Vec<usize> {
+    let p = long.p;
+    let side = &problem.long;
+    let mut weight = vec![0.0; p];
+    for i in 0..long.count {
+        let base = i / LANES * side.block_len() + i % LANES;
+        for (j, h) in short.rows.chunks_exact(p).enumerate() {
+            let omega = side.omega[base + j * LANES];
+            for k in 0..p {
+                weight[k] += omega * (long.rows[i * p + k] * h[k]).powi(2);
+            }
+        }
+    }
+    (0..p).filter(|&k| weight[k] <= threshold).collect()
+}
+
+/// What seeding the given factors anew would gain at most, each alone; the pair itself is left as it is.
+pub fn gain(problem: &Problem, long: &Factor, short: &Factor, dead: &[usize]) -> f64 {
+    let one = |&k: &usize| reseed(problem, &mut long.clone(), &mut short.clone(), k);
+    dead.iter().map(one).fold(0.0, f64::max)
+}
+
 /// Replaces factor `k` (whose product is zero) by the rank-one fit to the residuals; returns the decrease of Q
 /// (0 if no cell could gain; the factor is then set to zero on both sides).
 pub fn reseed(problem: &Problem, long: &mut Factor, short: &mut Factor, k: usize) -> f64 {
@@ -25,8 +48,7 @@ pub fn reseed(problem: &Problem, long: &mut Factor, short: &mut Factor, k: usize
     let mut residual = vec![0.0; m * n];
     for i in 0..m {
         for j in 0..n {
-            let product: f64 =
-                (0..p).filter(|&l| l != k).map(|l| long.rows[i * p + l] * short.rows[j * p + l]).sum();
+            let product: f64 = (0..p).filter(|&l| l != k).map(|l| long.rows[i * p + l] * short.rows[j * p + l]).sum();
             residual[i * n + j] = side.value[cell(i, j)] - product;
         }
     }

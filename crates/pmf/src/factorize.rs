@@ -113,12 +113,16 @@ fn bounds(problem: &Problem, settings: &Settings) -> Bounds {
 
 /// The run's end point with every number of the report.
 fn finished(problem: &Problem, run: &Run, threads: usize, control: Control) -> Solution {
-    let mut judgement = judge::point(problem, &run.long, &run.short, threads, control);
+    let (mut long, mut short) = (run.long.clone(), run.short.clone());
+    if run.judgement.status == Status::Converged {
+        judge::polish(problem, &mut long, &mut short, threads, control);
+    }
+    let mut judgement = judge::point(problem, &long, &short, threads, control);
     let ended_early = matches!(run.judgement.status, Status::Budget | Status::Aborted);
     if judgement.status != Status::Converged && (ended_early || control.cancelled()) {
         judgement.status = if control.cancelled() { Status::Aborted } else { run.judgement.status };
     }
-    canonical::solution(problem, &run.long, &run.short, &judgement, run.iterations)
+    canonical::solution(problem, &long, &short, &judgement, run.iterations)
 }
 
 #[derive(Default)]
@@ -219,7 +223,7 @@ impl Search<'_> {
             block_gap: up(judgement.long.block_gap.max(judgement.short.block_gap)),
             newton_decrement: judgement.decrement.map(up),
         };
-        let unique = judgement.curvature.as_ref().is_some_and(|c| c.flat.is_empty()) && judgement.dead == 0;
+        let unique = judgement.curvature.as_ref().is_some_and(|c| c.flat.is_empty()) && judgement.dead.is_empty();
         let mut tally = self.tally.lock().expect("no run panics while it holds the tally");
         tally.done += 1;
         if judgement.status == Status::Converged {

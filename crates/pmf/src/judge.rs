@@ -54,7 +54,10 @@ pub struct Judgement {
     pub curvature: Option<Curvature>,
     pub band: f64,
     pub null_directions: usize,
-    pub dead: usize,
+    /// Factors that weigh nothing.
+    pub dead: Vec<usize>,
+    /// What seeding them anew would gain.
+    pub dead_gain: f64,
 }
 
 /// q̂ and ν of a point.
@@ -81,8 +84,9 @@ pub fn first(problem: &Problem, long: &Factor, short: &Factor, threads: usize) -
     let fl = first_order::measure(&problem.long, long, &short.rows, threads);
     let fs = first_order::measure(&problem.short, short, &long.rows, threads);
     let null = gauge_count(long, short);
-    let dead = dead::find(long, short).len();
     let (unit, nu) = unit(problem, fl.q, fl.free + fs.free, null);
+    let dead = dead::negligible(problem, long, short, GAP * unit);
+    let dead_gain = dead::gain(problem, long, short, &dead);
     let band = 1e-9_f64.max(100.0 * f64::EPSILON * fl.inflation);
     Judgement {
         status: Status::Stalled,
@@ -98,10 +102,16 @@ pub fn first(problem: &Problem, long: &Factor, short: &Factor, threads: usize) -
         band,
         null_directions: null,
         dead,
+        dead_gain,
     }
 }
 
 impl Judgement {
+    /// Whether Q itself is below the threshold: it is bounded below by 0, so nothing lies lower.
+    pub fn exact(&self) -> bool {
+        self.q <= GAP * self.unit
+    }
+
     /// Whether no coordinate and no block has anything to gain.
     pub fn stationary(&self) -> bool {
         let gap = self.long.block_gap.max(self.short.block_gap);
@@ -124,7 +134,12 @@ pub fn conclude(
     let passive = model.evaluate(&vec![0.0; model.d.len()], model.passive).passive;
     reduced.move_to(&passive);
     let free = free_set(model);
-    let curvature = curvature::examine(reduced, &free, judgement.band, full);
+    let mut curvature = curvature::examine(reduced, &free, judgement.band, full);
+    if judgement.exact() {
+        // Nothing lies below Q = 0: what rounding shows as negative is flat.
+        let negative = std::mem::take(&mut curvature.negative);
+        curvature.flat.extend(negative.into_iter().map(|(_, direction)| direction));
+    }
     let flat = curvature.flat.len();
     judgement.null_directions += flat;
     let counted = judgement.long.free + judgement.short.free;
@@ -143,10 +158,11 @@ pub fn conclude(
         }
         _ => false,
     };
-    let curved = curvature.known && curvature.negative.is_empty();
-    judgement.status = if judgement.stationary() && small && confirmed && curved {
+    let curved = curvature.known && curvature.negative.is_empty() && !problem.uneven;
+    let alive = judgement.dead_gain <= GAP * unit;
+    judgement.status = if judgement.exact() || (judgement.stationary() && small && confirmed && curved && alive) {
         Status::Converged
-    } else if judgement.stationary() && !curvature.negative.is_empty() {
+    } else if judgement.stationary() && (!curvature.negative.is_empty() || !alive) {
         Status::Saddle
     } else {
         Status::Stalled
@@ -178,8 +194,10 @@ pub fn point(problem: &Problem, long: &Factor, short: &Factor, threads: usize, c
         let mut there = Normal::new(problem.long.blocks(), long.p);
         block::solve(&problem.long, &after.rows, &mut other, &mut there, threads);
         let model = Model::new(problem, &other, &after, &there, threads);
-        taken = Some(Taken { decrement: step.decrement, ratio: (judgement.q - model.q) / step.decrement, q: judgement.q });
-        next = settled(&mut Reduced::new(&model), band, tolerance, &cancelled).filter(|s| s.solved).map(|s| s.decrement);
+        taken =
+            Some(Taken { decrement: step.decrement, ratio: (judgement.q - model.q) / step.decrement, q: judgement.q });
+        next =
+            settled(&mut Reduced::new(&model), band, tolerance, &cancelled).filter(|s| s.solved).map(|s| s.decrement);
         if next.is_none() {
             // The step leads to where the model is not positive definite: it confirms nothing.
             taken = taken.map(|t| Taken { ratio: f64::NAN, decrement: f64::INFINITY, ..t });
@@ -189,6 +207,27 @@ pub fn point(problem: &Problem, long: &Factor, short: &Factor, threads: usize, c
     judgement.taken = judgement.taken.filter(|t| t.ratio.is_finite());
     judgement.decrement_gauss_newton = gauss_newton(&model, band, tolerance, &cancelled);
     judgement
+}
+
+/// One more second-order step, if it does not raise Q: brings a certified point to rounding level.
+pub fn polish(problem: &Problem, long: &mut Factor, short: &mut Factor, threads: usize, control: Control) {
+    if control.cancelled() || !affordable(problem, short.p) {
+        return;
+    }
+    let normal = normal_of(problem, long, short, threads);
+    let (next_long, next_short) = {
+        let model = Model::new(problem, long, short, &normal, threads);
+        let Some(step) = Reduced::new(&model).minimise(0.0, 0.0, &|| control.cancelled()) else { return };
+        let (mut after, mut other) = (short.clone(), long.clone());
+        moved(&mut after, &step.delta, 1.0);
+        let mut there = normal.clone();
+        block::solve(&problem.long, &after.rows, &mut other, &mut there, threads);
+        if block::objective(&problem.long, &other, &after.rows, threads) > model.q * (1.0 + 1e-14) {
+            return;
+        }
+        (other, after)
+    };
+    (*long, *short) = (next_long, next_short);
 }
 
 /// The unshifted subproblem; where it fails only for flat directions, the one shifted by the band.

@@ -50,14 +50,7 @@ pub fn residual(p: usize, omega: &[f64], value: &[f64], w: &[f64], h: &[f64], u:
 }
 
 #[inline(always)]
-fn residual_body<const P: usize>(
-    p: usize,
-    omega: &[f64],
-    value: &[f64],
-    w: &[f64],
-    h: &[f64],
-    u: &mut [f64],
-) -> Lane {
+fn residual_body<const P: usize>(p: usize, omega: &[f64], value: &[f64], w: &[f64], h: &[f64], u: &mut [f64]) -> Lane {
     let w: [Lane; P] = load(p, w);
     let mut q = [0.0; LANES];
     let (omega, value) = (omega.as_chunks::<LANES>().0, value.as_chunks::<LANES>().0);

@@ -69,11 +69,7 @@ impl<'a> Model<'a> {
             for block in piece * PIECE..((piece + 1) * PIECE).min(blocks) {
                 // SAFETY: each block is visited once.
                 let (w, u, g) = unsafe {
-                    (
-                        sw.slice(block * lane, lane),
-                        su.slice(block * n * LANES, n * LANES),
-                        sg.slice(block * lane, lane),
-                    )
+                    (sw.slice(block * lane, lane), su.slice(block * n * LANES, n * LANES), sg.slice(block * lane, lane))
                 };
                 let omega = side.omega_block(block);
                 long.lanes(block, w);
@@ -154,7 +150,6 @@ impl<'a> Model<'a> {
     pub fn members(&self) -> Members<'_> {
         Members { side: &self.problem.long, w: &self.w, u: &self.u, h: &self.short.rows }
     }
-
 
     /// φ and ½∇φ at `delta`, with `guess` as first passive sets. Cost: 14·cells·p flop and the solutions.
     pub fn evaluate(&self, delta: &[f64], guess: &[f64]) -> Evaluation {
@@ -264,10 +259,7 @@ pub fn quadratic(p: usize, a: &[f64], d: &[f64], g: &[f64]) -> f64 {
 
 /// Sums groups of lanes.
 fn fold_lanes(values: &[f64]) -> Vec<f64> {
-    values
-        .chunks_exact(LANES)
-        .map(|s| ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7])))
-        .collect()
+    values.chunks_exact(LANES).map(|s| ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))).collect()
 }
 
 /// Element-wise sum of the parts, in order.

@@ -30,7 +30,6 @@ pub struct Step {
     pub delta: Vec<f64>,
     /// −φ(δ) (without the shift's term).
     pub decrement: f64,
-    pub inner: u32,
     /// Whether the last piece's own Newton decrease fell below the tolerance.
     pub solved: bool,
 }
@@ -105,7 +104,6 @@ impl<'m, 'a> Reduced<'m, 'a> {
         let mut delta = vec![0.0; size];
         let mut now = self.shifted(model.evaluate(&delta, model.passive), &delta, shift);
         let mut multiplier = vec![0.0; size];
-        let mut inner = 0;
         let mut solved = false;
         // What the last piece still promises; part of the decrement, though its step is not worth an evaluation.
         let mut rest = 0.0;
@@ -116,12 +114,10 @@ impl<'m, 'a> Reduced<'m, 'a> {
             self.move_to(&now.passive);
             let free: Vec<usize> = (0..size)
                 .filter(|&a| {
-                    model.d[a] > 0.0
-                        && (!bounded || h[a] + delta[a] > 0.0 || now.gradient[a] + multiplier[a] < 0.0)
+                    model.d[a] > 0.0 && (!bounded || h[a] + delta[a] > 0.0 || now.gradient[a] + multiplier[a] < 0.0)
                 })
                 .collect();
             let step = self.piece(&free, &now.gradient, &delta, shift, &mut multiplier)?;
-            inner += 1;
             let promise: f64 = -step.iter().zip(&now.gradient).map(|(s, g)| s * g).sum::<f64>();
             if promise <= tolerance + 1e-4 * -now.value {
                 solved = true;
@@ -138,8 +134,7 @@ impl<'m, 'a> Reduced<'m, 'a> {
                     })
                     .collect();
                 let there = self.shifted(model.evaluate(&trial, &now.passive), &trial, shift);
-                let slope: f64 =
-                    (0..size).map(|a| 2.0 * now.gradient[a] * (trial[a] - delta[a])).sum::<f64>();
+                let slope: f64 = (0..size).map(|a| 2.0 * now.gradient[a] * (trial[a] - delta[a])).sum::<f64>();
                 if there.value <= now.value + 1e-4 * slope.min(0.0) && there.value.is_finite() {
                     next = Some((trial, there));
                     break;
@@ -156,7 +151,7 @@ impl<'m, 'a> Reduced<'m, 'a> {
             }
         }
         let shift_term: f64 = delta.iter().zip(&model.d).map(|(x, d)| shift * d * x * x).sum();
-        Some(Step { decrement: rest - (now.value - shift_term), delta, inner, solved })
+        Some(Step { decrement: rest - (now.value - shift_term), delta, solved })
     }
 
     fn shifted(&self, mut at: Evaluation, delta: &[f64], shift: f64) -> Evaluation {

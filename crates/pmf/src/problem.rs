@@ -62,7 +62,13 @@ pub struct Problem {
     /// Values were multiplied by 2^-global: Q = q · 4^global.
     global: i32,
     warnings: Vec<Warning>,
+    /// Whether some weight exceeds what double precision can judge, see [`UNEVEN`].
+    pub(crate) uneven: bool,
 }
+
+/// A weight above this many times the median weight of its row and column (after equilibration): the other cells
+/// of the row then vanish in the rounding of its normal equations, and no minimum can be proven.
+const UNEVEN: f64 = 1e12;
 
 impl Problem {
     /// Checks and lays out `rows` samples × `cols` species (row-major).
@@ -160,10 +166,21 @@ impl Problem {
                 warnings.push(Warning { code, index: Some(index), message });
             }
         }
+        let mut uneven = false;
+        for (noun, side) in [("sample", &samples), ("species", &species)] {
+            for (index, other) in heavy_cells(side) {
+                uneven = true;
+                let message = format!(
+                    "{noun} {index} has a cell (number {other}) with a weight over {UNEVEN:e} times its others' median: \
+                     double precision cannot prove a minimum; give that cell a larger uncertainty"
+                );
+                warnings.push(Warning { code: "weights-too-uneven", index: Some(index), message });
+            }
+        }
         let (long, short) = if transposed { (species, samples) } else { (samples, species) };
         let squares: Vec<f64> = long.omega.iter().zip(&long.value).map(|(w, v)| w * v * v).collect();
         let total = headwater_base::parallel::pairwise_sum(&squares);
-        let problem = Self { rows, cols, transposed, long, short, cells, total, global, warnings };
+        let problem = Self { rows, cols, transposed, long, short, cells, total, global, warnings, uneven };
         if !problem.unscale_q(total).is_finite() {
             return Err(overflow());
         }
@@ -216,8 +233,7 @@ impl Problem {
     pub(crate) fn unscale_factors(&self, p: usize, long: &[f64], short: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let (samples, species) = self.sides();
         let (w, h) = if self.transposed { (short, long) } else { (long, short) };
-        let contributions =
-            (0..self.rows * p).map(|at| scale(w[at], self.global - samples.exponent[at / p])).collect();
+        let contributions = (0..self.rows * p).map(|at| scale(w[at], self.global - samples.exponent[at / p])).collect();
         let profiles = (0..p * self.cols)
             .map(|at| scale(h[(at % self.cols) * p + at / self.cols], -species.exponent[at % self.cols]))
             .collect();
@@ -228,6 +244,26 @@ impl Problem {
     pub(crate) fn sides(&self) -> (&Side, &Side) {
         if self.transposed { (&self.short, &self.long) } else { (&self.long, &self.short) }
     }
+}
+
+/// Members whose heaviest weight exceeds [`UNEVEN`] times the median of their weights, with that cell.
+fn heavy_cells(side: &Side) -> Vec<(usize, usize)> {
+    let mut out = Vec::new();
+    for member in 0..side.count {
+        let base = member / LANES * side.block_len() + member % LANES;
+        let weight = |t: usize| side.omega[base + t * LANES];
+        let Some(heaviest) = (0..side.inner).max_by(|&a, &b| weight(a).total_cmp(&weight(b))) else { continue };
+        let mut others: Vec<f64> = (0..side.inner).map(weight).filter(|w| *w > 0.0).collect();
+        if others.len() < 2 {
+            continue;
+        }
+        let middle = (others.len() - 1) / 2;
+        let median = *others.select_nth_unstable_by(middle, f64::total_cmp).1;
+        if weight(heaviest) > UNEVEN * median {
+            out.push((member, heaviest));
+        }
+    }
+    out
 }
 
 fn overflow() -> Error {

@@ -251,6 +251,9 @@ impl Runner<'_> {
         let model = Model::new(problem, &sweeper.long, &sweeper.short, &sweeper.normal, threads);
         let mut reduced = Reduced::new(&model);
         let tolerance = 1e-3 * NEGLIGIBLE * unit;
+        if model.q <= GAP * unit {
+            return self.conclude(sweeper, reduced, None, last);
+        }
         let mut rejected = 0;
         loop {
             let Some(step) = reduced.minimise(*shift, tolerance, &cancelled) else {
@@ -299,7 +302,7 @@ impl Runner<'_> {
         let (problem, threads) = (self.problem, self.options.threads);
         let judgement = judge::first(problem, &sweeper.long, &sweeper.short, threads);
         let judgement = judge::conclude(judgement, &mut reduced, step, None, last, false);
-        if let Some(curvature) = &judgement.curvature {
+        if let Some(curvature) = judgement.curvature.as_ref().filter(|_| !judgement.exact()) {
             let least = GAP * judgement.unit;
             let negative = curvature.negative.iter().take(3).map(|(value, v)| (*value, v));
             for (value, direction) in negative.chain(curvature.flat.iter().take(8).map(|v| (0.0, v))) {

@@ -15,8 +15,8 @@
 use crate::block::Shared;
 use crate::problem::Side;
 use headwater_base::parallel;
-use headwater_linalg::{LANES, packed, packed_len};
 use headwater_linalg::simd;
+use headwater_linalg::{LANES, packed, packed_len};
 
 /// Members taken together.
 const CHUNK: usize = 64;
@@ -47,11 +47,6 @@ impl Schur {
     pub fn new(n: usize, p: usize) -> Self {
         let padded = n.next_multiple_of(LANES);
         Self { p, n, padded, z: vec![0.0; n * p * p * padded], f: vec![0.0; n * packed_len(p) * padded] }
-    }
-
-    pub fn clear(&mut self) {
-        self.z.fill(0.0);
-        self.f.fill(0.0);
     }
 
     /// Adds the given members with their matrices P (`inverse`: one packed matrix a member listed, member-major).
@@ -302,8 +297,7 @@ fn f_tile_sized<const K: usize, const V: usize>(chunk: &Chunk, jj: usize, pair: 
     for r in 0..chunk.members {
         let pu: &[f64; K] = chunk.pu[r * pairs + pair..][..K].try_into().expect("K pairs");
         for v in 0..V {
-            let u: &[f64; LANES] =
-                chunk.u[r * padded + jj + v * LANES..][..LANES].try_into().expect("one vector");
+            let u: &[f64; LANES] = chunk.u[r * padded + jj + v * LANES..][..LANES].try_into().expect("one vector");
             for k in 0..K {
                 for e in 0..LANES {
                     sum[k][v][e] = pu[k].mul_add(u[e], sum[k][v][e]);
