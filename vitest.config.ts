@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['__test__/**/*.test.ts'],
+    // Forks: a test that crashes the addon must not take the other files with it.
+    pool: 'forks',
+    // Deadlines are liveness checks on a shared machine, not measurements.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
+})
