@@ -1,6 +1,6 @@
-import { defineConfig } from 'vitest/config'
+import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   test: {
     include: ['__test__/**/*.test.ts'],
     // Forks: a test that crashes the addon must not take the other files with it.
@@ -10,3 +10,5 @@ export default defineConfig({
     hookTimeout: 120_000,
   },
 })
+
+export default config
