@@ -3,7 +3,13 @@
  *
  * @packageDocumentation
  */
-export { BackendUnavailableError, ERROR_CODES, HeadwaterError, InternalError, InvalidInputError } from './src-ts/errors.ts'
+export {
+  BackendUnavailableError,
+  ERROR_CODES,
+  HeadwaterError,
+  InternalError,
+  InvalidInputError,
+} from './src-ts/errors.ts'
 export type { InputDetails, InputProblem } from './src-ts/errors.ts'
 export type { JobOptions, Progress } from './src-ts/job.ts'
 export { Matrix } from './src-ts/matrix.ts'

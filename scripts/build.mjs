@@ -15,7 +15,14 @@ const profile = flags.has('--release') ? 'release' : 'fast'
 const outDir = 'native'
 const hash = createHash('sha256')
 hash.update(JSON.stringify([profile, rustc, process.platform, process.arch]))
-const inputs = ['Cargo.toml', 'Cargo.lock', 'package.json', 'scripts/build.mjs', '.cargo/config.toml', ...walk('crates')]
+const inputs = [
+  'Cargo.toml',
+  'Cargo.lock',
+  'package.json',
+  'scripts/build.mjs',
+  '.cargo/config.toml',
+  ...walk('crates'),
+]
 for (const file of inputs) {
   if (existsSync(file)) hash.update(file).update('\0').update(readFileSync(file))
 }

@@ -39,7 +39,9 @@ function chooseNode() {
   const own = join('node_modules', 'node', 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
   if (existsSync(own)) return own
   if (isAtLeast(process.versions.node, OLDEST_NODE)) return process.execPath
-  return fail(`Node ${process.versions.node} is too old and node_modules has none: install Node ${OLDEST_NODE} or newer.`)
+  return fail(
+    `Node ${process.versions.node} is too old and node_modules has none: install Node ${OLDEST_NODE} or newer.`,
+  )
 }
 
 /** dist/ from the TypeScript sources. */
@@ -48,7 +50,14 @@ function emit() {
     .map((name) => join('src-ts', name.toString()))
     .filter((name) => name.endsWith('.ts'))
     .sort()
-  const inputs = ['index.ts', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json', 'native/binding.d.cts', ...sources]
+  const inputs = [
+    'index.ts',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'package-lock.json',
+    'native/binding.d.cts',
+    ...sources,
+  ]
   const wanted = digest(inputs)
   const stamp = join('dist', '.stamp')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return

@@ -110,7 +110,8 @@ export class InvalidInputError extends HeadwaterError implements InputDetails {
     for (const [key, value] of Object.entries(rest)) {
       if (value !== undefined) Object.defineProperty(this, key, { value, enumerable: true, configurable: true })
     }
-    if (name !== undefined) Object.defineProperty(this, 'argument', { value: name, enumerable: true, configurable: true })
+    if (name !== undefined)
+      Object.defineProperty(this, 'argument', { value: name, enumerable: true, configurable: true })
     this.problems = problems ?? [{ code, message, ...details }]
   }
 

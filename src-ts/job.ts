@@ -97,7 +97,8 @@ export function toError(failure: NativeFailure): HeadwaterError {
   if (code === 'internal') return new InternalError(message)
   if (code === 'threads-unavailable') return new BackendUnavailableError(code, message)
   if (code === CANCELLED) return new HeadwaterError(code, message)
-  return new InvalidInputError(code, message, { row, col, limit })
+  const place = Object.fromEntries(Object.entries({ row, col, limit }).filter(([, value]) => value !== undefined))
+  return new InvalidInputError(code, message, place)
 }
 
 function messageOf(error: unknown): string {

@@ -142,7 +142,13 @@ function toNumbers(data: NumberArray, name: string): Float64Array<ArrayBuffer> {
 
 function notANumber(name: string, value: unknown, row: number, col: number): never {
   const hint = 'a missing value is NaN'
-  return invalid(`${name}: row ${row}, column ${col} is not a number: ${String(value)}`, { name, value, row, col, hint })
+  return invalid(`${name}: row ${row}, column ${col} is not a number: ${String(value)}`, {
+    name,
+    value,
+    row,
+    col,
+    hint,
+  })
 }
 
 /** A transferred array has length 0 and would pass for an empty one. */
@@ -151,7 +157,10 @@ function checkAttached(data: NumberArray, name?: string): void {
   const buffer = data.buffer
   if (!('detached' in buffer && buffer.detached)) return
   const message = `the memory of ${name ?? 'the array'} was transferred elsewhere`
-  throw new InvalidInputError('array-detached', message, { name, hint: 'pass the array before transferring it, or a copy' })
+  throw new InvalidInputError('array-detached', message, {
+    name,
+    hint: 'pass the array before transferring it, or a copy',
+  })
 }
 
 function checkCount(name: string, value: unknown): void {

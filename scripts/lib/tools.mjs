@@ -29,7 +29,9 @@ export function isAtLeast(found, wanted) {
 /** Ends the program if the Node that runs it is too old. */
 export function requireNode(oldest) {
   if (isAtLeast(process.versions.node, oldest)) return
-  fail(`Node ${process.versions.node} is too old: ${oldest} or newer is needed (npm scripts use the one in node_modules).`)
+  fail(
+    `Node ${process.versions.node} is too old: ${oldest} or newer is needed (npm scripts use the one in node_modules).`,
+  )
 }
 
 /** The version line of rustc; ends the program if Rust or a C compiler is missing or Rust is too old. */
@@ -44,7 +46,9 @@ export function requireRust() {
   }
   // MSVC's linker is found by rustc itself.
   if (process.platform !== 'win32' && run('cc', ['--version']) === undefined) {
-    fail('cc was not found: install a C compiler (Debian: apt-get install gcc libc6-dev; macOS: xcode-select --install).')
+    fail(
+      'cc was not found: install a C compiler (Debian: apt-get install gcc libc6-dev; macOS: xcode-select --install).',
+    )
   }
   return run('rustc', ['--version'])
 }

@@ -15,7 +15,10 @@ import type {
 } from './types.ts'
 
 /** The options of the call that change the result, as far as they were given. */
-export type ChosenOptions = Omit<FactorizeOptions, 'factors' | 'seed' | 'initial' | 'signal' | 'onProgress' | 'onAbort' | 'threads'> & {
+export type ChosenOptions = Omit<
+  FactorizeOptions,
+  'factors' | 'seed' | 'initial' | 'signal' | 'onProgress' | 'onAbort' | 'threads'
+> & {
   /** Present if a starting point was given. */
   initial?: 'given'
 }
@@ -128,7 +131,11 @@ export class Factorization implements FactorizationFields {
     return {
       headwater: this.headwater,
       data: {
-        ...this.data,
+        rows: this.data.rows,
+        columns: this.data.columns,
+        missing: this.data.missing,
+        sha256: this.data.sha256,
+        species: this.data.species,
         samples: this.data.samples.map((sample) => (sample instanceof Date ? sample.toISOString() : sample)),
         samplesAre: times ? 'times' : 'names',
       },

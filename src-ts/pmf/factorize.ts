@@ -133,6 +133,15 @@ export function dropAbsent<T extends object>(options: { [K in keyof T]: T[K] | u
 
 /** What the result repeats of the options: all that can be written as JSON and changes the result. */
 function remember(options: FactorizeOptions): ChosenOptions {
-  const { factors: _, seed: __, initial, signal: ___, onProgress: ____, onAbort: _____, threads: ______, ...rest } = options
+  const {
+    factors: _,
+    seed: __,
+    initial,
+    signal: ___,
+    onProgress: ____,
+    onAbort: _____,
+    threads: ______,
+    ...rest
+  } = options
   return structuredClone(dropAbsent<ChosenOptions>({ ...rest, initial: initial ? 'given' : undefined }))
 }
