@@ -23,7 +23,7 @@ export function load(require: (name: string) => unknown): Native {
   try {
     return require('#native') as Native
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
+    const reason = cause instanceof Error ? cause.message.split('\n')[0]!.replace(/\.$/, '') : String(cause)
     throw new BackendUnavailableError(
       'backend-unavailable',
       `headwater's native addon could not be loaded on ${process.platform}-${process.arch} with Node ` +

@@ -58,7 +58,7 @@ export class Checker {
     if (value === undefined) return undefined
     if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max) return value
     const wanted = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`
-    this.#wrong(name, `a whole number ${wanted}`, value)
+    this.#notInRange(name, `a whole number ${wanted}`, value)
     return undefined
   }
 
@@ -67,7 +67,7 @@ export class Checker {
     const value = this.take(name)
     if (value === undefined) return undefined
     if (typeof value === 'number' && Number.isFinite(value) && value > 0) return value
-    this.#wrong(name, 'a positive finite number', value)
+    this.#notInRange(name, 'a positive finite number', value)
     return undefined
   }
 
@@ -140,8 +140,11 @@ export class Checker {
     }
   }
 
-  #wrong(name: string, wanted: string, value: unknown, hint?: string): void {
-    const code = typeof value === 'number' ? 'option-out-of-range' : 'option-not-valid'
+  #notInRange(name: string, wanted: string, value: unknown): void {
+    this.#wrong(name, wanted, value, undefined, typeof value === 'number' ? 'option-out-of-range' : 'option-not-valid')
+  }
+
+  #wrong(name: string, wanted: string, value: unknown, hint?: string, code = 'option-not-valid'): void {
     this.#add(code, this.#prefix + name, `${this.#prefix}${name} must be ${wanted}, got ${show(value)}`, value, hint)
   }
 }
