@@ -1,5 +1,5 @@
 // Builds the native addon into native/, or does nothing when it is up to date.
-//   node scripts/build.mjs [--release] [--force]
+//   node scripts/build.mjs [--release] [--force] [-- options of napi build]
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,11 +10,14 @@ process.chdir(root)
 requireNode('22.13.0')
 const rustc = requireRust()
 
-const flags = new Set(process.argv.slice(2))
+const words = process.argv.slice(2)
+const cut = words.includes('--') ? words.indexOf('--') : words.length
+const flags = new Set(words.slice(0, cut))
+const extra = words.slice(cut + 1)
 const profile = flags.has('--release') ? 'release' : 'fast'
 const outDir = 'native'
 const hash = createHash('sha256')
-hash.update(JSON.stringify([profile, rustc, process.platform, process.arch]))
+hash.update(JSON.stringify([profile, extra, rustc, process.platform, process.arch]))
 const inputs = [
   'Cargo.toml',
   'Cargo.lock',
@@ -40,7 +43,7 @@ if (!existsSync(cli)) fail('node_modules is incomplete: run npm install.')
 // prettier-ignore
 const args = [cli, 'build', '--platform', '--profile', profile,
   '--manifest-path', 'crates/node/Cargo.toml', '--package-json-path', 'package.json',
-  '--output-dir', outDir, '--js', 'binding.cjs', '--dts', 'binding.d.cts', '--no-const-enum']
+  '--output-dir', outDir, '--js', 'binding.cjs', '--dts', 'binding.d.cts', '--no-const-enum', ...extra]
 const began = Date.now()
 // stdout belongs to the program that is about to run.
 const built = spawnSync(process.execPath, args, { stdio: ['ignore', 2, 2] })

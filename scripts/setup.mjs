@@ -37,7 +37,8 @@ function install() {
 /** The Node of node_modules, else this one if it is new enough. */
 function chooseNode() {
   const own = join('node_modules', 'node', 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
-  if (existsSync(own)) return own
+  // The package holds a glibc build, which a musl system installs but cannot run.
+  if (existsSync(own) && spawnSync(own, ['--version']).status === 0) return own
   if (isAtLeast(process.versions.node, OLDEST_NODE)) return process.execPath
   return fail(
     `Node ${process.versions.node} is too old and node_modules has none: install Node ${OLDEST_NODE} or newer.`,
