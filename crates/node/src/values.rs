@@ -42,8 +42,8 @@ fn solution<'env>(env: &'env Env, from: &Solution) -> napi::Result<Object<'env>>
     to.set("iterations", from.iterations)?;
     to.set("certificate", certificate(env, &from.certificate)?)?;
     to.set("warnings", list(env, &from.warnings, warning)?)?;
-    to.set("contributions", &Float64ArraySlice::copy_from(env, &from.contributions)?)?;
-    to.set("profiles", &Float64ArraySlice::copy_from(env, &from.profiles)?)?;
+    to.set("contributions", Float64ArraySlice::copy_from(env, &from.contributions)?)?;
+    to.set("profiles", Float64ArraySlice::copy_from(env, &from.profiles)?)?;
     Ok(to)
 }
 
