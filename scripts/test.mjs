@@ -17,8 +17,8 @@ requireRust()
 
 const bin = (name, file) => [process.execPath, join('node_modules', name, file)]
 // The same profile, target and folder as the addon's build: nothing is compiled twice.
-const quiet = ['--color', 'never']
-const cargo = ['--profile', 'fast', '--target', hostTriple(), ...quiet]
+
+const cargo = ['--profile', 'fast', '--target', hostTriple(), '--color', 'never']
 const steps = {
   rust: () => suite(['cargo', 'test', ...cargo], countCargo),
   vitest,
@@ -39,7 +39,7 @@ const steps = {
         'warnings',
       ],
       // The addon has no tests of its own: in a test build its exports would all look unused.
-      ['cargo', 'clippy', ...quiet, '-p', 'headwater-node', '--', '-D', 'warnings'],
+      ['cargo', 'clippy', ...cargo, '-p', 'headwater-node', '--', '-D', 'warnings'],
     ),
   prettier: () => check([...bin('prettier', 'bin/prettier.cjs'), '--check', '--log-level', 'warn', '.']),
   publint: () => check([...bin('publint', 'src/cli.js'), '--strict', '--pack', 'npm']),
