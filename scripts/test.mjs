@@ -29,7 +29,7 @@ const steps = {
       [
         'cargo',
         'clippy',
-        ...quiet,
+        ...cargo,
         '--workspace',
         '--all-targets',
         '--exclude',

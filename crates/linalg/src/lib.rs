@@ -1,1 +1,28 @@
-//! Dense kernels.
+//! Dense kernels of headwater: weighted normal equations and non-negative least squares for many small
+//! systems at once, Cholesky factors and eigenvalues of one larger matrix.
+//!
+//! # Lanes
+//! Kernels that treat many small systems work on [`LANES`] of them at once, one per SIMD lane: a quantity
+//! that is a number per system is stored as `LANES` consecutive numbers. Symmetric p × p matrices are packed
+//! by rows of the lower triangle, element (k, l), l <= k, at [`packed`]`(k, l)`.
+
+pub mod cholesky;
+pub mod eigen;
+pub mod gram;
+pub mod nnls;
+pub mod simd;
+
+/// Systems treated at once: one AVX-512 register or two AVX2 registers of f64.
+pub const LANES: usize = 8;
+
+/// Position of element (k, l), l <= k, in a packed lower triangle.
+#[inline(always)]
+pub const fn packed(k: usize, l: usize) -> usize {
+    k * (k + 1) / 2 + l
+}
+
+/// Number of elements of a packed p × p triangle.
+#[inline(always)]
+pub const fn packed_len(p: usize) -> usize {
+    p * (p + 1) / 2
+}

@@ -1,8 +1,28 @@
 //! Weighted non-negative matrix factorisation of data with known uncertainties (positive matrix
 //! factorisation, PMF): minimise Q = Σ Ω∘(V − WH)², Ω = 1/U², over W, H ≥ 0, and prove that it is a minimum.
 
+mod anls;
+mod basins;
+mod block;
+mod canonical;
+mod curvature;
+mod dead;
+mod escape;
+mod factorize;
+mod first_order;
+mod judge;
+mod kernels;
+mod model;
+mod newton;
+mod problem;
+mod run;
+mod schur;
 mod settings;
+mod simple;
 mod solution;
+mod start;
 
+pub use factorize::{certify, factorize};
+pub use problem::Problem;
 pub use settings::{Initial, Initialization, Method, Settings, Starts, Stop};
 pub use solution::{Basin, Certificate, Factorization, Origin, Solution, StartReport, Verdict};

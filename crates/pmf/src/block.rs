@@ -1,0 +1,138 @@
+//! Exact minimisation over one factor while the other is fixed: non-negative least squares for every member.
+
+use crate::kernels;
+use crate::problem::Side;
+use headwater_base::parallel;
+use headwater_linalg::{LANES, gram, nnls, packed_len};
+
+/// Blocks handed to a thread at a time; fixed, so that sums do not depend on the thread count.
+pub const PIECE: usize = 16;
+
+/// One factor: member × p, row-major, and its passive sets as blocks of p × lanes (1 = off the bound).
+#[derive(Clone)]
+pub struct Factor {
+    pub count: usize,
+    pub p: usize,
+    pub bounded: bool,
+    pub rows: Vec<f64>,
+    pub passive: Vec<f64>,
+}
+
+impl Factor {
+    /// A factor with the given elements; everything above 0 is passive.
+    pub fn new(count: usize, p: usize, bounded: bool, rows: Vec<f64>) -> Self {
+        let passive = vec![0.0; count.div_ceil(LANES) * p * LANES];
+        let mut factor = Self { count, p, bounded, rows, passive };
+        factor.guess_passive();
+        factor
+    }
+
+    /// Sets the passive sets from the elements.
+    pub fn guess_passive(&mut self) {
+        for member in 0..self.count {
+            for k in 0..self.p {
+                let free = !self.bounded || self.rows[member * self.p + k] > 0.0;
+                self.passive[(member / LANES * self.p + k) * LANES + member % LANES] = f64::from(u8::from(free));
+            }
+        }
+    }
+
+    /// Block `block` in lanes: p × lanes, padding 0.
+    pub fn lanes(&self, block: usize, to: &mut [f64]) {
+        let p = self.p;
+        to.fill(0.0);
+        for e in 0..LANES.min(self.count - block * LANES) {
+            let row = &self.rows[(block * LANES + e) * p..][..p];
+            for k in 0..p {
+                to[k * LANES + e] = row[k];
+            }
+        }
+    }
+}
+
+/// Normal equations and solutions of every block, kept for second-order steps.
+#[derive(Clone)]
+pub struct Normal {
+    /// blocks × packed × lanes.
+    pub a: Vec<f64>,
+    /// blocks × p × lanes.
+    pub b: Vec<f64>,
+}
+
+impl Normal {
+    pub fn new(blocks: usize, p: usize) -> Self {
+        Self { a: vec![0.0; blocks * packed_len(p) * LANES], b: vec![0.0; blocks * p * LANES] }
+    }
+}
+
+/// Replaces `factor` by the minimiser of Q for the given other factor (`design`, inner × p).
+/// The normal equations are left in `normal`.
+pub fn solve(side: &Side, design: &[f64], factor: &mut Factor, normal: &mut Normal, threads: usize) {
+    let p = factor.p;
+    let (q, lane) = (packed_len(p) * LANES, p * LANES);
+    let count = factor.count;
+    let bounded = factor.bounded;
+    let rows = Shared(factor.rows.as_mut_ptr());
+    let passive = Shared(factor.passive.as_mut_ptr());
+    let a = Shared(normal.a.as_mut_ptr());
+    let b = Shared(normal.b.as_mut_ptr());
+    parallel::for_each(threads, side.blocks().div_ceil(PIECE), |piece| {
+        let mut scratch = nnls::Scratch::new(p);
+        let mut x = vec![0.0; lane];
+        for block in piece * PIECE..((piece + 1) * PIECE).min(side.blocks()) {
+            let members = LANES.min(count - block * LANES);
+            // SAFETY: each block is visited by one thread only, and the ranges of different blocks are disjoint.
+            let (a, b, passive, rows) = unsafe {
+                (
+                    a.slice(block * q, q),
+                    b.slice(block * lane, lane),
+                    passive.slice(block * lane, lane),
+                    rows.slice(block * LANES * p, members * p),
+                )
+            };
+            gram::normal_equations(p, side.omega_block(block), side.value_block(block), design, a, b);
+            nnls::solve(p, a, b, bounded, passive, &mut x, &mut scratch);
+            for e in 0..members {
+                for k in 0..p {
+                    rows[e * p + k] = x[k * LANES + e];
+                }
+            }
+        }
+    });
+}
+
+/// Q = Σ Ω∘(V − WH)², by residuals (no cancellation), pairwise over blocks.
+pub fn objective(side: &Side, factor: &Factor, design: &[f64], threads: usize) -> f64 {
+    let p = factor.p;
+    let mut sums = vec![0.0; side.blocks()];
+    parallel::for_each_piece(threads, &mut sums, PIECE, |piece, sums| {
+        let mut w = vec![0.0; p * LANES];
+        let mut u = vec![0.0; side.block_len()];
+        for (i, sum) in sums.iter_mut().enumerate() {
+            let block = piece * PIECE + i;
+            factor.lanes(block, &mut w);
+            let lanes =
+                kernels::residual(p, side.omega_block(block), side.value_block(block), &w, design, &mut u);
+            *sum = parallel::pairwise_sum(&lanes);
+        }
+    });
+    parallel::pairwise_sum(&sums)
+}
+
+/// A pointer that several threads write through, each to ranges of its own.
+pub struct Shared(*mut f64);
+// SAFETY: users take disjoint ranges only, see `slice`.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    pub fn new(data: &mut [f64]) -> Self {
+        Self(data.as_mut_ptr())
+    }
+    /// # Safety
+    /// The range must lie inside the allocation and be used by one thread at a time.
+    #[allow(clippy::mut_from_ref)] // the whole point: disjoint mutable ranges of one allocation
+    pub unsafe fn slice(&self, start: usize, length: usize) -> &mut [f64] {
+        // SAFETY: by the contract above.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(start), length) }
+    }
+}

@@ -1,0 +1,165 @@
+//! The smallest curvatures of the reduced Hessian on the free set, gauges sliced out.
+//!
+//! S̃ = D^-½ S_FF D^-½ (unit diagonal of B). One shifted Cholesky factorisation tells whether every eigenvalue
+//! on the slice is above the band β; if so, the smallest is found by Lanczos iteration on the inverse
+//! (C. Lanczos 1950, with full reorthogonalisation). Otherwise all eigenvalues are computed.
+
+use crate::newton::{Reduced, inverse_root};
+use headwater_base::rng::{Purpose, Stream};
+use headwater_linalg::{cholesky, eigen};
+
+/// Largest free set whose eigenvalues are all computed (9n³ flop).
+const FULL: usize = 1200;
+
+/// What was found.
+pub struct Curvature {
+    /// Smallest eigenvalue on the slice; `None` if no element is free.
+    pub smallest: Option<f64>,
+    /// Directions δ (n × p, unit norm in the D scaling) with eigenvalue < −β, the most negative first.
+    pub negative: Vec<(f64, Vec<f64>)>,
+    /// Directions with |eigenvalue| <= β.
+    pub flat: Vec<Vec<f64>>,
+    /// False where neither the factorisation nor the eigenvalues could tell.
+    pub known: bool,
+}
+
+/// Examines S at its current passive sets on `free`; `band` is β. With `number` false, `smallest` is left out
+/// where the factorisation alone proves that every eigenvalue is above β.
+pub fn examine(reduced: &Reduced, free: &[usize], band: f64, number: bool) -> Curvature {
+    let size = free.len();
+    let mut out = Curvature { smallest: None, negative: Vec::new(), flat: Vec::new(), known: true };
+    if size == 0 {
+        return out;
+    }
+    let gauges = orthonormal(&reduced.gauges(free), size);
+    let mut factor = with_gauges(reduced.matrix(free, -band), &gauges, size, 1.0);
+    if cholesky::factor(size, &mut factor) {
+        if number {
+            out.smallest = inverse_lanczos(&factor, &gauges, size).map(|value| value + band);
+        }
+        return out;
+    }
+    if size > FULL {
+        out.known = false;
+        return out;
+    }
+    // Mirror the lower triangle and move the gauges far up, exactly: P S̃ P + 10 GGᵀ, P = I − GGᵀ.
+    let mut matrix = reduced.matrix(free, 0.0);
+    for r in 0..size {
+        for c in 0..r {
+            matrix[c * size + r] = matrix[r * size + c];
+        }
+    }
+    project(&mut matrix, &gauges, size);
+    let Some((values, vectors)) = eigen::symmetric(size, &matrix) else {
+        out.known = false;
+        return out;
+    };
+    out.smallest = Some(values[0]);
+    for (i, &value) in values.iter().enumerate().take_while(|(_, value)| **value <= band) {
+        let mut direction = vec![0.0; reduced.model.d.len()];
+        for (&a, v) in free.iter().zip(&vectors[i * size..(i + 1) * size]) {
+            direction[a] = v * inverse_root(reduced.model.d[a]);
+        }
+        if value < -band {
+            out.negative.push((value, direction));
+        } else {
+            out.flat.push(direction);
+        }
+    }
+    out
+}
+
+/// Orthonormal rows spanning the same space (Gram–Schmidt, twice).
+fn orthonormal(rows: &[f64], size: usize) -> Vec<f64> {
+    let mut out: Vec<f64> = Vec::new();
+    for row in rows.chunks_exact(size) {
+        let mut row = row.to_vec();
+        for _ in 0..2 {
+            for q in out.chunks_exact(size) {
+                let overlap: f64 = q.iter().zip(&row).map(|(a, b)| a * b).sum();
+                row.iter_mut().zip(q).for_each(|(r, q)| *r -= overlap * q);
+            }
+        }
+        let norm = row.iter().map(|r| r * r).sum::<f64>().sqrt();
+        if norm > 1e-8 {
+            out.extend(row.iter().map(|r| r / norm));
+        }
+    }
+    out
+}
+
+/// lower(matrix) + weight · GᵀG.
+fn with_gauges(mut matrix: Vec<f64>, gauges: &[f64], size: usize, weight: f64) -> Vec<f64> {
+    for g in gauges.chunks_exact(size) {
+        for r in 0..size {
+            for c in 0..=r {
+                matrix[r * size + c] += weight * g[r] * g[c];
+            }
+        }
+    }
+    matrix
+}
+
+fn project(matrix: &mut [f64], gauges: &[f64], size: usize) {
+    for g in gauges.chunks_exact(size) {
+        // M ← (I − ggᵀ) M (I − ggᵀ) + 10 ggᵀ
+        let image: Vec<f64> =
+            matrix.chunks_exact(size).map(|row| row.iter().zip(g).map(|(m, g)| m * g).sum()).collect();
+        let middle: f64 = image.iter().zip(g).map(|(a, b)| a * b).sum();
+        for r in 0..size {
+            for c in 0..size {
+                matrix[r * size + c] += -image[r] * g[c] - g[r] * image[c] + (middle + 10.0) * g[r] * g[c];
+            }
+        }
+    }
+}
+
+/// Smallest eigenvalue, within the complement of the gauges, of the matrix whose factor is given.
+fn inverse_lanczos(factor: &[f64], gauges: &[f64], size: usize) -> Option<f64> {
+    let mut random = Stream::new(0, Purpose::Probe, size as u32);
+    let clean = |x: &mut [f64], basis: &[Vec<f64>]| {
+        for _ in 0..2 {
+            for q in gauges.chunks_exact(size).chain(basis.iter().map(Vec::as_slice)) {
+                let overlap: f64 = q.iter().zip(x.iter()).map(|(a, b)| a * b).sum();
+                x.iter_mut().zip(q).for_each(|(x, q)| *x -= overlap * q);
+            }
+        }
+        x.iter().map(|x| x * x).sum::<f64>().sqrt()
+    };
+    let mut basis: Vec<Vec<f64>> = Vec::new();
+    let (mut diagonal, mut off): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
+    let mut next: Vec<f64> = (0..size).map(|_| random.normal()).collect();
+    let norm = clean(&mut next, &basis);
+    if norm <= 0.0 {
+        return None;
+    }
+    next.iter_mut().for_each(|x| *x /= norm);
+    let mut last = f64::INFINITY;
+    let limit = 80.min(size.saturating_sub(gauges.len() / size));
+    for step in 1..=limit {
+        let mut image = next.clone();
+        cholesky::solve(size, factor, &mut image);
+        diagonal.push(image.iter().zip(&next).map(|(a, b)| a * b).sum());
+        basis.push(next);
+        let norm = clean(&mut image, &basis);
+        if step % 5 == 0 || step == limit || norm < 1e-14 * diagonal[0] {
+            let mut small = vec![0.0; step * step];
+            for i in 0..step {
+                small[i * step + i] = diagonal[i];
+                if i + 1 < step {
+                    small[i * step + i + 1] = off[i];
+                    small[(i + 1) * step + i] = off[i];
+                }
+            }
+            let largest = *eigen::symmetric(step, &small)?.0.last()?;
+            if norm < 1e-14 * diagonal[0] || (1.0 - last / largest).abs() < 1e-9 {
+                return Some(1.0 / largest);
+            }
+            last = largest;
+        }
+        off.push(norm);
+        next = image.into_iter().map(|x| x / norm).collect();
+    }
+    Some(1.0 / last)
+}

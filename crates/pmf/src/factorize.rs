@@ -1,0 +1,389 @@
+//! Many starts, the minima they end in, and the one that is returned.
+//!
+//! With `Starts::Auto`, `FIRST` random starts are followed by rounds of perturbation chains: chain c begins at the
+//! best of the starts s ≡ c modulo `CHAINS`; a round makes `TRIALS` trials a chain, each replacing one or two
+//! factors of the chain's best solution by random data, and keeps the lowest. The search ends when all chains have
+//! stood at one Q for `PATIENCE` rounds, or at the cap. Decisions are taken at the ends of batches only, which do
+//! not depend on the thread count.
+
+use crate::basins::{self, Ended};
+use crate::block::Factor;
+use crate::canonical;
+use crate::judge;
+use crate::problem::{MAX_FACTORS, Problem};
+use crate::run::{self, Options, Run};
+use crate::settings::{Initialization, Settings, Starts, Stop};
+use crate::solution::{Factorization, Origin, Solution, StartReport, Verdict};
+use crate::start::{self, Bounds};
+use headwater_base::{Control, Error, Progress, Status, Warning, parallel};
+use std::sync::Mutex;
+
+/// Random starts before the chains.
+const FIRST: u32 = 12;
+/// Independent chains.
+const CHAINS: u32 = 3;
+/// Trials a chain makes in one round.
+const TRIALS: u32 = 4;
+/// Rounds without improvement, all chains at one Q, that end the search.
+const PATIENCE: u32 = 2;
+/// Cells times factors from which threads work inside a start instead of on several starts.
+const INSIDE: usize = 4_000_000;
+
+/// Minimises Q = Σ Ω∘(V − WH)² from many starts and certifies what it returns.
+///
+/// Cost: see [`crate::Settings`]; memory: the data, and per start at work the factors, their normal equations and,
+/// for the second-order finish, the residuals and (species·factors)² · (1 + ¾) numbers.
+///
+/// # Errors
+/// Those of [`Settings::validate`]. Numerical outcomes are statuses.
+pub fn factorize(problem: &Problem, settings: &Settings, control: Control) -> Result<Factorization, Error> {
+    settings.validate(problem.rows(), problem.cols())?;
+    if settings.factors > MAX_FACTORS {
+        return Err(Error::new("too-many-factors", format!("at most {MAX_FACTORS} factors are supported"))
+            .with_limit(MAX_FACTORS as f64));
+    }
+    let inside = problem.cells * settings.factors >= INSIDE;
+    let search = Search {
+        problem,
+        settings,
+        control,
+        outer: if inside { 1 } else { settings.threads },
+        options: Options {
+            method: settings.method,
+            max_iterations: settings.max_iterations,
+            stop: settings.stop,
+            threads: if inside { settings.threads } else { 1 },
+            first_sweeps: run::FIRST_SWEEPS,
+        },
+        bounds: bounds(problem, settings),
+        tally: Mutex::new(Tally::default()),
+    };
+    Ok(search.go())
+}
+
+/// Judges factors from anywhere, and finds the local minimum below them.
+///
+/// The judged point is the one given (in canonical gauge); the minimum is reached by a descent along which Q never
+/// rises, so `excess` is what the other program left on the table.
+///
+/// # Errors
+/// Those of [`Settings::validate`], with `start-shape-mismatch` and `start-not-valid` for the factors.
+pub fn certify(
+    problem: &Problem,
+    contributions: &[f64],
+    profiles: &[f64],
+    settings: &Settings,
+    control: Control,
+) -> Result<Verdict, Error> {
+    settings.validate(problem.rows(), problem.cols())?;
+    crate::settings::check_factors(
+        problem.rows(),
+        problem.cols(),
+        settings.factors,
+        contributions,
+        profiles,
+        settings.nonnegative_contributions,
+        settings.nonnegative_profiles,
+    )?;
+    let p = settings.factors;
+    let bounds = bounds(problem, settings);
+    let (long, short) = problem.scale_factors(p, contributions, profiles);
+    let long = Factor::new(problem.long.count, p, bounds.long, long);
+    let short = Factor::new(problem.short.count, p, bounds.short, short);
+    let judgement = judge::point(problem, &long, &short, settings.threads, control);
+    let solution = canonical::solution(problem, &long, &short, &judgement, 0);
+    let options = Options {
+        method: crate::Method::Anls,
+        max_iterations: settings.max_iterations,
+        stop: Stop::Certificate,
+        threads: settings.threads,
+        first_sweeps: 0,
+    };
+    let run = run::run(problem, &options, long, short, control);
+    let local_minimum = finished(problem, &run, settings.threads, control);
+    let excess = solution.q - local_minimum.q;
+    Ok(Verdict { solution, local_minimum, excess })
+}
+
+fn bounds(problem: &Problem, settings: &Settings) -> Bounds {
+    let (samples, species) = (settings.nonnegative_contributions, settings.nonnegative_profiles);
+    if problem.transposed { Bounds { long: species, short: samples } } else { Bounds { long: samples, short: species } }
+}
+
+/// The run's end point with every number of the report.
+fn finished(problem: &Problem, run: &Run, threads: usize, control: Control) -> Solution {
+    let mut judgement = judge::point(problem, &run.long, &run.short, threads, control);
+    let ended_early = matches!(run.judgement.status, Status::Budget | Status::Aborted);
+    if judgement.status != Status::Converged && (ended_early || control.cancelled()) {
+        judgement.status = if control.cancelled() { Status::Aborted } else { run.judgement.status };
+    }
+    canonical::solution(problem, &run.long, &run.short, &judgement, run.iterations)
+}
+
+#[derive(Default)]
+struct Tally {
+    done: u64,
+    best: Option<f64>,
+    seen: Vec<f64>,
+}
+
+/// A run that has ended, and how it began.
+struct Entry {
+    report: StartReport,
+    run: Option<Run>,
+    short: Vec<f64>,
+    scaled_q: f64,
+    unique: bool,
+}
+
+struct Search<'a> {
+    problem: &'a Problem,
+    settings: &'a Settings,
+    control: Control<'a>,
+    outer: usize,
+    options: Options,
+    bounds: Bounds,
+    tally: Mutex<Tally>,
+}
+
+impl Search<'_> {
+    fn go(&self) -> Factorization {
+        let mut entries = Vec::new();
+        let first = self.settings.first_start;
+        let mut chains = (0, 0);
+        let auto = matches!(self.settings.stop, Stop::Certificate) && self.settings.initial.is_none();
+        match self.settings.starts {
+            Starts::Count(count) if self.settings.initial.is_none() => self.batch(&mut entries, first, count, count),
+            Starts::Auto { cap } if auto => chains = self.automatic(&mut entries, first, cap),
+            Starts::Auto { cap } if self.settings.initial.is_none() => {
+                self.batch(&mut entries, first, cap.min(FIRST), cap.min(FIRST));
+            }
+            _ => self.batch(&mut entries, first, 1, 1),
+        }
+        self.result(entries, chains)
+    }
+
+    /// Runs `count` starts from number `first` on; after an abort the ones not begun are left out.
+    fn batch(&self, entries: &mut Vec<Entry>, first: u32, count: u32, total: u32) {
+        // Pieces bound the memory: of a piece only the best and the chosen run are kept.
+        let piece = 64;
+        for from in (first..first + count).step_by(piece) {
+            let size = (first + count - from).min(piece as u32) as usize;
+            let made = parallel::map(self.outer, size, |i| {
+                let number = from + i as u32;
+                if number > first && self.control.cancelled() {
+                    return None;
+                }
+                let (long, short, origin) = self.first_guess(number);
+                Some(self.one(number, origin, long, short, total))
+            });
+            entries.extend(made.into_iter().flatten());
+            self.drop_runs(entries, &[]);
+        }
+    }
+
+    fn first_guess(&self, number: u32) -> (Factor, Factor, Origin) {
+        let (problem, p, seed) = (self.problem, self.settings.factors, self.settings.seed);
+        if let Some(initial) = &self.settings.initial {
+            let (long, short) = problem.scale_factors(p, &initial.contributions, &initial.profiles);
+            let long = Factor::new(problem.long.count, p, self.bounds.long, long);
+            let short = Factor::new(problem.short.count, p, self.bounds.short, short);
+            return (long, short, Origin::Given);
+        }
+        match self.settings.initialization {
+            Initialization::Random => {
+                let (long, short) = start::random(problem, p, self.bounds, seed, number);
+                (long, short, Origin::Random)
+            }
+            Initialization::Nndsvd => {
+                let (long, short) = start::nndsvd(problem, p, self.bounds, seed, number);
+                (long, short, Origin::Nndsvd)
+            }
+        }
+    }
+
+    fn one(&self, number: u32, origin: Origin, long: Factor, short: Factor, total: u32) -> Entry {
+        let run = run::run(self.problem, &self.options, long, short, self.control);
+        let judgement = &run.judgement;
+        let q = self.problem.unscale_q(judgement.q);
+        let up = |q: f64| self.problem.unscale_q(q);
+        let report = StartReport {
+            start: number,
+            origin,
+            status: judgement.status,
+            q,
+            iterations: run.iterations,
+            basin: None,
+            coordinate_gap: up(judgement.long.coordinate_gap + judgement.short.coordinate_gap),
+            block_gap: up(judgement.long.block_gap.max(judgement.short.block_gap)),
+            newton_decrement: judgement.decrement.map(up),
+        };
+        let unique = judgement.curvature.as_ref().is_some_and(|c| c.flat.is_empty()) && judgement.dead == 0;
+        let mut tally = self.tally.lock().expect("no run panics while it holds the tally");
+        tally.done += 1;
+        if judgement.status == Status::Converged {
+            tally.best = Some(tally.best.map_or(q, |best| best.min(q)));
+            if !tally.seen.iter().any(|&seen| basins::same_q(seen, q)) {
+                tally.seen.push(q);
+            }
+        }
+        self.control.report(Progress {
+            done: tally.done,
+            total: u64::from(total),
+            best: tally.best,
+            basins: Some(tally.seen.len() as u64),
+        });
+        drop(tally);
+        Entry { report, short: run.short.rows.clone(), scaled_q: judgement.q, unique, run: Some(run) }
+    }
+
+    /// Forgets the factors of all runs but the best, the chosen one and those listed.
+    fn drop_runs(&self, entries: &mut [Entry], keep: &[usize]) {
+        let best = best_of(entries);
+        for (at, entry) in entries.iter_mut().enumerate() {
+            if at != best && Some(entry.report.start) != self.settings.choose && !keep.contains(&at) {
+                entry.run = None;
+            }
+        }
+    }
+
+    /// Random starts, then chains; returns (chains, chains that ended at the best Q).
+    fn automatic(&self, entries: &mut Vec<Entry>, first: u32, cap: u32) -> (u32, u32) {
+        let random = FIRST.min(cap);
+        let made = parallel::map(self.outer, random as usize, |i| {
+            let number = first + i as u32;
+            if i > 0 && self.control.cancelled() {
+                return None;
+            }
+            let (long, short, origin) = self.first_guess(number);
+            Some(self.one(number, origin, long, short, cap))
+        });
+        entries.extend(made.into_iter().flatten());
+        // One factor has one minimum up to scale in practice; the random starts tell.
+        let chains = CHAINS.min(entries.len() as u32);
+        let mut heads: Vec<usize> = (0..chains as usize)
+            .map(|chain| {
+                let own: Vec<usize> = (chain..entries.len()).step_by(chains as usize).collect();
+                own.into_iter().fold(chain, |best, at| if better(&entries[at], &entries[best]) { at } else { best })
+            })
+            .collect();
+        let mut quiet = 0;
+        while quiet < PATIENCE && entries.len() as u32 + chains * TRIALS <= cap && !self.control.cancelled() {
+            self.drop_runs(entries, &heads);
+            let next = first + entries.len() as u32;
+            let made = parallel::map(self.outer, (chains * TRIALS) as usize, |i| {
+                let head = entries[heads[i / TRIALS as usize]].run.as_ref().expect("heads are kept");
+                let number = next + i as u32;
+                let (long, short) = start::perturbed(self.problem, &head.short, &head.long, self.settings.seed, number);
+                let origin = Origin::Perturbed { chain: i as u32 / TRIALS };
+                self.one_from_short(number, origin, long, short, cap)
+            });
+            let base = entries.len();
+            entries.extend(made);
+            let mut improved = false;
+            for chain in 0..chains as usize {
+                for trial in 0..TRIALS as usize {
+                    let at = base + chain * TRIALS as usize + trial;
+                    if better(&entries[at], &entries[heads[chain]]) {
+                        improved |= !basins::same_q(entries[at].scaled_q, entries[heads[chain]].scaled_q);
+                        heads[chain] = at;
+                    }
+                }
+            }
+            let lowest = heads.iter().map(|&h| entries[h].scaled_q).fold(f64::INFINITY, f64::min);
+            let together = heads.iter().all(|&h| {
+                let entry = &entries[h];
+                entry.report.status == Status::Converged && basins::same_q(entry.scaled_q, lowest)
+            });
+            quiet = if together && !improved { quiet + 1 } else { 0 };
+        }
+        let lowest = heads.iter().map(|&h| entries[h].scaled_q).fold(f64::INFINITY, f64::min);
+        let there = heads.iter().filter(|&&h| basins::same_q(entries[h].scaled_q, lowest)).count() as u32;
+        (chains, there)
+    }
+
+    /// A run whose short factor is the guess: the long one is solved for first.
+    fn one_from_short(&self, number: u32, origin: Origin, mut long: Factor, short: Factor, total: u32) -> Entry {
+        let mut normal = crate::block::Normal::new(self.problem.long.blocks(), long.p);
+        let threads = self.options.threads;
+        crate::block::solve(&self.problem.long, &short.rows, &mut long, &mut normal, threads);
+        self.one(number, origin, long, short, total)
+    }
+
+    fn result(&self, mut entries: Vec<Entry>, chains: (u32, u32)) -> Factorization {
+        let converged: Vec<usize> =
+            (0..entries.len()).filter(|&at| entries[at].report.status == Status::Converged).collect();
+        let ended: Vec<Ended> = converged
+            .iter()
+            .map(|&at| Ended {
+                start: entries[at].report.start,
+                q: entries[at].report.q,
+                short: std::mem::take(&mut entries[at].short),
+                unique: entries[at].unique,
+            })
+            .collect();
+        let (basins, member_of) = basins::group(self.settings.factors, &ended);
+        for (&at, &basin) in converged.iter().zip(&member_of) {
+            entries[at].report.basin = Some(basin);
+        }
+        // Good and Turing: only independent starts count.
+        let independent = |at: &usize| !matches!(entries[*at].report.origin, Origin::Perturbed { .. });
+        let mut hits = vec![0_u32; basins.len()];
+        let mut trials = 0;
+        for (at, &basin) in converged.iter().zip(&member_of) {
+            if independent(at) {
+                hits[basin] += 1;
+                trials += 1;
+            }
+        }
+        let once = hits.iter().filter(|h| **h == 1).count();
+        let unseen_basin_probability = (trials > 0).then(|| once as f64 / f64::from(trials));
+
+        let best = best_of(&entries);
+        let chosen = self
+            .settings
+            .choose
+            .and_then(|start| entries.iter().position(|entry| entry.report.start == start))
+            .unwrap_or(best);
+        let lower = (0..entries.len())
+            .filter(|&at| {
+                entries[at].report.status != Status::Converged
+                    && entries[at].scaled_q < entries[best].scaled_q
+                    && !basins::same_q(entries[at].scaled_q, entries[best].scaled_q)
+            })
+            .min_by(|&a, &b| entries[a].scaled_q.total_cmp(&entries[b].scaled_q));
+        let run = entries[chosen].run.take().expect("the best and the chosen run are kept");
+        let mut solution = finished(self.problem, &run, self.settings.threads, self.control);
+        if let Some(at) = lower {
+            let report = &entries[at].report;
+            let message = format!(
+                "start {} reached a lower Q ({:.9e}) but is not certified ({})",
+                report.start, report.q, report.status
+            );
+            let index = Some(report.start as usize);
+            solution.warnings.push(Warning { code: "lower-unconverged-start", index, message });
+            solution.warnings.sort();
+        }
+        Factorization {
+            chosen,
+            solution,
+            starts: entries.into_iter().map(|entry| entry.report).collect(),
+            basins,
+            unseen_basin_probability,
+            chains,
+        }
+    }
+}
+
+/// Certified before uncertified, then by Q; equal Q (relative 1e-9): the earlier run.
+fn better(a: &Entry, b: &Entry) -> bool {
+    let certified = |entry: &Entry| entry.report.status == Status::Converged;
+    if certified(a) != certified(b) {
+        return certified(a);
+    }
+    a.scaled_q < b.scaled_q * (1.0 - 1e-9)
+}
+
+fn best_of(entries: &[Entry]) -> usize {
+    (1..entries.len()).fold(0, |best, at| if better(&entries[at], &entries[best]) { at } else { best })
+}

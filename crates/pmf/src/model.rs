@@ -1,0 +1,282 @@
+//! The exact quadratic model of Q at a point, with the long factor minimised out under its bounds.
+//!
+//! For a change δ of the short factor H (n × p), and x = w + dw of each long member:
+//!   φ(δ) = 2 g_H·δ + δᵀBδ + Σ_i min_{x >= 0} [ dwᵀA_i dw + 2 dwᵀ(g_i + C_i δ) ],
+//! so the inner minimiser is the non-negative least-squares solution for (A_i, b_i − C_i δ), and
+//!   ½∇φ = g_H + Bδ + Σ_i C_iᵀ dw_i.
+//! φ is piecewise quadratic; its Hessian on a piece is [`crate::schur`].
+
+use crate::block::{Factor, Normal, PIECE, Shared};
+use crate::kernels;
+use crate::problem::Problem;
+use crate::schur::Members;
+use headwater_base::parallel;
+use headwater_linalg::{LANES, gram, nnls, packed, packed_len};
+
+/// The model at one point. `long` must be the exact minimiser for `short`.
+pub struct Model<'a> {
+    pub problem: &'a Problem,
+    pub threads: usize,
+    pub p: usize,
+    pub n: usize,
+    pub short: &'a Factor,
+    pub bounded_long: bool,
+    /// Normal equations of the long side.
+    pub normal: &'a Normal,
+    /// Passive sets of the long side at the point.
+    pub passive: &'a [f64],
+    /// Long factor in lanes.
+    pub w: Vec<f64>,
+    /// Ω∘(WH − V) in lanes.
+    pub u: Vec<f64>,
+    /// A w − b from residuals, in lanes.
+    pub g_long: Vec<f64>,
+    /// Half-gradient of the short factor, n × p.
+    pub g_short: Vec<f64>,
+    /// B_j, packed, n × packed.
+    pub b_short: Vec<f64>,
+    /// Diagonal of B, n × p.
+    pub d: Vec<f64>,
+    /// Q by residuals.
+    pub q: f64,
+}
+
+/// φ, ½∇φ and the passive sets of the long side at a δ.
+#[derive(Clone)]
+pub struct Evaluation {
+    pub value: f64,
+    pub gradient: Vec<f64>,
+    pub passive: Vec<f64>,
+}
+
+impl<'a> Model<'a> {
+    /// Cost: about one sweep.
+    pub fn new(problem: &'a Problem, long: &'a Factor, short: &'a Factor, normal: &'a Normal, threads: usize) -> Self {
+        let (p, n) = (short.p, short.count);
+        let side = &problem.long;
+        let blocks = side.blocks();
+        let lane = p * LANES;
+        let mut w = vec![0.0; blocks * lane];
+        let mut u = vec![0.0; blocks * n * LANES];
+        let mut g_long = vec![0.0; blocks * lane];
+        let pieces = blocks.div_ceil(PIECE);
+        let zeros = vec![0.0; n * p];
+        let (sw, su, sg) = (Shared::new(&mut w), Shared::new(&mut u), Shared::new(&mut g_long));
+        let parts = parallel::map(threads, pieces, |piece| {
+            let mut gradient = vec![0.0; n * lane];
+            let mut sums = Vec::with_capacity(PIECE);
+            let nothing = vec![0.0; lane];
+            for block in piece * PIECE..((piece + 1) * PIECE).min(blocks) {
+                // SAFETY: each block is visited once.
+                let (w, u, g) = unsafe {
+                    (
+                        sw.slice(block * lane, lane),
+                        su.slice(block * n * LANES, n * LANES),
+                        sg.slice(block * lane, lane),
+                    )
+                };
+                let omega = side.omega_block(block);
+                long.lanes(block, w);
+                let q = kernels::residual(p, omega, side.value_block(block), w, &short.rows, u);
+                sums.push(parallel::pairwise_sum(&q));
+                // With w = 0 the coupling is −Σ_j u_j h_j, the negative half-gradient.
+                kernels::couple(p, omega, u, &nothing, &short.rows, &short.rows, g);
+                g.iter_mut().for_each(|g| *g = -*g);
+                // With δ = h = 0 it is Σ_i u_j w.
+                kernels::gradient(p, omega, u, &nothing, w, &zeros, &zeros, &mut gradient);
+            }
+            (parallel::pairwise_sum(&sums), fold_lanes(&gradient))
+        });
+        let q = parallel::pairwise_sum(&parts.iter().map(|part| part.0).collect::<Vec<_>>());
+        let g_short = add_parts(n * p, parts.iter().map(|part| part.1.as_slice()));
+        let mut model = Self {
+            problem,
+            threads,
+            p,
+            n,
+            short,
+            bounded_long: long.bounded,
+            normal,
+            passive: &long.passive,
+            w,
+            u,
+            g_long,
+            g_short,
+            b_short: vec![0.0; n * packed_len(p)],
+            d: vec![0.0; n * p],
+            q,
+        };
+        model.fill_b(&long.rows);
+        model
+    }
+
+    fn fill_b(&mut self, design: &[f64]) {
+        let (p, n) = (self.p, self.n);
+        let side = &self.problem.short;
+        let pairs = packed_len(p);
+        let blocks = parallel::map(self.threads, side.blocks(), |block| {
+            let (mut a, mut b) = (vec![0.0; pairs * LANES], vec![0.0; p * LANES]);
+            gram::normal_equations(p, side.omega_block(block), side.value_block(block), design, &mut a, &mut b);
+            a
+        });
+        for j in 0..n {
+            for at in 0..pairs {
+                self.b_short[j * pairs + at] = blocks[j / LANES][at * LANES + j % LANES];
+            }
+            for k in 0..p {
+                self.d[j * p + k] = self.b_short[j * pairs + packed(k, k)];
+            }
+        }
+    }
+
+    /// The Gauss–Newton model at the same point: no residuals in the coupling.
+    pub fn gauss_newton(&self) -> Model<'a> {
+        Model {
+            problem: self.problem,
+            threads: self.threads,
+            p: self.p,
+            n: self.n,
+            short: self.short,
+            bounded_long: self.bounded_long,
+            normal: self.normal,
+            passive: self.passive,
+            w: self.w.clone(),
+            u: vec![0.0; self.u.len()],
+            g_long: self.g_long.clone(),
+            g_short: self.g_short.clone(),
+            b_short: self.b_short.clone(),
+            d: self.d.clone(),
+            q: self.q,
+        }
+    }
+
+    /// What the Schur complement needs of the long side.
+    pub fn members(&self) -> Members<'_> {
+        Members { side: &self.problem.long, w: &self.w, u: &self.u, h: &self.short.rows }
+    }
+
+
+    /// φ and ½∇φ at `delta`, with `guess` as first passive sets. Cost: 14·cells·p flop and the solutions.
+    pub fn evaluate(&self, delta: &[f64], guess: &[f64]) -> Evaluation {
+        let (p, n) = (self.p, self.n);
+        let side = &self.problem.long;
+        let blocks = side.blocks();
+        let (lane, pairs) = (p * LANES, packed_len(p) * LANES);
+        let mut passive = guess.to_vec();
+        let shared = Shared::new(&mut passive);
+        let parts = parallel::map(self.threads, blocks.div_ceil(PIECE), |piece| {
+            let mut gradient = vec![0.0; n * lane];
+            let mut rhs = vec![0.0; lane];
+            let mut x = vec![0.0; lane];
+            let mut change = vec![0.0; lane];
+            let mut scratch = nnls::Scratch::new(p);
+            let mut sums = Vec::with_capacity(PIECE);
+            for block in piece * PIECE..((piece + 1) * PIECE).min(blocks) {
+                // SAFETY: each block is visited once.
+                let passive = unsafe { shared.slice(block * lane, lane) };
+                let omega = side.omega_block(block);
+                let w = &self.w[block * lane..][..lane];
+                let u = &self.u[block * n * LANES..][..n * LANES];
+                let g = &self.g_long[block * lane..][..lane];
+                let a = &self.normal.a[block * pairs..][..pairs];
+                rhs.fill(0.0);
+                kernels::couple(p, omega, u, w, &self.short.rows, delta, &mut rhs);
+                // rhs = −Cδ. The linear term of dw is g − rhs; NNLS wants b − Cδ.
+                for (change, (g, r)) in change.iter_mut().zip(g.iter().zip(&rhs)) {
+                    *change = g - r;
+                }
+                for (r, b) in rhs.iter_mut().zip(&self.normal.b[block * lane..][..lane]) {
+                    *r += b;
+                }
+                nnls::solve(p, a, &rhs, self.bounded_long, passive, &mut x, &mut scratch);
+                // dw = x − w; its linear term stays in `rhs`.
+                for at in 0..lane {
+                    rhs[at] = change[at];
+                    change[at] = x[at] - w[at];
+                }
+                sums.push(quadratic(p, a, &change, &rhs));
+                kernels::gradient(p, omega, u, w, &change, &self.short.rows, delta, &mut gradient);
+            }
+            (parallel::pairwise_sum(&sums), fold_lanes(&gradient))
+        });
+        let mut gradient = add_parts(n * p, parts.iter().map(|part| part.1.as_slice()));
+        let mut value = parallel::pairwise_sum(&parts.iter().map(|part| part.0).collect::<Vec<_>>());
+        // gradient holds Bδ + Σ Cᵀdw so far; δᵀBδ is taken from B itself.
+        let mut own = Vec::with_capacity(n);
+        for j in 0..n {
+            let (delta, b) = (&delta[j * p..][..p], &self.b_short[j * packed_len(p)..][..packed_len(p)]);
+            let mut sum = 0.0;
+            for k in 0..p {
+                sum += 2.0 * self.g_short[j * p + k] * delta[k];
+                for l in 0..p {
+                    let at = if l <= k { packed(k, l) } else { packed(l, k) };
+                    sum += b[at] * delta[k] * delta[l];
+                }
+            }
+            own.push(sum);
+        }
+        value += parallel::pairwise_sum(&own);
+        for (gradient, g) in gradient.iter_mut().zip(&self.g_short) {
+            *gradient += g;
+        }
+        Evaluation { value, gradient, passive }
+    }
+
+    /// P = (A_FF)⁻¹ of the listed members for the given passive sets, packed, member-major.
+    /// Members of one block must stand together in `list`.
+    pub fn inverses(&self, list: &[usize], passive: &[f64]) -> Vec<f64> {
+        let p = self.p;
+        let pairs = packed_len(p);
+        let mut out = vec![0.0; list.len() * pairs];
+        let mut inverse = vec![0.0; pairs * LANES];
+        let mut scratch = nnls::Scratch::new(p);
+        let mut current = usize::MAX;
+        for (to, &member) in out.chunks_exact_mut(pairs).zip(list) {
+            let (block, e) = (member / LANES, member % LANES);
+            if block != current {
+                let a = &self.normal.a[block * pairs * LANES..][..pairs * LANES];
+                let passive = &passive[block * p * LANES..][..p * LANES];
+                nnls::masked_inverse(p, a, passive, &mut inverse, &mut scratch);
+                current = block;
+            }
+            for (to, from) in to.iter_mut().zip(inverse.chunks_exact(LANES)) {
+                *to = from[e];
+            }
+        }
+        out
+    }
+}
+
+/// Σ over lanes of dᵀAd + 2 dᵀg.
+pub fn quadratic(p: usize, a: &[f64], d: &[f64], g: &[f64]) -> f64 {
+    let mut sum = [0.0; LANES];
+    for k in 0..p {
+        for e in 0..LANES {
+            let mut row = 2.0 * g[k * LANES + e] + a[packed(k, k) * LANES + e] * d[k * LANES + e];
+            for l in 0..k {
+                row += 2.0 * a[packed(k, l) * LANES + e] * d[l * LANES + e];
+            }
+            sum[e] += row * d[k * LANES + e];
+        }
+    }
+    parallel::pairwise_sum(&sum)
+}
+
+/// Sums groups of lanes.
+fn fold_lanes(values: &[f64]) -> Vec<f64> {
+    values
+        .chunks_exact(LANES)
+        .map(|s| ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7])))
+        .collect()
+}
+
+/// Element-wise sum of the parts, in order.
+fn add_parts<'a>(length: usize, parts: impl Iterator<Item = &'a [f64]>) -> Vec<f64> {
+    let mut out = vec![0.0; length];
+    for part in parts {
+        for (o, v) in out.iter_mut().zip(part) {
+            *o += v;
+        }
+    }
+    out
+}

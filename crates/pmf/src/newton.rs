@@ -1,0 +1,278 @@
+//! The second-order finish: a Newton method on the short factor whose subproblem keeps both bounds.
+//!
+//! Outer step, at H with W the exact minimiser: minimise the quadratic model φ(δ) of [`crate::model`] over
+//! H + δ >= 0, gauges sliced by Σ_j d_jk h_jk δ_jk = 0 for every free scale; then H ← H + δ, W solved anew.
+//! The subproblem is piecewise quadratic and is solved by a semismooth Newton method: on the current piece
+//! (passive sets of the long members, free set of δ) solve S_FF s = −½∇φ_F by Cholesky, search along the
+//! projected path, exchange P of the members whose passive set changed.
+//! If S is not positive definite on a visited piece, μD is added (D the diagonal of B) and the step carries
+//! no certificate; likewise if a step does not deliver what the model promised.
+//!
+//! −φ(δ) of an unshifted subproblem is λ²_J, the decrease predicted with the bounds of both blocks kept.
+//! Cost: one formation of S (see [`crate::schur`]) an outer step; (np)³/3 flop an inner one.
+
+use crate::model::{Evaluation, Model};
+use crate::schur::Schur;
+use headwater_linalg::{LANES, cholesky, packed, packed_len};
+
+/// Weight of the slice's penalty in the unit-diagonal matrix: makes the gauge directions definite.
+const SLICE: f64 = 1.0;
+
+/// The Schur complement of a model, kept at some passive sets of the long members.
+pub struct Reduced<'m, 'a> {
+    pub model: &'m Model<'a>,
+    schur: Schur,
+    passive: Vec<f64>,
+}
+
+/// Where a subproblem ended.
+pub struct Step {
+    pub delta: Vec<f64>,
+    /// −φ(δ) (without the shift's term).
+    pub decrement: f64,
+    pub inner: u32,
+    /// Whether the last piece's own Newton decrease fell below the tolerance.
+    pub solved: bool,
+}
+
+impl<'m, 'a> Reduced<'m, 'a> {
+    /// Forms S at the model's own passive sets.
+    pub fn new(model: &'m Model<'a>) -> Self {
+        let mut schur = Schur::new(model.n, model.p);
+        let list: Vec<usize> = (0..model.problem.long.count).collect();
+        let inverse = model.inverses(&list, model.passive);
+        schur.add(&model.members(), &list, &inverse, model.threads);
+        Self { model, schur, passive: model.passive.to_vec() }
+    }
+
+    /// Moves S to other passive sets: adds the difference of P for the members that changed.
+    pub fn move_to(&mut self, passive: &[f64]) {
+        let lane = self.model.p * LANES;
+        let mut list = Vec::new();
+        for (block, (old, new)) in self.passive.chunks_exact(lane).zip(passive.chunks_exact(lane)).enumerate() {
+            if old == new {
+                continue;
+            }
+            for e in 0..LANES.min(self.model.problem.long.count - block * LANES) {
+                if (0..self.model.p).any(|k| old[k * LANES + e] != new[k * LANES + e]) {
+                    list.push(block * LANES + e);
+                }
+            }
+        }
+        if list.is_empty() {
+            return;
+        }
+        let mut inverse = self.model.inverses(&list, passive);
+        for (new, old) in inverse.iter_mut().zip(self.model.inverses(&list, &self.passive)) {
+            *new -= old;
+        }
+        self.schur.add(&self.model.members(), &list, &inverse, self.model.threads);
+        self.passive.copy_from_slice(passive);
+    }
+
+    /// S restricted to `free`, scaled to unit diagonal of B, lower triangle (the upper is left 0).
+    pub fn matrix(&self, free: &[usize], shift: f64) -> Vec<f64> {
+        let (p, size) = (self.model.p, free.len());
+        let scale: Vec<f64> = free.iter().map(|&a| inverse_root(self.model.d[a])).collect();
+        let mut s = vec![0.0; size * size];
+        for (r, &a) in free.iter().enumerate() {
+            let (j, l) = (a / p, a % p);
+            for (c, &b) in free[..=r].iter().enumerate() {
+                let (jj, ll) = (b / p, b % p);
+                let mut value = -self.schur.element(j, l, jj, ll);
+                if j == jj {
+                    let pair = if l >= ll { packed(l, ll) } else { packed(ll, l) };
+                    value += self.model.b_short[j * packed_len(p) + pair];
+                }
+                s[r * size + c] = value * scale[r] * scale[c];
+            }
+            s[r * size + r] += shift;
+        }
+        s
+    }
+
+    /// Unit vectors of the sliced gauges on `free`, in the scaling of [`Self::matrix`]: one row a gauge.
+    pub fn gauges(&self, free: &[usize]) -> Vec<f64> {
+        gauge_rows(self.model, free)
+    }
+
+    /// Minimises the model (plus `shift` · δᵀDδ) under the bounds; `None` if S is not positive definite on a
+    /// visited piece. `tolerance`: absolute, in units of Q.
+    pub fn minimise(&mut self, shift: f64, tolerance: f64, cancelled: &dyn Fn() -> bool) -> Option<Step> {
+        let model = self.model;
+        let (h, bounded) = (&model.short.rows, model.short.bounded);
+        let size = h.len();
+        let mut delta = vec![0.0; size];
+        let mut now = self.shifted(model.evaluate(&delta, model.passive), &delta, shift);
+        let mut multiplier = vec![0.0; size];
+        let mut inner = 0;
+        let mut solved = false;
+        for _ in 0..80 {
+            if cancelled() {
+                break;
+            }
+            self.move_to(&now.passive);
+            let free: Vec<usize> = (0..size)
+                .filter(|&a| {
+                    model.d[a] > 0.0
+                        && (!bounded || h[a] + delta[a] > 0.0 || now.gradient[a] + multiplier[a] < 0.0)
+                })
+                .collect();
+            let step = self.piece(&free, &now.gradient, &delta, shift, &mut multiplier)?;
+            inner += 1;
+            let promise: f64 = -step.iter().zip(&now.gradient).map(|(s, g)| s * g).sum::<f64>();
+            if promise <= tolerance + 1e-4 * -now.value {
+                solved = true;
+                // The last piece's step costs nothing more: take it if it stays inside the bounds.
+                break;
+            }
+            let mut t = 1.0;
+            let mut next = None;
+            for _ in 0..25 {
+                let trial: Vec<f64> = (0..size)
+                    .map(|a| {
+                        let value = delta[a] + t * step[a];
+                        if bounded && h[a] + value <= 0.0 { -h[a] } else { value }
+                    })
+                    .collect();
+                let there = self.shifted(model.evaluate(&trial, &now.passive), &trial, shift);
+                let slope: f64 =
+                    (0..size).map(|a| 2.0 * now.gradient[a] * (trial[a] - delta[a])).sum::<f64>();
+                if there.value <= now.value + 1e-4 * slope.min(0.0) && there.value.is_finite() {
+                    next = Some((trial, there));
+                    break;
+                }
+                t *= 0.5;
+            }
+            let Some((trial, there)) = next else { break };
+            let gain = now.value - there.value;
+            delta = trial;
+            now = there;
+            if gain <= 1e-3 * tolerance {
+                solved = true;
+                break;
+            }
+        }
+        let shift_term: f64 = delta.iter().zip(&model.d).map(|(x, d)| shift * d * x * x).sum();
+        Some(Step { decrement: -(now.value - shift_term), delta, inner, solved })
+    }
+
+    fn shifted(&self, mut at: Evaluation, delta: &[f64], shift: f64) -> Evaluation {
+        if shift > 0.0 {
+            for ((g, x), d) in at.gradient.iter_mut().zip(delta).zip(&self.model.d) {
+                *g += shift * d * x;
+                at.value += shift * d * x * x;
+            }
+        }
+        at
+    }
+
+    /// The Newton step of the current piece on `free`, within the slice; multipliers of the slice go to `multiplier`.
+    fn piece(
+        &self,
+        free: &[usize],
+        gradient: &[f64],
+        delta: &[f64],
+        shift: f64,
+        multiplier: &mut [f64],
+    ) -> Option<Vec<f64>> {
+        let model = self.model;
+        let size = free.len();
+        let mut full = vec![0.0; gradient.len()];
+        if size == 0 {
+            return Some(full);
+        }
+        let mut matrix = self.matrix(free, shift);
+        let gauges = self.gauges(free);
+        for c in gauges.chunks_exact(size) {
+            for r in 0..size {
+                if c[r] != 0.0 {
+                    let scaled = SLICE * c[r];
+                    for (m, c) in matrix[r * size..=r * size + r].iter_mut().zip(c) {
+                        *m += scaled * c;
+                    }
+                }
+            }
+        }
+        if !cholesky::factor(size, &mut matrix) {
+            return None;
+        }
+        let scale: Vec<f64> = free.iter().map(|&a| inverse_root(model.d[a])).collect();
+        let mut step: Vec<f64> = free.iter().zip(&scale).map(|(&a, s)| -gradient[a] * s).collect();
+        cholesky::solve(size, &matrix, &mut step);
+        // Slice: c·(δ + s) = 0 exactly, by the bordered system.
+        let count = gauges.len() / size;
+        let mut columns = gauges.clone();
+        for column in columns.chunks_exact_mut(size) {
+            cholesky::solve(size, &matrix, column);
+        }
+        let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(a, b)| a * b).sum::<f64>();
+        let mut border = vec![0.0; count * count];
+        for r in 0..count {
+            for c in 0..=r {
+                border[r * count + c] = dot(&gauges[r * size..][..size], &columns[c * size..][..size]);
+            }
+        }
+        let whole: Vec<usize> = (0..gradient.len()).collect();
+        let all = gauge_rows_like(model, free, &whole);
+        let mut nu: Vec<f64> = (0..count)
+            .map(|r| {
+                let offset: f64 = all[r * whole.len()..][..whole.len()]
+                    .iter()
+                    .zip(delta)
+                    .zip(&model.d)
+                    .map(|((c, x), d)| c * x * d.sqrt())
+                    .sum();
+                dot(&gauges[r * size..][..size], &step) + offset
+            })
+            .collect();
+        multiplier.fill(0.0);
+        if count > 0 && cholesky::factor(count, &mut border) {
+            cholesky::solve(count, &border, &mut nu);
+            for r in 0..count {
+                for (s, c) in step.iter_mut().zip(&columns[r * size..][..size]) {
+                    *s -= nu[r] * c;
+                }
+                for (a, c) in all[r * whole.len()..][..whole.len()].iter().enumerate() {
+                    multiplier[a] += nu[r] * c * model.d[a].sqrt();
+                }
+            }
+        }
+        for ((&a, s), scale) in free.iter().zip(&step).zip(&scale) {
+            full[a] = s * scale;
+        }
+        Some(full)
+    }
+}
+
+/// 1/√d, and 0 for an element that the data cannot tell.
+pub fn inverse_root(d: f64) -> f64 {
+    if d > 0.0 { 1.0 / d.sqrt() } else { 0.0 }
+}
+
+/// Rows D^½h_k (factor k's scale gauge) on `free`, normalised over `free`; p² rows D^½h_k in slot l where both
+/// factors are free of bounds (the gauge is then any invertible mixing).
+fn gauge_rows(model: &Model, free: &[usize]) -> Vec<f64> {
+    gauge_rows_like(model, free, free)
+}
+
+/// The same rows with the normalisation of `free`, evaluated on `elements`.
+fn gauge_rows_like(model: &Model, free: &[usize], elements: &[usize]) -> Vec<f64> {
+    let p = model.p;
+    let h = &model.short.rows;
+    let mixing = !model.bounded_long && !model.short.bounded;
+    let mut rows = Vec::new();
+    for slot in 0..p {
+        for source in 0..p {
+            if source != slot && !mixing {
+                continue;
+            }
+            let entry = |a: usize| if a % p == slot { h[a / p * p + source] * model.d[a].sqrt() } else { 0.0 };
+            let norm = free.iter().map(|&a| entry(a).powi(2)).sum::<f64>().sqrt();
+            if norm > 0.0 {
+                rows.extend(elements.iter().map(|&a| entry(a) / norm));
+            }
+        }
+    }
+    rows
+}

@@ -1,0 +1,311 @@
+//! The data of a factorisation: checked, scaled, laid out for the kernels.
+//!
+//! # Orientation
+//! The engine calls the side with more members *long* (usually the samples) and the other one *short*
+//! (usually the species): second-order steps eliminate the long factor and work on the short one.
+//! Which side the contributions are on is known here only.
+//!
+//! # Scaling
+//! Rows and columns are multiplied by powers of two (exact) so that uncertainties are of order 1, and all
+//! values by one more so that the root mean square of V/U is of order 1. Thus neither the units of a
+//! species nor the size of Q matters to anything inside, and nothing overflows on the way.
+
+use headwater_base::{Error, Warning};
+use headwater_linalg::LANES;
+
+/// Largest number of factors the kernels are built for.
+pub const MAX_FACTORS: usize = 1024;
+
+/// Values and weights seen from one side: for each block of [`LANES`] members, `inner * LANES` numbers,
+/// member fastest. Absent cells and padding have weight 0 and value 0.
+pub(crate) struct Side {
+    pub count: usize,
+    pub inner: usize,
+    pub omega: Vec<f64>,
+    pub value: Vec<f64>,
+    /// Members that have a cell with weight.
+    pub present: Vec<bool>,
+    /// Power of two that the member's values were multiplied by.
+    exponent: Vec<i32>,
+}
+
+impl Side {
+    pub fn blocks(&self) -> usize {
+        self.count.div_ceil(LANES)
+    }
+    /// Length of one block of `omega` or `value`.
+    pub fn block_len(&self) -> usize {
+        self.inner * LANES
+    }
+    pub fn omega_block(&self, block: usize) -> &[f64] {
+        &self.omega[block * self.block_len()..][..self.block_len()]
+    }
+    pub fn value_block(&self, block: usize) -> &[f64] {
+        &self.value[block * self.block_len()..][..self.block_len()]
+    }
+}
+
+/// Checked data, ready to be factorised any number of times.
+///
+/// Memory: twice the bytes of the values and uncertainties (each kept in both orders).
+pub struct Problem {
+    rows: usize,
+    cols: usize,
+    /// True where the samples are the short side.
+    pub(crate) transposed: bool,
+    pub(crate) long: Side,
+    pub(crate) short: Side,
+    /// Number of cells with weight.
+    pub(crate) cells: usize,
+    /// ΣΩV² in scaled units.
+    pub(crate) total: f64,
+    /// Values were multiplied by 2^-global: Q = q · 4^global.
+    global: i32,
+    warnings: Vec<Warning>,
+}
+
+impl Problem {
+    /// Checks and lays out `rows` samples × `cols` species (row-major).
+    ///
+    /// A value that is NaN, or an uncertainty that is NaN or infinite, is a missing cell (weight 0).
+    ///
+    /// # Errors
+    /// `shape-mismatch`; `empty-data`; `value-not-finite` and `uncertainty-not-positive` with the cell;
+    /// `no-data` (no cell has weight); `scale-overflow` (ΣΩV² is not a finite number).
+    pub fn new(rows: usize, cols: usize, values: Vec<f64>, uncertainties: Vec<f64>) -> Result<Self, Error> {
+        if rows == 0 || cols == 0 {
+            return Err(Error::new("empty-data", format!("the data have {rows} samples and {cols} species")));
+        }
+        for (name, length) in [("values", values.len()), ("uncertainties", uncertainties.len())] {
+            if length != rows * cols {
+                return Err(Error::new(
+                    "shape-mismatch",
+                    format!("{name} must hold {rows} × {cols} = {} numbers, got {length}", rows * cols),
+                ));
+            }
+        }
+        let has_weight = |at: usize| !values[at].is_nan() && uncertainties[at].is_finite();
+        for at in 0..rows * cols {
+            let (v, u) = (values[at], uncertainties[at]);
+            let (row, col) = (at / cols, at % cols);
+            if v.is_infinite() {
+                return Err(Error::new(
+                    "value-not-finite",
+                    format!("the value at row {row}, column {col} is infinite; leave a missing value blank (NaN)"),
+                )
+                .at(row, col));
+            }
+            if u <= 0.0 {
+                return Err(Error::new(
+                    "uncertainty-not-positive",
+                    format!("the uncertainty at row {row}, column {col} is {u}; it must be greater than 0"),
+                )
+                .at(row, col));
+            }
+        }
+        let cells = (0..rows * cols).filter(|&at| has_weight(at)).count();
+        if cells == 0 {
+            return Err(Error::new("no-data", "every cell is missing: no value has an uncertainty"));
+        }
+
+        let (row_exponent, col_exponent) = equilibrate(rows, cols, &uncertainties, has_weight);
+        // |V/U| in units that cannot overflow, and its root mean square.
+        let ratio = |at: usize| values[at].abs() / uncertainties[at];
+        let weighted = || (0..rows * cols).filter(|&at| has_weight(at));
+        let largest = weighted().map(ratio).fold(0.0, f64::max);
+        if largest.is_infinite() {
+            return Err(overflow());
+        }
+        let mut global = 0;
+        if largest > 0.0 {
+            let mean_square = weighted().map(|at| (ratio(at) / largest).powi(2)).sum::<f64>() / cells as f64;
+            global = (largest.log2() + 0.5 * mean_square.log2()).round() as i32;
+        }
+        let scaled = |at: usize| {
+            let exponent = row_exponent[at / cols] + col_exponent[at % cols];
+            let u = scale(uncertainties[at], exponent);
+            (1.0 / (u * u), scale(values[at], exponent - global))
+        };
+        let transposed = cols > rows;
+        let side = |count: usize, inner: usize, by_row: bool, exponent: &[i32]| {
+            let blocks = count.div_ceil(LANES);
+            let mut side = Side {
+                count,
+                inner,
+                omega: vec![0.0; blocks * inner * LANES],
+                value: vec![0.0; blocks * inner * LANES],
+                present: vec![false; count],
+                exponent: exponent.to_vec(),
+            };
+            for member in 0..count {
+                for t in 0..inner {
+                    let at = if by_row { member * cols + t } else { t * cols + member };
+                    if has_weight(at) {
+                        let to = (member / LANES) * inner * LANES + t * LANES + member % LANES;
+                        (side.omega[to], side.value[to]) = scaled(at);
+                        side.present[member] = true;
+                    }
+                }
+            }
+            side
+        };
+        let samples = side(rows, cols, true, &row_exponent);
+        let species = side(cols, rows, false, &col_exponent);
+        let mut warnings = Vec::new();
+        for (code, noun, side) in
+            [("column-without-data", "species", &species), ("row-without-data", "sample", &samples)]
+        {
+            for index in (0..side.count).filter(|&i| !side.present[i]) {
+                let message = format!("{noun} {index} has no cell with weight; its factor elements are NaN");
+                warnings.push(Warning { code, index: Some(index), message });
+            }
+        }
+        let (long, short) = if transposed { (species, samples) } else { (samples, species) };
+        let squares: Vec<f64> = long.omega.iter().zip(&long.value).map(|(w, v)| w * v * v).collect();
+        let total = headwater_base::parallel::pairwise_sum(&squares);
+        let problem = Self { rows, cols, transposed, long, short, cells, total, global, warnings };
+        if !problem.unscale_q(total).is_finite() {
+            return Err(overflow());
+        }
+        Ok(problem)
+    }
+
+    /// Number of samples.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of species.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// What the data lack: `row-without-data`, `column-without-data`.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Number of samples and of species that have data.
+    pub(crate) fn present(&self) -> (usize, usize) {
+        let count = |side: &Side| side.present.iter().filter(|p| **p).count();
+        (count(&self.long), count(&self.short))
+    }
+
+    /// Q in the caller's units from the engine's.
+    pub(crate) fn unscale_q(&self, q: f64) -> f64 {
+        scale(q, 2 * self.global)
+    }
+
+    /// Q in the engine's units from the caller's.
+    pub(crate) fn scale_q(&self, q: f64) -> f64 {
+        scale(q, -2 * self.global)
+    }
+
+    /// The engine's (long, short) factors, both member × p, from contributions (rows × p) and profiles (p × cols).
+    pub(crate) fn scale_factors(&self, p: usize, contributions: &[f64], profiles: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let (samples, species) = self.sides();
+        let samples: Vec<f64> =
+            (0..self.rows * p).map(|at| scale(contributions[at], samples.exponent[at / p] - self.global)).collect();
+        let species: Vec<f64> = (0..self.cols * p)
+            .map(|at| scale(profiles[(at % p) * self.cols + at / p], species.exponent[at / p]))
+            .collect();
+        if self.transposed { (species, samples) } else { (samples, species) }
+    }
+
+    /// Contributions (rows × p) and profiles (p × cols) in the caller's units from the engine's factors.
+    pub(crate) fn unscale_factors(&self, p: usize, long: &[f64], short: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let (samples, species) = self.sides();
+        let (w, h) = if self.transposed { (short, long) } else { (long, short) };
+        let contributions =
+            (0..self.rows * p).map(|at| scale(w[at], self.global - samples.exponent[at / p])).collect();
+        let profiles = (0..p * self.cols)
+            .map(|at| scale(h[(at % self.cols) * p + at / self.cols], -species.exponent[at % self.cols]))
+            .collect();
+        (contributions, profiles)
+    }
+
+    /// (samples, species).
+    pub(crate) fn sides(&self) -> (&Side, &Side) {
+        if self.transposed { (&self.short, &self.long) } else { (&self.long, &self.short) }
+    }
+}
+
+fn overflow() -> Error {
+    Error::new(
+        "scale-overflow",
+        "the sum of (value/uncertainty)² exceeds the range of a double; give larger uncertainties or smaller values",
+    )
+}
+
+/// x · 2^exponent without overflow on the way.
+fn scale(x: f64, exponent: i32) -> f64 {
+    let power = |e: i32| f64::from_bits(((1023 + i64::from(e)) as u64) << 52);
+    let mut rest = exponent;
+    let mut x = x;
+    while rest != 0 {
+        let step = rest.clamp(-1000, 1000);
+        x *= power(step);
+        rest -= step;
+    }
+    x
+}
+
+/// Exponents of two for rows and columns that bring the mean of log2 U to 0 in each (three alternations).
+fn equilibrate(rows: usize, cols: usize, u: &[f64], has_weight: impl Fn(usize) -> bool) -> (Vec<i32>, Vec<i32>) {
+    let mut row = vec![0.0_f64; rows];
+    let mut col = vec![0.0_f64; cols];
+    let logs: Vec<f64> = (0..rows * cols).map(|at| if has_weight(at) { u[at].log2() } else { f64::NAN }).collect();
+    for _ in 0..3 {
+        for (i, mean) in row.iter_mut().enumerate() {
+            *mean = mean_of((0..cols).map(|j| logs[i * cols + j] - col[j]));
+        }
+        for (j, mean) in col.iter_mut().enumerate() {
+            *mean = mean_of((0..rows).map(|i| logs[i * cols + j] - row[i]));
+        }
+    }
+    let exponents = |means: &[f64]| means.iter().map(|m| -m.round() as i32).collect();
+    (exponents(&row), exponents(&col))
+}
+
+/// Mean of the values that are not NaN; 0 if there are none.
+fn mean_of(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.filter(|v| !v.is_nan()).fold((0.0, 0.0), |(s, c), v| (s + v, c + 1.0));
+    if count > 0.0 { sum / count } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scaling_is_undone_exactly() {
+        let values = vec![1e12, 3.0, f64::NAN, 7e-9, 0.0, 2.0];
+        let uncertainties = vec![1e10, 1.0, 1.0, 1e-10, 0.5, 0.25];
+        let problem = Problem::new(3, 2, values, uncertainties).expect("good data");
+        let (w, h) = (vec![1.5e9, 2.0, 3.0, 4.0, 5.0, 6.25], vec![1e-3, 1e3, 7.0, 9.0]);
+        let (long, short) = problem.scale_factors(2, &w, &h);
+        assert_eq!(problem.unscale_factors(2, &long, &short), (w, h));
+        assert_eq!(problem.unscale_q(problem.scale_q(1234.5)), 1234.5);
+    }
+
+    #[test]
+    fn sums_of_squares_up_to_1e300_are_scaled_and_beyond_are_refused() {
+        let problem = Problem::new(2, 2, vec![1e150; 4], vec![1.0; 4]).expect("4e300 is a double");
+        assert!(problem.total.is_finite() && (problem.unscale_q(problem.total) / 4e300 - 1.0).abs() < 1e-14);
+        let error = Problem::new(2, 2, vec![1e160; 4], vec![1e-12; 4]).err().expect("1e344 is not");
+        assert_eq!(error.code, "scale-overflow");
+    }
+
+    #[test]
+    fn bad_cells_are_refused_with_their_place() {
+        let refuse = |values: [f64; 4], uncertainties: [f64; 4]| {
+            let error = Problem::new(2, 2, values.to_vec(), uncertainties.to_vec()).err().expect("refused");
+            (error.code, error.row, error.col)
+        };
+        let one = [1.0; 4];
+        assert_eq!(refuse([1.0, 1.0, f64::INFINITY, 1.0], one), ("value-not-finite", Some(1), Some(0)));
+        assert_eq!(refuse(one, [1.0, 0.0, 1.0, 1.0]), ("uncertainty-not-positive", Some(0), Some(1)));
+        assert_eq!(refuse(one, [1.0, 1.0, 1.0, -2.0]), ("uncertainty-not-positive", Some(1), Some(1)));
+        assert_eq!(refuse([f64::NAN; 4], one), ("no-data", None, None));
+    }
+}
