@@ -17,7 +17,6 @@ requireRust()
 
 const bin = (name, file) => [process.execPath, join('node_modules', name, file)]
 // The same profile, target and folder as the addon's build: nothing is compiled twice.
-
 const cargo = ['--profile', 'fast', '--target', hostTriple(), '--color', 'never']
 const steps = {
   rust: () => suite(['cargo', 'test', ...cargo], countCargo),

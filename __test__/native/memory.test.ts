@@ -6,12 +6,12 @@ test('results lie in memory that V8 owns', async () => {
   const ended = await runChild(
     `
     import { factorize, Matrix } from './index.ts'
-    const rows = 1_000_000, cols = 10, factors = 10
+    const rows = 10_000_000, cols = 1, factors = 1
     const values = new Matrix(rows, cols, new Float64Array(rows * cols).fill(1))
     const uncertainties = new Matrix(rows, cols, new Float64Array(rows * cols).fill(1))
     gc()
     const before = process.memoryUsage().arrayBuffers
-    const model = await factorize({ values, uncertainties }, { factors, starts: 1, method: 'mu', maxIterations: 1 })
+    const model = await factorize({ values, uncertainties }, { factors, starts: 1, maxIterations: 1 })
     gc()
     const grown = process.memoryUsage().arrayBuffers - before
     const expected = 8 * (model.contributions.data.length + model.profiles.data.length)
@@ -21,7 +21,7 @@ test('results lie in memory that V8 owns', async () => {
   )
   expect(ended.stderr).toBe('')
   const { grown, expected } = JSON.parse(ended.stdout) as { grown: number; expected: number }
-  expect(expected).toBe(8 * (10_000_000 + 100))
+  expect(expected).toBe(8 * (10_000_000 + 1))
   expect(grown).toBeGreaterThanOrEqual(0.9 * expected)
 })
 

@@ -49,7 +49,13 @@ export function runChild(program: string, flags: string[] = []): Promise<Ended> 
   return new Promise((resolve, reject) => {
     const began = performance.now()
     const args = [...flags, '--input-type=module-typescript', '--eval', program]
-    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, args, {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // A child that hangs must not outlive the test that notices.
+      timeout: 110_000,
+      killSignal: 'SIGKILL',
+    })
     let stdout = ''
     let stderr = ''
     child.stdout.on('data', (text) => (stdout += text))

@@ -13,7 +13,7 @@ export interface Prepared {
 
 /**
  * Checks shapes and names, and digests the arrays.
- * @throws InvalidInputError `matrix-not-valid`, `array-detached`, `shape-mismatch`, `names-mismatch`, `data-too-small`
+ * @throws InvalidInputError `matrix-not-valid`, `array-detached`, `shape-mismatch`, `names-mismatch`, `empty-data`
  */
 export function prepare(data: DataLike): Prepared {
   if (typeof data !== 'object' || data === null || data.values === undefined || data.uncertainties === undefined) {
@@ -28,7 +28,7 @@ export function prepare(data: DataLike): Prepared {
     throw new InvalidInputError('shape-mismatch', message, { name: 'uncertainties' })
   }
   if (rows === 0 || cols === 0) {
-    throw new InvalidInputError('data-too-small', `${rows} × ${cols} values cannot be factorised`, { name: 'values' })
+    throw new InvalidInputError('empty-data', `${rows} × ${cols} values cannot be factorised`, { name: 'values' })
   }
   const species = names('species', data.species ?? values.colNames, cols)
   const samples = names('samples', data.samples ?? values.rowNames, rows)
