@@ -9,7 +9,7 @@ export interface Progress {
   done: number
   /** Units planned: an upper bound where the call may stop early. */
   total: number
-  /** Best objective (Q) so far; absent before the first run is done. */
+  /** Best objective (Q) of a converged run so far; absent before the first one. */
   best?: number
   /** Distinct minima found so far. */
   basins?: number
