@@ -3,7 +3,8 @@
 //! With `Starts::Auto`, `FIRST` random starts are followed by rounds of perturbation chains: chain c begins at the
 //! best of the starts s ≡ c modulo `CHAINS`; a round makes `TRIALS` trials a chain, each replacing one or two
 //! factors of the chain's best solution by random data, and keeps the lowest. The search ends when all chains have
-//! stood at one Q for `PATIENCE` rounds, or at the cap. Decisions are taken at the ends of batches only, which do
+//! stood at one Q for `PATIENCE` rounds without improvement anywhere (four times as many if one chain stands
+//! elsewhere), or at the cap. Decisions are taken at the ends of batches only, which do
 //! not depend on the thread count.
 
 use crate::basins::{self, Ended};
@@ -268,7 +269,7 @@ impl Search<'_> {
             })
             .collect();
         let mut quiet = 0;
-        while quiet < PATIENCE && entries.len() as u32 + chains * TRIALS <= cap && !self.control.cancelled() {
+        while quiet < 4 * PATIENCE && entries.len() as u32 + chains * TRIALS <= cap && !self.control.cancelled() {
             self.drop_runs(entries, &heads);
             let next = first + entries.len() as u32;
             let made = parallel::map(self.outer, (chains * TRIALS) as usize, |i| {
@@ -291,11 +292,20 @@ impl Search<'_> {
                 }
             }
             let lowest = heads.iter().map(|&h| entries[h].scaled_q).fold(f64::INFINITY, f64::min);
-            let together = heads.iter().all(|&h| {
-                let entry = &entries[h];
-                entry.report.status == Status::Converged && basins::same_q(entry.scaled_q, lowest)
-            });
-            quiet = if together && !improved { quiet + 1 } else { 0 };
+            let there = heads
+                .iter()
+                .filter(|&&h| {
+                    let entry = &entries[h];
+                    entry.report.status == Status::Converged && basins::same_q(entry.scaled_q, lowest)
+                })
+                .count();
+            // In quarters of a quiet round: one straggler makes the search wait four times as long.
+            let step = match heads.len() - there {
+                0 => 4,
+                1 if there >= 2 => 1,
+                _ => 0,
+            };
+            quiet = if step > 0 && !improved { quiet + step } else { 0 };
         }
         let lowest = heads.iter().map(|&h| entries[h].scaled_q).fold(f64::INFINITY, f64::min);
         let there = heads.iter().filter(|&&h| basins::same_q(entries[h].scaled_q, lowest)).count() as u32;

@@ -107,6 +107,8 @@ impl<'m, 'a> Reduced<'m, 'a> {
         let mut multiplier = vec![0.0; size];
         let mut inner = 0;
         let mut solved = false;
+        // What the last piece still promises; part of the decrement, though its step is not worth an evaluation.
+        let mut rest = 0.0;
         for _ in 0..80 {
             if cancelled() {
                 break;
@@ -123,7 +125,7 @@ impl<'m, 'a> Reduced<'m, 'a> {
             let promise: f64 = -step.iter().zip(&now.gradient).map(|(s, g)| s * g).sum::<f64>();
             if promise <= tolerance + 1e-4 * -now.value {
                 solved = true;
-                // The last piece's step costs nothing more: take it if it stays inside the bounds.
+                rest = promise.max(0.0);
                 break;
             }
             let mut t = 1.0;
@@ -154,7 +156,7 @@ impl<'m, 'a> Reduced<'m, 'a> {
             }
         }
         let shift_term: f64 = delta.iter().zip(&model.d).map(|(x, d)| shift * d * x * x).sum();
-        Some(Step { decrement: -(now.value - shift_term), delta, inner, solved })
+        Some(Step { decrement: rest - (now.value - shift_term), delta, inner, solved })
     }
 
     fn shifted(&self, mut at: Evaluation, delta: &[f64], shift: f64) -> Evaluation {
