@@ -62,6 +62,6 @@ export function numberHint(text: string, decimal: DecimalMark): string {
   if (text.includes('\u2212')) return 'the minus sign is a typographic one (U+2212); use "-"'
   if (/^[+-]?[\d.,]+[dD][+-]?\d+$/.test(text)) return 'write the exponent with "e"'
   if (/^[>]/.test(text)) return 'a value above the measuring range has no meaning here; leave the cell blank'
-  if (/^[+-]?[\d.,]+(e[+-]?\d+)?\s*[^\d\s]+/i.test(text)) return 'remove flags and units from the cell'
+  if (/^[+-]?\d+[.,]?\d*(e[+-]?\d+)?\s*[^\d\s.,]+/i.test(text)) return 'remove flags and units from the cell'
   return 'correct it, leave it blank, or list the word under missing.words'
 }
