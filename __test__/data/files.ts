@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect } from 'vitest'
 import { InvalidInputError } from '../../src-ts/errors.ts'
-import { Dataset, type DataError, type DataProblem, type ReadOptions } from '../../src-ts/data/index.ts'
+import { Dataset, type DataProblem, type ReadOptions } from '../../src-ts/data/index.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'headwater data é '))
 afterAll(() => rm(folder, { recursive: true }))
@@ -40,7 +40,7 @@ export async function problemsOf(failing: Promise<unknown> | (() => unknown)): P
     (error: unknown) => error,
   )
   expect(outcome, 'it should have been refused').toBeInstanceOf(InvalidInputError)
-  const error = outcome as DataError
+  const error = outcome as InvalidInputError & { problems: readonly DataProblem[] }
   expect(error.code).toBe(error.problems[0]!.code)
   return error.problems
 }

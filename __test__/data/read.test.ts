@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { Dataset } from '../../src-ts/data/index.ts'
+import { fileProblem } from '../../src-ts/data/text.ts'
 import { EXAMPLES, file, pair, problemsOf, read, utf16 } from './files.ts'
 
 const CON = 'Date,Cd,Zn\n2001-06-22,0.5,1.25\n2001-06-23,0.75,2\n'
@@ -294,6 +295,16 @@ describe('broken files', () => {
   test('a header without samples, and one without species, are refused', async () => {
     expect((await problemsOf(read('d,A\n', UNC)))[0]!.code).toBe('no-samples')
     expect((await problemsOf(read('d\na\n', UNC)))[0]!.code).toBe('delimiter-not-found')
+    expect((await problemsOf(read(CON, UNC, { ignore: ['Cd', 'Zn'] })))[0]!.code).toBe('no-species')
+  })
+
+  test('a file that Excel holds open is answered with what to do', () => {
+    const busy = Object.assign(new Error('EBUSY: resource busy or locked'), { code: 'EBUSY' })
+    expect(fileProblem('con.csv', busy)).toMatchObject({
+      code: 'file-locked',
+      file: 'con.csv',
+      hint: expect.stringContaining('close it in Excel') as string,
+    })
   })
 
   test('the mistakes of both files come back at once, 20 are shown with the total, and all are in problems', async () => {

@@ -1,4 +1,5 @@
 /** Several checks that each may throw problems, reported together. */
+import { InvalidInputError } from '../errors.ts'
 import { problemsError, type DataProblem } from './problems.ts'
 
 /** Collects the problems of independent steps, so that the mistakes of both files come back at once. */
@@ -31,8 +32,7 @@ export class DataProblemList {
   }
 
   #keep(error: unknown): void {
-    const problems = (error as { problems?: unknown }).problems
-    if (!Array.isArray(problems)) throw error
-    this.problems.push(...(problems as DataProblem[]))
+    if (!(error instanceof InvalidInputError)) throw error
+    this.problems.push(...(error.problems as readonly DataProblem[]))
   }
 }

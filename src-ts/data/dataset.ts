@@ -1,6 +1,6 @@
 /** The data of a factorisation: values with uncertainties, named, treated, and with a record of the treatment. */
 import { createHash } from 'node:crypto'
-import { Matrix } from '../matrix.ts'
+import { Matrix, type MatrixLike } from '../matrix.ts'
 import { readDates, type DateOrder } from './dates.ts'
 import {
   checkOptions,
@@ -17,17 +17,12 @@ import { readTable, type Table } from './table.ts'
 import { readBytes } from './text.ts'
 import { treat, type RawData, type ValueTreatment } from './treatment.ts'
 
-/** A matrix as callers have it: one of ours, rows of numbers, or row-major numbers with their shape. */
-export type MatrixInput =
-  | readonly (readonly number[] | Float64Array)[]
-  | { readonly rows: number; readonly cols: number; readonly data: Float64Array | readonly number[] }
-
 /** Arrays for {@link Dataset.from}. */
 export interface DatasetInput {
   /** samples × species; NaN is missing. Infinite values are refused. */
-  values: MatrixInput
+  values: MatrixLike
   /** samples × species, in the units of the values; NaN and Infinity are missing (weight 0). */
-  uncertainties: MatrixInput
+  uncertainties: MatrixLike
   /** Names of the columns, each once. Default `species 1`, `species 2`, … */
   species?: readonly string[]
   /** Names or dates of the rows. Default `1`, `2`, … Names that are dates throughout are read as such. */
@@ -222,38 +217,33 @@ export class Dataset {
   /**
    * Data from arrays. Every row is kept, also those without data. The arrays are copied.
    *
-   * @throws InvalidInputError `matrix-invalid`, `shape-mismatch`, `species-duplicate`, `date-not-read`, `date-ambiguous`, and the
+   * @throws InvalidInputError `matrix-not-valid`, `array-detached`, `shape-mismatch`, `names-mismatch`, `data-too-small`, `species-duplicate`, `date-not-read`, `date-ambiguous`, and the
    *   codes of {@link treat}, with 0-based `row` and `col`.
    */
   static from(input: DatasetInput, options: TreatmentOptions = {}): Dataset {
     checkOptions(options, 'from')
-    const problems: DataProblem[] = []
-    const values = toArray(input.values, 'values', problems)
-    const uncertainties = toArray(input.uncertainties, 'uncertainties', problems)
-    throwProblems(problems)
+    const invalid = new DataProblemList()
+    const values = invalid.attemptNow(() => Matrix.from(input.values, 'values'))
+    const uncertainties = invalid.attemptNow(() => Matrix.from(input.uncertainties, 'uncertainties'))
+    invalid.throw()
     const { rows, cols } = values!
-    const shape = (what: string, expected: string, found: string): void => {
-      if (expected !== found)
-        problems.push({
-          code: 'shape-mismatch',
-          value: found,
-          message: `expected ${what} of ${expected}, found ${found}`,
-        })
+    const problems: DataProblem[] = []
+    if (uncertainties!.rows !== rows || uncertainties!.cols !== cols) {
+      problems.push({
+        code: 'shape-mismatch',
+        message: `expected uncertainties of ${rows} × ${cols} as the values, found ${uncertainties!.rows} × ${uncertainties!.cols}`,
+      })
     }
-    shape(
-      'uncertainties',
-      `${rows} × ${cols}, the shape of the values`,
-      uncertainties!.rows === rows && uncertainties!.cols === cols
-        ? `${rows} × ${cols}, the shape of the values`
-        : `${uncertainties!.rows} × ${uncertainties!.cols}`,
-    )
-    const counted = (count: number, what: string): string => `${count} ${what}`
-    if (input.species !== undefined) shape('a list', counted(cols, 'species'), counted(input.species.length, 'species'))
-    if (input.samples !== undefined) shape('a list', counted(rows, 'samples'), counted(input.samples.length, 'samples'))
-    if (input.units !== undefined) shape('a list', counted(cols, 'units'), counted(input.units.length, 'units'))
+    const count = (what: string, expected: number, names: readonly unknown[] | undefined): void => {
+      if (names === undefined || names.length === expected) return
+      problems.push({ code: 'names-mismatch', message: `expected ${expected} ${what}, found ${names.length}` })
+    }
+    count('species', cols, input.species)
+    count('samples', rows, input.samples)
+    count('units', cols, input.units)
     if (rows === 0 || cols === 0)
       problems.push({
-        code: 'no-data',
+        code: 'data-too-small',
         message: `expected at least one sample and one species, found ${rows} × ${cols}`,
       })
     const species = input.species ?? Array.from({ length: cols }, (_, j) => `species ${j + 1}`)
@@ -328,60 +318,6 @@ function fileTreatment(table: Table): FileTreatment {
     ignored,
     unitsRow: table.units !== undefined,
   }
-}
-
-function toArray(
-  input: MatrixInput,
-  what: string,
-  problems: DataProblem[],
-): { rows: number; cols: number; data: Float64Array } | undefined {
-  const wrong = (message: string, place: Partial<DataProblem> = {}): undefined => {
-    problems.push({ code: 'matrix-invalid', ...place, message: `${what}: ${message}` })
-    return undefined
-  }
-  if (Array.isArray(input)) {
-    const table = input as readonly (readonly number[] | Float64Array)[]
-    const cols = table[0]?.length ?? 0
-    const data = new Float64Array(table.length * cols)
-    for (const [row, numbers] of table.entries()) {
-      if (!(Array.isArray(numbers) || numbers instanceof Float64Array))
-        return wrong('expected rows of numbers', { row })
-      if (numbers.length !== cols)
-        return wrong(`expected ${cols} numbers as in row 0, found ${numbers.length}`, { row })
-      for (let col = 0; col < cols; col++) {
-        const number: unknown = numbers[col]
-        if (typeof number !== 'number')
-          return wrong(`expected a number (NaN if missing), found ${JSON.stringify(number)}`, { row, col })
-        data[row * cols + col] = number
-      }
-    }
-    return { rows: table.length, cols, data }
-  }
-  const matrix = input as { rows?: unknown; cols?: unknown; data?: unknown } | null | undefined
-  if (
-    typeof matrix !== 'object' ||
-    matrix === null ||
-    !Number.isInteger(matrix.rows) ||
-    !Number.isInteger(matrix.cols)
-  ) {
-    return wrong('expected a Matrix, rows of numbers, or { rows, cols, data }')
-  }
-  const { rows, cols, data } = matrix as { rows: number; cols: number; data: unknown }
-  if (!(data instanceof Float64Array || Array.isArray(data)))
-    return wrong('expected data to be a Float64Array or a list of numbers')
-  if (data.length !== rows * cols) {
-    // A transferred buffer has length 0: say so, since the numbers seem to be there in the caller's eyes.
-    const detached =
-      data instanceof Float64Array && data.length === 0 ? '; was its buffer transferred to a worker?' : ''
-    return wrong(`expected ${rows} × ${cols} = ${rows * cols} numbers, found ${data.length}${detached}`)
-  }
-  const odd = Array.isArray(data) ? data.findIndex((number) => typeof number !== 'number') : -1
-  if (odd >= 0)
-    return wrong(`expected a number, found ${JSON.stringify(data[odd])}`, {
-      row: Math.floor(odd / cols),
-      col: odd % cols,
-    })
-  return { rows, cols, data: Float64Array.from(data as ArrayLike<number>) }
 }
 
 function hash(data: Float64Array): string {

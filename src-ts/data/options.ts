@@ -152,13 +152,17 @@ const TABLE_KEYS: readonly string[] = [
  * Checks options of unknown origin; all wrong ones come back at once.
  *
  * @param kind - `read` allows all keys, `from` only those of {@link TreatmentOptions}.
- * @throws InvalidInputError `option-unknown` (with a suggestion), `option-invalid`.
+ * @throws InvalidInputError `option-unknown` (with a suggestion), `option-not-valid`.
  */
 export function checkOptions(options: unknown, kind: 'read' | 'from', file?: string): void {
   const where = file === undefined ? {} : { file }
   if (!isObject(options)) {
     throw problemsError([
-      { code: 'option-invalid', ...where, message: `expected an object of options, found ${JSON.stringify(options)}` },
+      {
+        code: 'option-not-valid',
+        ...where,
+        message: `expected an object of options, found ${JSON.stringify(options)}`,
+      },
     ])
   }
   const allowed = Object.keys(CHECKS).filter((key) => kind === 'read' || !TABLE_KEYS.includes(key))
@@ -180,7 +184,7 @@ export function checkOptions(options: unknown, kind: 'read' | 'from', file?: str
     const expected = CHECKS[key]!(value)
     if (expected !== undefined) {
       problems.push({
-        code: 'option-invalid',
+        code: 'option-not-valid',
         ...where,
         value: JSON.stringify(value),
         message: `the option "${key}" must be ${expected}, found ${JSON.stringify(value)}`,
@@ -193,7 +197,7 @@ export function checkOptions(options: unknown, kind: 'read' | 'from', file?: str
 /**
  * Reads an options file.
  *
- * @throws InvalidInputError `options-not-json`, `option-unknown`, `option-invalid`, and the codes of an unreadable file.
+ * @throws InvalidInputError `options-not-json`, `option-unknown`, `option-not-valid`, and the codes of an unreadable file.
  */
 export async function readOptionsFile(file: string): Promise<ReadOptions> {
   const text = new TextDecoder().decode(await readBytes(file))

@@ -47,14 +47,11 @@ export function describeProblem(problem: DataProblem): string {
   return `${where}${problem.message}${problem.hint === undefined ? '' : ` (${problem.hint})`}`
 }
 
-/** An `InvalidInputError` that also carries every problem behind it. */
-export type DataError = InvalidInputError & { readonly problems: readonly DataProblem[] }
-
 /**
  * The error for a list of problems. Its code and position are those of the first problem, its message shows the first
- * {@link SHOWN_PROBLEMS} with the total, and its enumerable field `problems` holds all of them.
+ * {@link SHOWN_PROBLEMS} with the total, and its field `problems` holds all of them.
  */
-export function problemsError(problems: readonly DataProblem[]): DataError {
+export function problemsError(problems: readonly DataProblem[]): InvalidInputError {
   const first = problems[0]
   if (first === undefined) throw new RangeError('problemsError needs at least one problem')
   const { code, message: _message, ...details } = first
@@ -64,8 +61,7 @@ export function problemsError(problems: readonly DataProblem[]): DataError {
     problems.length === 1
       ? lines[0]!
       : `${problems.length} problems in the data:\n  ${lines.join('\n  ')}${rest > 0 ? `\n  … and ${rest} more` : ''}`
-  const error = new InvalidInputError(code, message, details)
-  return Object.assign(error, { problems })
+  return new InvalidInputError(code, message, details, problems)
 }
 
 /** Throws {@link problemsError} if there is any problem. */

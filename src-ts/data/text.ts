@@ -1,6 +1,6 @@
 /** From a file to text: reading, character encoding, and files that are no text at all. */
 import { readFile } from 'node:fs/promises'
-import { problemsError } from './problems.ts'
+import { problemsError, type DataProblem } from './problems.ts'
 
 /** Character encodings the reader knows. `latin1` means Windows-1252, its superset that Excel writes. */
 export type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be' | 'latin1'
@@ -23,29 +23,35 @@ export async function readBytes(file: string): Promise<Uint8Array> {
   try {
     return await readFile(file)
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code
-    if (code === 'ENOENT') {
-      throw problemsError([
-        { code: 'file-not-found', file, message: 'there is no such file', hint: 'check the name and the folder' },
-      ])
-    }
-    if (code === 'EBUSY' || code === 'EAGAIN') {
-      throw problemsError([
-        {
-          code: 'file-locked',
-          file,
-          message: 'another program holds this file open',
-          hint: 'close it in Excel (or whatever has it open) and try again',
-        },
-      ])
-    }
-    const reason =
-      code === 'EISDIR'
-        ? 'this is a folder, not a file'
-        : code === 'EACCES' || code === 'EPERM'
-          ? 'no permission to read this file'
-          : `cannot read this file: ${(cause as Error).message}`
-    throw problemsError([{ code: 'file-not-readable', file, message: reason }])
+    throw problemsError([fileProblem(file, cause as NodeJS.ErrnoException)])
+  }
+}
+
+/** What a failed attempt to read a file means for its owner. */
+export function fileProblem(file: string, cause: NodeJS.ErrnoException): DataProblem {
+  switch (cause.code) {
+    case 'ENOENT':
+      return { code: 'file-not-found', file, message: 'there is no such file', hint: 'check the name and the folder' }
+    case 'EBUSY':
+    case 'EAGAIN':
+      return {
+        code: 'file-locked',
+        file,
+        message: 'another program holds this file open',
+        hint: 'close it in Excel (or whatever has it open) and try again',
+      }
+    case 'EISDIR':
+      return { code: 'file-not-readable', file, message: 'this is a folder, not a file' }
+    case 'EACCES':
+    case 'EPERM':
+      return {
+        code: 'file-not-readable',
+        file,
+        message: 'no permission to read this file',
+        hint: 'is it open in another program?',
+      }
+    default:
+      return { code: 'file-not-readable', file, message: `cannot read this file: ${cause.message}` }
   }
 }
 
