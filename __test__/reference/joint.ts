@@ -1,6 +1,6 @@
 /** Second order in both blocks at once: the full Hessian of Q/2, and the decrement with all bounds kept. Small problems only. */
 import { cholesky, submatrix } from './linear.ts'
-import { halfGradients, residuals, type Factors, type Problem } from './model.ts'
+import { halfGradients, objective, residuals, type Factors, type Problem } from './model.ts'
 import { nnls } from './nnls.ts'
 import type { Kind } from './reduced.ts'
 
@@ -77,7 +77,10 @@ export function jointDecrement(data: Problem, at: Factors, kind: Kind): number |
     if (length === 0) continue
     for (let i = 0; i < size; i++) for (let j = 0; j < size; j++) a[i * size + j]! += (10 * z[i]! * z[j]!) / length ** 2
   }
-  const free = used.map((_, i) => i).filter((i) => x[used[i]!]! > 0 || g[used[i]!]! < 0)
+  // A gradient of rounding size at a bound frees nothing: such an element would bring in directions that nothing curves.
+  const q = objective(data, at)
+  const opens = (k: number): boolean => g[k]! < 0 && g[k]! ** 2 / hessian[k * all + k]! > 1e-14 * q
+  const free = used.map((_, i) => i).filter((i) => x[used[i]!]! > 0 || opens(used[i]!))
   if (cholesky(submatrix(a, size, free), free.length, 1e-12) === undefined) return undefined
   const start = used.map((k, i) => x[k]! * root[i]!)
   const times = (vector: ArrayLike<number>, i: number): number => {

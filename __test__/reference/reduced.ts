@@ -110,7 +110,9 @@ export interface SecondOrder {
 /** Newton decrement and curvature of the reduced problem. */
 export function secondOrder(data: Problem, at: Factors, kind: Kind): SecondOrder {
   const g = halfGradients(data, at).h
-  const free = freeProfiles(at, g)
+  // An element of a factor without contributions has no curvature and no influence: that factor is dead, see deadFactors.
+  const d = blockDiagonals(data, at).h
+  const free = freeProfiles(at, g).filter((k) => d[k]! > 0)
   const { matrix, root, gauges } = scaled(reducedHessian(data, at, kind), data, at, free)
   const right = Float64Array.from(free, (k, a) => g[k]! / root[a]!)
   for (const z of gauges) {
