@@ -3,6 +3,8 @@
 
 mod settings;
 mod solution;
+mod standin;
 
 pub use settings::{Initial, Initialization, Method, Settings, Starts, Stop};
 pub use solution::{Basin, Certificate, Factorization, Origin, Solution, StartReport, Verdict};
+pub use standin::{Problem, certify, factorize};

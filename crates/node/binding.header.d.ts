@@ -1,0 +1,88 @@
+/** What every job resolves with. */
+export type NativeOutcome<T> = ({ ok: true } & T) | NativeFailure
+
+/** A job that gave no result. `row` and `col` are 0-based. */
+export interface NativeFailure {
+  ok: false
+  code: string
+  message: string
+  row?: number
+  col?: number
+  limit?: number
+}
+
+/** Called with units done, units planned, best objective and distinct minima so far. */
+export type NativeProgress = (done: number, total: number, best?: number | null, basins?: number | null) => void
+
+export interface NativeCertificate {
+  unit: number
+  coordinateGap: number
+  blockGap: number
+  blockGapContributions: number
+  blockGapProfiles: number
+  newtonDecrement?: number
+  newtonDecrementGaussNewton?: number
+  lastStepRatio?: number
+  minCurvature?: number
+  curvatureBound?: number
+  freeElements: number
+  nullDirections: number
+  weaklyActiveZeros: number
+  deadFactors: number
+  flatDirections: number
+}
+
+export interface NativeWarning {
+  code: string
+  index?: number
+  message: string
+}
+
+export interface NativeSolution {
+  status: 'converged' | 'saddle' | 'boundary' | 'stalled' | 'budget' | 'aborted'
+  q: number
+  qTrue: number
+  qRobust: number
+  qExpected: number
+  degreesOfFreedom: number
+  iterations: number
+  certificate: NativeCertificate
+  warnings: NativeWarning[]
+  contributions: Float64Array<ArrayBuffer>
+  profiles: Float64Array<ArrayBuffer>
+}
+
+export interface NativeStart {
+  start: number
+  origin: 'random' | 'nndsvd' | 'given' | 'perturbed'
+  chain?: number
+  status: NativeSolution['status']
+  q: number
+  iterations: number
+  basin?: number
+  coordinateGap: number
+  blockGap: number
+  newtonDecrement?: number
+}
+
+export interface NativeBasin {
+  q: number
+  hits: number
+  members: number[]
+}
+
+export interface NativeFactorization {
+  chosen: number
+  solution: NativeSolution
+  starts: NativeStart[]
+  basins: NativeBasin[]
+  unseenBasinProbability?: number
+  chainsRun: number
+  chainsAtBest: number
+}
+
+export interface NativeVerdict {
+  solution: NativeSolution
+  localMinimum: NativeSolution
+  excess: number
+}

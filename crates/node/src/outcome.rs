@@ -1,0 +1,48 @@
+//! What a job ends with: `{ ok: true, … }` or `{ ok: false, code, message, … }`.
+
+use headwater_base::Error;
+use headwater_pmf::{Factorization, Verdict};
+use napi::bindgen_prelude::{Object, ToNapiValue};
+use napi::{Env, sys};
+
+use crate::values;
+
+/// The code of a panic: a defect of headwater, never of its input.
+pub const INTERNAL: &str = "internal";
+
+/// One variant for each kind of result. Becomes JavaScript values on the JavaScript thread.
+pub enum Outcome {
+    /// Of `factorize`.
+    Factorization(Box<Factorization>),
+    /// Of `certify`.
+    Verdict(Box<Verdict>),
+    /// Bad input, a cancelled wait, or a panic.
+    Failed(Error),
+}
+
+impl From<Error> for Outcome {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl ToNapiValue for Outcome {
+    unsafe fn to_napi_value(raw: sys::napi_env, outcome: Self) -> napi::Result<sys::napi_value> {
+        let env = Env::from_raw(raw);
+        let mut object = Object::new(&env)?;
+        object.set("ok", !matches!(outcome, Self::Failed(_)))?;
+        match outcome {
+            Self::Factorization(result) => values::factorization(&env, &mut object, &result)?,
+            Self::Verdict(result) => values::verdict(&env, &mut object, &result)?,
+            Self::Failed(error) => {
+                object.set("code", error.code)?;
+                object.set("message", error.message)?;
+                values::optional(&mut object, "row", error.row.map(|row| row as f64))?;
+                values::optional(&mut object, "col", error.col.map(|col| col as f64))?;
+                values::optional(&mut object, "limit", error.limit)?;
+            }
+        }
+        // SAFETY: `raw` is the environment that napi calls this with, on its own thread.
+        unsafe { ToNapiValue::to_napi_value(raw, object) }
+    }
+}

@@ -1,0 +1,24 @@
+/**
+ * headwater finds the sources behind measurements, at native speed, and says "converged" only when it can prove it.
+ *
+ * @packageDocumentation
+ */
+export {
+  BackendUnavailableError,
+  ERROR_CODES,
+  HeadwaterError,
+  InternalError,
+  InvalidInputError,
+} from './src-ts/errors.ts'
+export type { InputDetails, InputProblem } from './src-ts/errors.ts'
+export type { JobOptions, Progress } from './src-ts/job.ts'
+export { Matrix } from './src-ts/matrix.ts'
+export type { MatrixLike, MatrixNames, NumberArray } from './src-ts/matrix.ts'
+export { configure, version } from './src-ts/native.ts'
+export type { ConfigureOptions } from './src-ts/native.ts'
+export { certify } from './src-ts/pmf/certify.ts'
+export type { Verdict } from './src-ts/pmf/certify.ts'
+export { Factorization } from './src-ts/pmf/factorization.ts'
+export type { ChosenOptions, FactorizationFields, FactorizationJson, JsonMatrix } from './src-ts/pmf/factorization.ts'
+export { factorize } from './src-ts/pmf/factorize.ts'
+export type * from './src-ts/pmf/types.ts'

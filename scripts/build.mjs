@@ -1,0 +1,62 @@
+// Builds the native addon into native/, or does nothing when it is up to date.
+//   node scripts/build.mjs [--release] [--force] [-- options of napi build]
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fail, root, requireNode, requireRust } from './lib/tools.mjs'
+
+process.chdir(root)
+requireNode('22.13.0')
+const rustc = requireRust()
+
+const words = process.argv.slice(2)
+const cut = words.includes('--') ? words.indexOf('--') : words.length
+const flags = new Set(words.slice(0, cut))
+const extra = words.slice(cut + 1)
+const profile = flags.has('--release') ? 'release' : 'fast'
+const outDir = 'native'
+const hash = createHash('sha256')
+hash.update(JSON.stringify([profile, extra, rustc, process.platform, process.arch]))
+const inputs = [
+  'Cargo.toml',
+  'Cargo.lock',
+  'package.json',
+  'scripts/build.mjs',
+  '.cargo/config.toml',
+  ...walk('crates'),
+]
+for (const file of inputs) {
+  if (existsSync(file)) hash.update(file).update('\0').update(readFileSync(file))
+}
+const digest = hash.digest('hex')
+const stamp = join(outDir, '.stamp')
+const addons = () => (existsSync(outDir) ? readdirSync(outDir).filter((name) => name.endsWith('.node')) : [])
+if (!flags.has('--force') && addons().length > 0 && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) {
+  process.exit(0)
+}
+
+mkdirSync(outDir, { recursive: true })
+rmSync(stamp, { force: true })
+const cli = join('node_modules', '@napi-rs', 'cli', 'dist', 'cli.js')
+if (!existsSync(cli)) fail('node_modules is incomplete: run npm install.')
+// prettier-ignore
+const args = [cli, 'build', '--platform', '--profile', profile,
+  '--manifest-path', 'crates/node/Cargo.toml', '--package-json-path', 'package.json',
+  '--output-dir', outDir, '--js', 'binding.cjs', '--dts', 'binding.d.cts', '--no-const-enum', ...extra]
+const began = Date.now()
+// stdout belongs to the program that is about to run.
+const built = spawnSync(process.execPath, args, { stdio: ['ignore', 2, 2] })
+if (built.status !== 0) {
+  for (const name of addons()) rmSync(join(outDir, name))
+  fail('the native build failed (see above).')
+}
+writeFileSync(stamp, digest)
+console.error(`native addon built (${profile}) in ${((Date.now() - began) / 1000).toFixed(1)} s`)
+
+function walk(dir) {
+  return readdirSync(dir, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
+}

@@ -1,0 +1,155 @@
+/**
+ * What can go wrong, as classes and stable codes. A numerical outcome is never an error: it is the `status` of a
+ * result.
+ */
+
+/**
+ * Every code that an error of this package can carry, with its meaning. Codes are stable: they are only ever added.
+ * Warnings have codes of their own, see `Warning`.
+ */
+export const ERROR_CODES: Readonly<Record<string, string>> = {
+  // Options and arrays
+  'option-unknown': 'An option does not exist; the hint names the one that was probably meant.',
+  'option-missing': 'A required option was not given.',
+  'option-not-valid': 'An option has the wrong type or is not one of the allowed words.',
+  'option-out-of-range': 'A number among the options is outside its range or not whole.',
+  'options-conflict': 'Two options exclude each other.',
+  'matrix-not-valid': 'Something else than a matrix was given: rows of unequal length, or a shape that does not fit.',
+  'array-detached': 'The memory of an array was transferred to another thread or resized: it can no longer be read.',
+  'shape-mismatch': 'Matrices that belong together have different numbers of rows or columns.',
+  'names-mismatch': 'The number of species or sample names differs from the number of columns or rows.',
+  'json-not-valid': 'The document is not what `toJSON` writes.',
+  // Data, checked by the engine
+  'value-not-finite': 'A value is infinite. Missing values are NaN.',
+  'uncertainty-not-positive': 'An uncertainty is zero or negative. A cell without information has NaN or Infinity.',
+  'no-data': 'No cell has a weight: every value or every uncertainty is missing.',
+  'data-too-small': 'A matrix without rows or without columns cannot be factorised.',
+  'scale-not-representable': 'Values and uncertainties are of such different size that their squares overflow.',
+  // Factorisation
+  'too-few-factors': 'The number of factors is below 1.',
+  'too-many-factors': 'The number of factors exceeds the smaller side of the data; `limit` is the largest possible.',
+  'start-shape-mismatch': 'Given contributions or profiles do not fit the data and the number of factors.',
+  'start-not-valid': 'Given contributions or profiles are not finite, or negative where that is not allowed.',
+  // Runtime
+  'threads-not-valid': 'HEADWATER_NUM_THREADS is not a whole number in its range.',
+  'threads-fixed': '`configure` came after the first call, which had fixed the number of threads.',
+  'threads-unavailable': 'The system refused to start threads.',
+  'cancelled-while-waiting': 'The call was cancelled before its turn came.',
+  'backend-unavailable': 'The native addon could not be loaded; the message says what was found and what to do.',
+  internal: 'A defect of this package. Please report it, with the message.',
+}
+
+/** One thing that is wrong with the input. Fields that do not apply are absent. */
+export interface InputProblem {
+  /** Stable code, see {@link ERROR_CODES}. */
+  code: string
+  /** What was expected and what came. */
+  message: string
+  /** File, as it was given. */
+  file?: string | undefined
+  /** 1-based line of that file. */
+  line?: number | undefined
+  /** 1-based field of that line. */
+  column?: number | undefined
+  /** Name of the file's column. */
+  header?: string | undefined
+  /** Option or argument, for example `stop.decrease`. */
+  name?: string | undefined
+  /** What was found. */
+  value?: unknown
+  /** What to do about it. */
+  hint?: string | undefined
+  /** 0-based row of the array. */
+  row?: number | undefined
+  /** 0-based column of the array. */
+  col?: number | undefined
+  /** The largest, or smallest, value that would be accepted. */
+  limit?: number | undefined
+}
+
+/** Where and why, without code and message. */
+export type InputDetails = Omit<InputProblem, 'code' | 'message'>
+
+/** Base of all errors that this package throws, aborts excepted: those reject with the signal's own reason. */
+export class HeadwaterError extends Error {
+  /** Stable kebab-case code, see {@link ERROR_CODES}. */
+  readonly code: string
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+
+  override get name(): string {
+    return 'HeadwaterError'
+  }
+}
+
+/**
+ * The caller's input cannot be used. Thrown before any work is done. Where several things are wrong, `problems` lists
+ * them all, and code and position are those of the first.
+ */
+export class InvalidInputError extends HeadwaterError implements InputDetails {
+  declare readonly file?: string | undefined
+  declare readonly line?: number | undefined
+  declare readonly column?: number | undefined
+  declare readonly header?: string | undefined
+  /** Option or argument. (The class is `InvalidInputError`, whatever this says.) */
+  declare readonly argument?: string | undefined
+  declare readonly value?: unknown
+  declare readonly hint?: string | undefined
+  declare readonly row?: number | undefined
+  declare readonly col?: number | undefined
+  declare readonly limit?: number | undefined
+  /** Everything that is wrong, at least one. */
+  readonly problems: readonly InputProblem[]
+
+  constructor(code: string, message: string, details: InputDetails = {}, problems?: readonly InputProblem[]) {
+    super(code, message)
+    const { name, ...rest } = details
+    for (const [key, value] of Object.entries(rest)) {
+      if (value !== undefined) Object.defineProperty(this, key, { value, enumerable: true, configurable: true })
+    }
+    if (name !== undefined)
+      Object.defineProperty(this, 'argument', { value: name, enumerable: true, configurable: true })
+    this.problems = problems ?? [{ code, message, ...details }]
+  }
+
+  override get name(): string {
+    return 'InvalidInputError'
+  }
+
+  /** One error for several problems; a single one keeps its own message. */
+  static ofAll(problems: readonly InputProblem[]): InvalidInputError {
+    const [first] = problems
+    if (first === undefined) throw new RangeError('an InvalidInputError needs at least one problem')
+    const { code, message, ...details } = first
+    const text =
+      problems.length === 1
+        ? withHint(first)
+        : `${problems.length} problems:\n${problems.map((problem) => `  - ${withHint(problem)}`).join('\n')}`
+    return new InvalidInputError(code, text, details, problems)
+  }
+}
+
+/** What the call needs is not there: the native addon, or threads. The message says what to do. */
+export class BackendUnavailableError extends HeadwaterError {
+  override get name(): string {
+    return 'BackendUnavailableError'
+  }
+}
+
+/** A defect of this package: never the fault of the input. The next call works. */
+export class InternalError extends HeadwaterError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('internal', message, options)
+  }
+
+  override get name(): string {
+    return 'InternalError'
+  }
+}
+
+function withHint(problem: InputProblem): string {
+  return problem.hint === undefined ? problem.message : `${problem.message} (${problem.hint})`
+}

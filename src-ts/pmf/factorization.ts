@@ -1,0 +1,239 @@
+/** The result of `factorize`. */
+import { InvalidInputError } from '../errors.ts'
+import { Matrix } from '../matrix.ts'
+import { toFactors } from './solution.ts'
+import type {
+  Basin,
+  Certificate,
+  DataSummary,
+  FactorizeOptions,
+  Solution,
+  StartReport,
+  Status,
+  Timing,
+  Warning,
+} from './types.ts'
+
+/** The options of the call that change the result, as far as they were given. */
+export type ChosenOptions = Omit<
+  FactorizeOptions,
+  'factors' | 'seed' | 'initial' | 'signal' | 'onProgress' | 'onAbort' | 'threads'
+> & {
+  /** Present if a starting point was given. */
+  initial?: 'given'
+}
+
+/** The fields of a {@link Factorization}. */
+export interface FactorizationFields extends Solution {
+  headwater: string
+  data: DataSummary
+  factors: number
+  seed: number
+  options: ChosenOptions
+  start: number
+  starts: StartReport[]
+  basins: Basin[]
+  chains: { run: number; atBest: number }
+  unseenBasinProbability?: number
+  timing: Timing
+}
+
+/** A matrix in JSON: rows of numbers, `null` for NaN. */
+export type JsonMatrix = (number | null)[][]
+
+/** What {@link Factorization.toJSON} writes: the document of `headwater fit --json`. */
+export interface FactorizationJson {
+  /** Version of headwater that computed it. */
+  headwater: string
+  data: Omit<DataSummary, 'samples'> & { samples: string[]; samplesAre: 'names' | 'times' }
+  factors: number
+  seed: number
+  options: ChosenOptions
+  timing: Timing
+  best: Omit<Solution, 'profiles' | 'contributions'> & { start: number }
+  starts: StartReport[]
+  basins: Basin[]
+  chains: { run: number; atBest: number }
+  unseenBasinProbability?: number
+  profiles: JsonMatrix
+  contributions: JsonMatrix
+}
+
+/**
+ * A factorisation with its proof. Its fields are plain data and typed arrays, so it passes through `structuredClone`,
+ * workers and Electron IPC; `new Factorization(clone)` gives the other side its methods back. The numbers of the
+ * solution itself (`status`, `q`, `certificate`, `profiles`, …) are described at {@link Solution}.
+ */
+export class Factorization implements FactorizationFields {
+  /** Version of headwater that computed it. */
+  readonly headwater: string
+  /** What it was computed from. */
+  readonly data: DataSummary
+  /** Number of factors. */
+  readonly factors: number
+  /** Key of the random numbers. */
+  readonly seed: number
+  /** The call's options. */
+  readonly options: ChosenOptions
+  /** Number of the start whose solution this is. */
+  readonly start: number
+  /* The solution: see Solution for each field. */
+  readonly status: Status
+  readonly q: number
+  readonly qTrue: number
+  readonly qRobust: number
+  readonly qExpected: number
+  readonly degreesOfFreedom: number
+  readonly iterations: number
+  readonly certificate: Certificate
+  readonly warnings: Warning[]
+  readonly profiles: Matrix
+  readonly contributions: Matrix
+  /** Every run, in order of its number. */
+  readonly starts: StartReport[]
+  /** Distinct minima that were found, by Q, ascending. */
+  readonly basins: Basin[]
+  /** Perturbation chains that were run, and how many of them ended at the best Q. */
+  readonly chains: { run: number; atBest: number }
+  /** Estimated chance (Good and Turing) that one more random start ends in a new basin; absent if none converged. */
+  declare readonly unseenBasinProbability?: number
+  readonly timing: Timing
+
+  /** From its fields, for example those of a structured clone. */
+  constructor(fields: FactorizationFields) {
+    this.headwater = fields.headwater
+    this.data = fields.data
+    this.factors = fields.factors
+    this.seed = fields.seed
+    this.options = fields.options
+    this.start = fields.start
+    this.status = fields.status
+    this.q = fields.q
+    this.qTrue = fields.qTrue
+    this.qRobust = fields.qRobust
+    this.qExpected = fields.qExpected
+    this.degreesOfFreedom = fields.degreesOfFreedom
+    this.iterations = fields.iterations
+    this.certificate = fields.certificate
+    this.warnings = fields.warnings
+    this.profiles = Matrix.from(fields.profiles, 'profiles')
+    this.contributions = Matrix.from(fields.contributions, 'contributions')
+    this.starts = fields.starts
+    this.basins = fields.basins
+    this.chains = fields.chains
+    if (fields.unseenBasinProbability !== undefined) this.unseenBasinProbability = fields.unseenBasinProbability
+    this.timing = fields.timing
+  }
+
+  /** A document from which {@link Factorization.fromJSON} restores every number exactly; NaN is written as `null`. */
+  toJSON(): FactorizationJson {
+    const times = this.data.samples.some((sample) => sample instanceof Date)
+    return {
+      headwater: this.headwater,
+      data: {
+        rows: this.data.rows,
+        columns: this.data.columns,
+        missing: this.data.missing,
+        sha256: this.data.sha256,
+        species: this.data.species,
+        samples: this.data.samples.map((sample) => (sample instanceof Date ? sample.toISOString() : sample)),
+        samplesAre: times ? 'times' : 'names',
+      },
+      factors: this.factors,
+      seed: this.seed,
+      options: this.options,
+      timing: this.timing,
+      best: {
+        start: this.start,
+        status: this.status,
+        q: this.q,
+        qTrue: this.qTrue,
+        qRobust: this.qRobust,
+        qExpected: this.qExpected,
+        degreesOfFreedom: this.degreesOfFreedom,
+        iterations: this.iterations,
+        certificate: this.certificate,
+        warnings: this.warnings,
+      },
+      starts: this.starts,
+      basins: this.basins,
+      chains: this.chains,
+      ...(this.unseenBasinProbability === undefined ? {} : { unseenBasinProbability: this.unseenBasinProbability }),
+      profiles: this.profiles.toJSON(),
+      contributions: this.contributions.toJSON(),
+    }
+  }
+
+  /**
+   * The model that {@link Factorization.toJSON} wrote.
+   * @param json the document, as text or parsed
+   * @throws InvalidInputError `json-not-valid`
+   */
+  static fromJSON(json: string | FactorizationJson): Factorization {
+    const document = parse(json)
+    const { samples, samplesAre, ...rest } = document.data
+    const data: DataSummary = {
+      ...rest,
+      samples: samplesAre === 'times' ? samples.map((time) => new Date(time)) : samples,
+    }
+    const { factors } = document
+    const contributions = flat(document.contributions, data.rows, factors, 'contributions')
+    const profiles = flat(document.profiles, factors, data.columns, 'profiles')
+    const { unseenBasinProbability } = document
+    return new Factorization({
+      headwater: document.headwater,
+      data,
+      factors,
+      seed: document.seed,
+      options: document.options,
+      ...document.best,
+      ...toFactors(contributions, profiles, data, factors),
+      starts: document.starts,
+      basins: document.basins,
+      chains: document.chains,
+      ...(unseenBasinProbability === undefined ? {} : { unseenBasinProbability }),
+      timing: document.timing,
+    })
+  }
+}
+
+function parse(json: unknown): FactorizationJson {
+  let document: unknown = json
+  if (typeof json === 'string') {
+    try {
+      document = JSON.parse(json)
+    } catch (error) {
+      return notValid(`it is not JSON: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  if (typeof document !== 'object' || document === null) return notValid('it is not an object')
+  const has = document as Record<string, unknown>
+  const wanted = ['headwater', 'data', 'factors', 'best', 'starts', 'basins', 'chains', 'options', 'timing', 'seed']
+  const missing = wanted.filter((key) => has[key] === undefined)
+  if (missing.length > 0) return notValid(`${missing.join(', ')} missing`)
+  const data = has['data'] as Partial<FactorizationJson['data']>
+  if (!Number.isInteger(has['factors']) || !Number.isInteger(data.rows) || !Number.isInteger(data.columns)) {
+    return notValid('factors, data.rows and data.columns must be whole numbers')
+  }
+  if (data.samples?.length !== data.rows || data.species?.length !== data.columns) {
+    return notValid('the names in data do not fit data.rows and data.columns')
+  }
+  return document as FactorizationJson
+}
+
+function flat(rows: JsonMatrix | undefined, count: number, cols: number, name: string): Float64Array<ArrayBuffer> {
+  const out = new Float64Array(count * cols)
+  if (!Array.isArray(rows) || rows.length !== count) return notValid(`${name} must have ${count} rows`)
+  for (const [i, row] of rows.entries()) {
+    if (!Array.isArray(row) || row.length !== cols) return notValid(`${name}, row ${i}: must have ${cols} numbers`)
+    for (const [j, value] of row.entries()) {
+      if (value !== null && typeof value !== 'number') return notValid(`${name}, row ${i}, column ${j}: not a number`)
+      out[i * cols + j] = value ?? NaN
+    }
+  }
+  return out
+}
+
+function notValid(reason: string): never {
+  throw new InvalidInputError('json-not-valid', `this is not a model written by headwater: ${reason}`, { name: 'json' })
+}

@@ -1,0 +1,147 @@
+/** The main call: data in, certified factorisation out. */
+import type { NativeSettings } from '#native'
+import { runJob, type JobOptions } from '../job.ts'
+import { native } from '../native.ts'
+import { Checker } from '../validate.ts'
+import { own, prepare } from './data.ts'
+import { Factorization, type ChosenOptions } from './factorization.ts'
+import { stopwatch, toSolution } from './solution.ts'
+import type { DataLike, FactorizeOptions, Factors, Nonnegative } from './types.ts'
+
+/** Largest value of an unsigned 32-bit counter in the engine. */
+const MOST = 2 ** 32 - 1
+
+/**
+ * Factorises data with known uncertainties: minimises Q = Σ ((V - W H) / U)² over contributions W ≥ 0 (samples ×
+ * factors) and profiles H ≥ 0 (factors × species), from many starts, and proves what the best one is.
+ *
+ * Runs off the JavaScript thread. Matrices are copied at the call, so the caller may change them at once. The same
+ * input, seed and version give the same bits, whatever the number of threads.
+ *
+ * @param data a `Dataset` or `{ values, uncertainties, species?, samples? }`
+ * @returns the best solution found (or the one of `options.start`), with every start's report
+ * @throws InvalidInputError all wrong options at once, or the first bad cell of the data (codes: {@link ERROR_CODES})
+ * @throws the signal's reason after an abort, unless `onAbort: 'partial'`
+ * @throws BackendUnavailableError if the addon cannot be loaded
+ * @example
+ * ```ts
+ * const model = await factorize(data, { factors: 7, starts: 20, seed: 1 })
+ * console.log(model.status, model.q)
+ * ```
+ */
+export async function factorize(data: DataLike, options: FactorizeOptions): Promise<Factorization> {
+  const time = stopwatch()
+  const { settings, job, initial, chosen } = readOptions(options)
+  const { values, uncertainties, summary } = prepare(data)
+  if (initial) {
+    settings.initialContributions = copyable(initial.contributions, 'initial.contributions')
+    settings.initialProfiles = copyable(initial.profiles, 'initial.profiles')
+  }
+  const { rows, cols } = values
+  const { factorize: start, version } = native()
+  const result = await runJob(
+    (token, progress) => start(values.data, uncertainties.data, rows, cols, settings, token, progress),
+    job,
+  )
+  const { factors } = settings
+  return new Factorization({
+    headwater: version(),
+    data: summary,
+    factors,
+    seed: settings.seed ?? 0,
+    options: chosen,
+    start: result.starts[result.chosen]?.start ?? result.chosen,
+    ...toSolution(result.solution, summary, factors),
+    starts: result.starts,
+    basins: result.basins,
+    chains: { run: result.chainsRun, atBest: result.chainsAtBest },
+    ...(result.unseenBasinProbability === undefined ? {} : { unseenBasinProbability: result.unseenBasinProbability }),
+    timing: time(),
+  })
+}
+
+interface ReadOptions {
+  settings: NativeSettings
+  job: JobOptions
+  initial: Factors | undefined
+  chosen: ChosenOptions
+}
+
+function readOptions(options: FactorizeOptions): ReadOptions {
+  const check = new Checker(options, 'factorize: options')
+  check.required('factors', 'the number of factors')
+  const factors = check.integer('factors', { min: 1, max: MOST })
+  const auto = check.take('starts') === 'auto'
+  const starts = auto ? undefined : check.integer('starts', { min: 1, max: MOST })
+  const initial = check.nested('initial', readFactors)
+  if (initial && starts !== undefined && starts !== 1) {
+    check.problem('options-conflict', 'initial', 'initial gives one starting point: starts must be 1 or left out')
+  }
+  const stop = check.nested('stop', (inner) => {
+    inner.required('decrease', 'a decrease of Q')
+    inner.required('over', 'a number of sweeps')
+    return { decrease: inner.positive('decrease'), over: inner.integer('over', { min: 1, max: MOST }) }
+  })
+  const settings: NativeSettings = dropAbsent({
+    factors: factors ?? 0,
+    starts: initial ? 1 : starts,
+    maxStarts: check.integer('maxStarts', { min: 1, max: MOST }),
+    firstStart: check.integer('firstStart', { max: MOST }),
+    choose: check.integer('start', { max: MOST }),
+    seed: check.integer('seed'),
+    method: check.oneOf('method', ['auto', 'anls', 'hals', 'mu']),
+    initialization: check.oneOf('initialization', ['random', 'nndsvd']),
+    ...readNonnegative(check),
+    maxIterations: check.integer('maxIterations', { min: 1, max: MOST }),
+    stopDecrease: stop?.decrease,
+    stopOver: stop?.over,
+  })
+  const job = check.job()
+  check.finish()
+  if (job.threads !== undefined) settings.threads = job.threads
+  return { settings, job, initial, chosen: remember(options) }
+}
+
+/** The bounds, for every call that has them. */
+export function readNonnegative(check: Checker): {
+  nonnegativeContributions: boolean | undefined
+  nonnegativeProfiles: boolean | undefined
+} {
+  const bounds: Nonnegative | undefined = check.nested('nonnegative', (inner) => ({
+    contributions: inner.boolean('contributions'),
+    profiles: inner.boolean('profiles'),
+  }))
+  return { nonnegativeContributions: bounds?.contributions, nonnegativeProfiles: bounds?.profiles }
+}
+
+function readFactors(inner: Checker): Factors {
+  inner.required('contributions', 'samples × factors')
+  inner.required('profiles', 'factors × species')
+  // Their shapes are checked where they become matrices.
+  return { contributions: inner.take('contributions'), profiles: inner.take('profiles') } as Factors
+}
+
+/** A row-major array that the addon may read during the call. */
+export function copyable(source: Factors['profiles'], name: string): Float64Array<ArrayBuffer> {
+  return own(source, name).data as Float64Array<ArrayBuffer>
+}
+
+/** An object without the properties that are undefined, as the addon expects absent options. */
+export function dropAbsent<T extends object>(options: { [K in keyof T]: T[K] | undefined }): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
+}
+
+/** What the result repeats of the options: all that can be written as JSON and changes the result. */
+function remember(options: FactorizeOptions): ChosenOptions {
+  const {
+    factors: _,
+    seed: __,
+    initial,
+    signal: ___,
+    onProgress: ____,
+    onAbort: _____,
+    threads: ______,
+    ...rest
+  } = options
+  return structuredClone(dropAbsent<ChosenOptions>({ ...rest, initial: initial ? 'given' : undefined }))
+}
