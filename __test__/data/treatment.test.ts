@@ -37,12 +37,12 @@ test('the policy drop-sample leaves out the samples that have a missing cell, or
   const values = [[1, 2], [NONE, 4], [5, 6]] // prettier-ignore
   const uncertainties = [[1, 1], [1, 1], [0, 1]] // prettier-ignore
   const data = from(values, uncertainties, { missingPolicy: 'drop-sample', uncertaintyPolicy: 'drop-sample' })
-  expect(data.samples).toEqual(['1'])
+  expect(data.samples).toEqual(['sample 1'])
   expect(data.treatment.droppedSamples).toEqual([
-    { index: 1, sample: '2', reason: 'missing' },
-    { index: 2, sample: '3', reason: 'uncertainty-not-positive' },
+    { index: 1, sample: 'sample 2', reason: 'missing' },
+    { index: 2, sample: 'sample 3', reason: 'uncertainty-not-positive' },
   ])
-  expect(from(values, uncertainties, { uncertaintyPolicy: 'drop-sample' }).samples).toEqual(['1', '2'])
+  expect(from(values, uncertainties, { uncertaintyPolicy: 'drop-sample' }).samples).toEqual(['sample 1', 'sample 2'])
 })
 
 test('the policy median puts the median of the known values with 4 times its size as uncertainty', () => {
@@ -90,7 +90,7 @@ test('weak species count with 3 times their uncertainty, bad ones are left out, 
 })
 
 test('mistakes in bad species and excluded samples do not matter', () => {
-  const data = from([[1, Infinity], [Infinity, 1]], [[1, 0], [0, 0]], { categories: { B: 'bad' }, exclude: ['2'] }) // prettier-ignore
+  const data = from([[1, Infinity], [Infinity, 1]], [[1, 0], [0, 0]], { categories: { B: 'bad' }, exclude: ['sample 2'] }) // prettier-ignore
   expect(fitted(data)).toEqual([[1], [1]]) // prettier-ignore
 })
 
@@ -124,7 +124,7 @@ test('dates of the own layout can be excluded too, and what excludes nothing is 
 })
 
 test('nothing left to fit is an error', async () => {
-  expect((await problemsOf(() => from([[1]], [[1]], { exclude: ['1'] })))[0]!.code).toBe('no-data')
+  expect((await problemsOf(() => from([[1]], [[1]], { exclude: ['sample 1'] })))[0]!.code).toBe('no-data')
   expect((await problemsOf(() => from([[1]], [[1]], { categories: { A: 'bad' } })))[0]!.code).toBe('no-data')
 })
 
@@ -210,6 +210,12 @@ test('wrong shapes, things that are no numbers and detached arrays are refused',
     Dataset.from({ values: { rows: 1, cols: 2, data: detached }, uncertainties: [[1, 2]] }),
   )
   expect(problems[0]!.code).toBe('array-detached')
+})
+
+test('names that go with a matrix are those of the dataset', () => {
+  const values = new Matrix(1, 2, Float64Array.of(1, 2), { rowNames: ['2001-06-22'], colNames: ['A', 'B'] })
+  const data = Dataset.from({ values, uncertainties: [[1, 1]] })
+  expect([data.species, data.samples, data.dates]).toEqual([['A', 'B'], ['2001-06-22'], [new Date('2001-06-22')]])
 })
 
 test('samples may be Date objects', async () => {

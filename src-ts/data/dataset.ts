@@ -23,9 +23,9 @@ export interface DatasetInput {
   values: MatrixLike
   /** samples × species, in the units of the values; NaN and Infinity are missing (weight 0). */
   uncertainties: MatrixLike
-  /** Names of the columns, each once. Default `species 1`, `species 2`, … */
+  /** Names of the columns, each once. Default: the values' column names, else `species 1`, `species 2`, … */
   species?: readonly string[]
-  /** Names or dates of the rows. Default `1`, `2`, … Names that are dates throughout are read as such. */
+  /** Names or dates of the rows; names that are dates throughout are read as such. Default: the values' row names, else `sample 1`, … */
   samples?: readonly string[] | readonly Date[]
   /** Unit of each species. Default: none known. */
   units?: readonly string[]
@@ -246,7 +246,7 @@ export class Dataset {
         code: 'data-too-small',
         message: `expected at least one sample and one species, found ${rows} × ${cols}`,
       })
-    const species = input.species ?? Array.from({ length: cols }, (_, j) => `species ${j + 1}`)
+    const species = input.species ?? values!.colNames ?? Array.from({ length: cols }, (_, j) => `species ${j + 1}`)
     species.forEach((name, col) => {
       const first = species.indexOf(name)
       if (first < col)
@@ -257,7 +257,7 @@ export class Dataset {
           message: `the name "${name}" is used already for column ${first}`,
         })
     })
-    const given = input.samples
+    const given: readonly (string | Date)[] | undefined = input.samples ?? values!.rowNames
     given?.forEach((sample: string | Date, row: number) => {
       if (sample instanceof Date && Number.isNaN(sample.getTime()))
         problems.push({ code: 'date-not-read', row, message: 'this Date is not valid' })
@@ -266,7 +266,7 @@ export class Dataset {
     const fromDates = given !== undefined && given.every((sample: string | Date) => sample instanceof Date)
     const samples =
       given?.map((sample: string | Date) => (sample instanceof Date ? sample.toISOString() : sample)) ??
-      Array.from({ length: rows }, (_, i) => String(i + 1))
+      Array.from({ length: rows }, (_, i) => `sample ${i + 1}`)
     const dates = given === undefined || fromDates ? undefined : readDates(samples, {}, options.dateOrder)
     const raw: RawData = {
       rows,
