@@ -30,6 +30,10 @@ test('dates that both orders read alike are not ambiguous', () => {
   expect(readDates(['1/1/2001', '2/2/2001'])!.times).toEqual(Float64Array.of(day('2001-01-01'), day('2001-02-02')))
 })
 
+test('dates with dots are day.month.year, and not ambiguous', () => {
+  expect(readDates(['1.2.2001', '3.4.2001'])).toMatchObject({ order: 'dmy' })
+})
+
 test('an order that does not fit names the labels it cannot read', async () => {
   const con = 'd,A\n1/2/2001,1\n13/2/2001,2\n'
   expect((await problemsOf(read(con, con, { dateOrder: 'mdy' })))[0]).toMatchObject({

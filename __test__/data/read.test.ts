@@ -84,6 +84,14 @@ describe('how a file is written', () => {
     })
   }
 
+  test('Windows line ends count once: no blank lines appear, and errors name the right line', async () => {
+    const data = await read(CON.replaceAll('\n', '\r\n'), UNC)
+    expect(data.treatment.concentrations!.blankLines).toEqual([])
+    expect((await problemsOf(read(CON.replace('0.75', 'x').replaceAll('\n', '\r\n'), UNC)))[0]).toMatchObject({
+      line: 3,
+    })
+  })
+
   test('what was decided about the file is in the treatment', async () => {
     const data = await read(utf16(CON.replaceAll(',', ';').replaceAll('.', ',')), UNC)
     expect(data.treatment.concentrations).toMatchObject({
@@ -144,7 +152,8 @@ describe('how a file is written', () => {
 
   test('a column that is no species is left out on request, and a wrong name is answered with the right one', async () => {
     const con = 'Date,Site,Cd,Zn\n2001-06-22,A,0.5,1.25\n2001-06-23,B,0.75,2\n'
-    const [problem] = await problemsOf(read(con, UNC))
+    const [problem, ...others] = await problemsOf(read(con, UNC))
+    expect(others).toEqual([])
     expect(problem).toMatchObject({ code: 'column-not-numeric', header: 'Site', value: 'A', line: 2, column: 2 })
     expect(problem!.hint).toContain('ignore')
     const both = con.replace('A,0.5', 'A,0.1')
@@ -275,6 +284,8 @@ describe('broken files', () => {
   test('a table that two delimiters read equally well is asked about', async () => {
     const con = 'd;A,B\nx;1,2\ny;3,4\n'
     expect((await problemsOf(read(con, con)))[0]!.code).toBe('delimiter-ambiguous')
+    // One line that fits only one of them decides.
+    expect((await read(con + 'z;\n', con + 'z;\n')).treatment.concentrations!.delimiter).toBe(';')
     expect([...(await read(con, con, { delimiter: ';' })).values.data]).toEqual([1.2, 3.4])
     expect([...(await read(con, con, { delimiter: ',' })).values.data]).toEqual([2, 4])
   })
