@@ -1,6 +1,7 @@
 //! Weighted non-negative matrix factorisation of data with known uncertainties (positive matrix
 //! factorisation, PMF): minimise Q = Σ Ω∘(V − WH)², Ω = 1/U², over W, H ≥ 0, and prove that it is a minimum.
 
+mod analysis;
 mod anls;
 mod basins;
 mod block;
@@ -22,6 +23,7 @@ mod simple;
 mod solution;
 mod start;
 
+pub use analysis::{Analysis, AnalysisInput, Fit, LARGE_RESIDUAL, LargeResidual, Normality, Regression, analyze};
 pub use factorize::{certify, factorize};
 pub use problem::Problem;
 pub use settings::{Initial, Initialization, Method, Settings, Starts, Stop};

@@ -1,0 +1,38 @@
+/**
+ * Every error code of reading and treating data that is not already in the package's table, with its meaning. Codes are
+ * stable: they are only ever added.
+ */
+export const DATA_ERROR_CODES: Readonly<Record<string, string>> = {
+  'binary-file': 'The file holds zero bytes and is no text.',
+  'column-not-numeric': 'No cell of a column is a number: it is probably not a species.',
+  'column-unknown': 'A column that is to be ignored does not exist.',
+  'date-ambiguous': 'Dates can be read as day/month and as month/day; the option dateOrder answers.',
+  'date-not-read': 'A text is not a date, or not one in the order of the others.',
+  'decimal-mark-ambiguous': 'Commas may be decimal marks or thousands separators; the option decimal answers.',
+  'delimiter-ambiguous': 'Two delimiters make a table of numbers; the option delimiter answers.',
+  'delimiter-not-found': 'The first line is not a header with several columns.',
+  'encoding-mismatch': 'The bytes are not in the encoding that was named.',
+  'file-empty': 'The file has no text.',
+  'file-locked': 'Another program holds the file open.',
+  'file-not-found': 'There is no such file.',
+  'file-not-readable': 'The file cannot be read: a folder, no permission, or another reason that is named.',
+  'floor-missing': 'No floor is known for the uncertainties of a species.',
+  'header-duplicate': 'Two columns have the same name.',
+  'header-missing': 'A column with entries has no name.',
+  'label-missing': 'A sample has values but no label.',
+  'median-not-known': 'The median of a species is not positive and cannot stand for missing values.',
+  'no-samples': 'The file has a header but no samples.',
+  'no-species': 'The file has no column besides the labels.',
+  'not-a-number': 'A cell is neither a number nor a known word for missing.',
+  'options-not-json': 'The options file is not JSON.',
+  'quote-not-closed': 'A quotation mark opens and never closes.',
+  'range-needs-dates': 'A range of dates is to be excluded, but samples are not dates.',
+  'row-length': 'A line has more or fewer fields than the header.',
+  'sample-unknown': 'A sample or range that is to be excluded does not exist.',
+  'samples-do-not-match': 'Concentrations and uncertainties have different samples.',
+  'species-do-not-match': 'Concentrations and uncertainties have different species.',
+  'species-duplicate': 'Two species have the same name.',
+  'species-unknown': 'An option names a species that the data do not have.',
+  'spreadsheet-file': 'The file is an Excel workbook; save the sheet as CSV.',
+  'text-after-quote': 'Text follows a closing quotation mark.',
+}

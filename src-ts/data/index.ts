@@ -1,0 +1,13 @@
+/** Reading, pairing, treating and checking the data of a factorisation. */
+export { checkDataset } from './check.ts'
+export type { DataCheck, Finding, SpeciesCheck } from './check.ts'
+export { DATA_ERROR_CODES } from './codes.ts'
+export { Dataset } from './dataset.ts'
+export type { DatasetInput, FileTreatment, Treatment } from './dataset.ts'
+export type { DateOrder } from './dates.ts'
+export { readOptionsFile, WEAK_FACTOR } from './options.ts'
+export type { Category, Exclusion, MissingPolicy, ReadOptions, TreatmentOptions, UncertaintyPolicy } from './options.ts'
+export { describeProblem, SHOWN_PROBLEMS } from './problems.ts'
+export type { DataProblem } from './problems.ts'
+export type { TableOptions } from './table.ts'
+export type { DroppedSample, ReplacedCell, ValueTreatment } from './treatment.ts'
