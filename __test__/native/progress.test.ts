@@ -11,7 +11,9 @@ test('progress counts starts upwards and never raises the best Q', async () => {
     reports.push(report)
     if (reports.length >= 3 && report.best !== undefined) controller.abort()
   }
-  await factorize(noise(60, 12), { factors: 4, starts: 1_000_000, onProgress, signal: controller.signal }).catch(() => {})
+  await factorize(noise(60, 12), { factors: 4, starts: 1_000_000, onProgress, signal: controller.signal }).catch(
+    () => {},
+  )
   expect(reports.length).toBeGreaterThanOrEqual(3)
   for (const [i, report] of reports.entries()) {
     expect(report.total).toBe(1_000_000)
