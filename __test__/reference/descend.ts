@@ -2,6 +2,12 @@
 import { bestContributions, bestProfiles, halfGradients, objective, type Factors, type Problem } from './model.ts'
 import { boxStep, reducedHessian, secondOrder } from './reduced.ts'
 
+/**
+ * Curvature (unit diagonal) below which a direction counts as flat. Where the infimum of Q is not attained (a contribution of one
+ * sample grows without end while the profile shrinks) the descent ends far out with a curvature of 1e-13: no strict minimum.
+ */
+const FLAT = 1e-9
+
 /** Where the descent ended. */
 export interface Descent extends Factors {
   q: number
@@ -9,7 +15,7 @@ export interface Descent extends Factors {
   steps: number
   /** Decrease that the last model still promised, bounds of H kept. */
   promised: number
-  /** Whether that is negligible and the exact reduced Hessian is positive definite: a strict local minimum. */
+  /** Whether that is negligible and every curvature of the exact reduced Hessian exceeds 1e-9: a strict local minimum. */
   minimum: boolean
 }
 
@@ -65,6 +71,7 @@ export function descend(data: Problem, start: Factors, options: { sweeps?: numbe
     q,
     steps,
     promised,
-    minimum: feasible && Math.abs(promised) < 1e-10 * q && second.lambda2 !== undefined,
+    minimum:
+      feasible && Math.abs(promised) < 1e-10 * q && second.lambda2 !== undefined && (second.eigenvalues[0] ?? 1) > FLAT,
   }
 }

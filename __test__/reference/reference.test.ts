@@ -281,9 +281,17 @@ describe('properties', () => {
         // Both may be undefined only together: the full Hessian is positive definite iff its Schur complement is.
         expect(jointDecrement(data, end, 'exact') ?? Infinity).toBeLessThan(1e-6)
       }),
-      { numRuns: 40 },
+      { numRuns: 80 },
     )
-    expect(minima).toBeGreaterThan(20)
+    // About half of the draws have a strict minimum; the property must not hold for want of cases.
+    expect(minima).toBeGreaterThan(10)
+  })
+
+  test('where the infimum of Q is not attained, the end of the descent is not called a minimum', () => {
+    const { data, at } = small(13, 9, 6)
+    const end = descend(data, at)
+    expect(Math.max(...end.w)).toBeGreaterThan(1e6)
+    expect(end.minimum).toBe(false)
   })
 
   test('near a strict minimum the joint decrement predicts the excess, and Gauss-Newton agrees where residuals are small', () => {
@@ -303,7 +311,7 @@ describe('properties', () => {
         expect(decrement / excess).toBeGreaterThan(0.9)
         expect(decrement / excess).toBeLessThan(1.1)
       }),
-      { numRuns: 40 },
+      { numRuns: 80 },
     )
     expect(compared).toBeGreaterThan(10)
   })
