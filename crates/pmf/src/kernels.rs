@@ -36,9 +36,7 @@ macro_rules! with_factors {
 fn load<const P: usize>(p: usize, from: &[f64]) -> [Lane; P] {
     let mut to = [[0.0; LANES]; P];
     let from = from.as_chunks::<LANES>().0;
-    for k in 0..p {
-        to[k] = from[k];
-    }
+    to[..p].copy_from_slice(&from[..p]);
     to
 }
 
