@@ -11,7 +11,7 @@ use crate::curvature::{self, Curvature};
 use crate::dead;
 use crate::first_order::{self, FirstOrder};
 use crate::model::Model;
-use crate::newton::{Reduced, Step};
+use crate::newton::{Reduced, Request, Step};
 use crate::problem::Problem;
 use headwater_base::{Control, Status};
 
@@ -217,7 +217,7 @@ pub fn polish(problem: &Problem, long: &mut Factor, short: &mut Factor, threads:
     let normal = normal_of(problem, long, short, threads);
     let (next_long, next_short) = {
         let model = Model::new(problem, long, short, &normal, threads);
-        let Some(step) = Reduced::new(&model).minimise(0.0, 0.0, &|| control.cancelled()) else { return };
+        let Some(step) = Reduced::new(&model).minimise(&Request { exact: false, ..Request::close(0.0) }, &|| control.cancelled()) else { return };
         let (mut after, mut other) = (short.clone(), long.clone());
         moved(&mut after, &step.delta, 1.0);
         let mut there = normal.clone();
@@ -232,7 +232,9 @@ pub fn polish(problem: &Problem, long: &mut Factor, short: &mut Factor, threads:
 
 /// The unshifted subproblem; where it fails only for flat directions, the one shifted by the band.
 pub fn settled(reduced: &mut Reduced, band: f64, tolerance: f64, cancelled: &dyn Fn() -> bool) -> Option<Step> {
-    reduced.minimise(0.0, tolerance, cancelled).or_else(|| reduced.minimise(2.0 * band, tolerance, cancelled))
+    let request = Request { exact: false, ..Request::close(tolerance) };
+    let flat = Request { shift: 2.0 * band, most: 2.0 * band, ..request };
+    reduced.minimise(&request, cancelled).or_else(|| reduced.minimise(&flat, cancelled))
 }
 
 /// λ²_J of the Gauss–Newton model: the same subproblem without residuals in the coupling.

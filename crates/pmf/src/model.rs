@@ -151,6 +151,11 @@ impl<'a> Model<'a> {
         Members { side: &self.problem.long, w: &self.w, u: &self.u, h: &self.short.rows }
     }
 
+    /// φ and ½∇φ at δ = 0 where the long factor is the exact minimiser: no change, the point's own gradient.
+    pub fn here(&self) -> Evaluation {
+        Evaluation { value: 0.0, gradient: self.g_short.clone(), passive: self.passive.to_vec() }
+    }
+
     /// φ and ½∇φ at `delta`, with `guess` as first passive sets. Cost: 14·cells·p flop and the solutions.
     pub fn evaluate(&self, delta: &[f64], guess: &[f64]) -> Evaluation {
         let (p, n) = (self.p, self.n);

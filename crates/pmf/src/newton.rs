@@ -25,13 +25,36 @@ pub struct Reduced<'m, 'a> {
     passive: Vec<f64>,
 }
 
+/// How a subproblem is to be solved.
+pub struct Request {
+    /// First shift.
+    pub shift: f64,
+    /// Largest shift.
+    pub most: f64,
+    /// A piece that promises less than this (in units of Q) …
+    pub tolerance: f64,
+    /// … or less than this share of the decrease so far ends the search.
+    pub relative: f64,
+    /// Whether the long factor is the exact minimiser for the short one.
+    pub exact: bool,
+}
+
+impl Request {
+    /// The unshifted subproblem of an exact point, solved closely.
+    pub fn close(tolerance: f64) -> Self {
+        Self { shift: 0.0, most: 0.0, tolerance, relative: 1e-4, exact: true }
+    }
+}
+
 /// Where a subproblem ended.
 pub struct Step {
     pub delta: Vec<f64>,
     /// −φ(δ) (without the shift's term).
     pub decrement: f64,
-    /// Whether the last piece's own Newton decrease fell below the tolerance.
+    /// Whether the last piece promised less than the tolerance.
     pub solved: bool,
+    /// The shift it ended with.
+    pub shift: f64,
 }
 
 impl<'m, 'a> Reduced<'m, 'a> {
@@ -95,14 +118,17 @@ impl<'m, 'a> Reduced<'m, 'a> {
         gauge_rows(self.model, free)
     }
 
-    /// Minimises the model (plus `shift` · δᵀDδ) under the bounds; `None` if S is not positive definite on a
-    /// visited piece. `tolerance`: absolute, in units of Q.
-    pub fn minimise(&mut self, shift: f64, tolerance: f64, cancelled: &dyn Fn() -> bool) -> Option<Step> {
+    /// Minimises the model plus shift · δᵀDδ under the bounds. The shift begins at `request.shift` and is raised
+    /// tenfold, from where the search stands, whenever S is not positive definite on a visited piece; `None` if it
+    /// would exceed `request.most`.
+    pub fn minimise(&mut self, request: &Request, cancelled: &dyn Fn() -> bool) -> Option<Step> {
         let model = self.model;
         let (h, bounded) = (&model.short.rows, model.short.bounded);
         let size = h.len();
+        let mut shift = request.shift;
         let mut delta = vec![0.0; size];
-        let mut now = self.shifted(model.evaluate(&delta, model.passive), &delta, shift);
+        let mut plain = if request.exact { model.here() } else { model.evaluate(&delta, model.passive) };
+        let mut now = self.shifted(&plain, &delta, shift);
         let mut multiplier = vec![0.0; size];
         let mut solved = false;
         // What the last piece still promises; part of the decrement, though its step is not worth an evaluation.
@@ -111,15 +137,24 @@ impl<'m, 'a> Reduced<'m, 'a> {
             if cancelled() {
                 break;
             }
-            self.move_to(&now.passive);
+            self.move_to(&plain.passive);
             let free: Vec<usize> = (0..size)
                 .filter(|&a| {
-                    model.d[a] > 0.0 && (!bounded || h[a] + delta[a] > 0.0 || now.gradient[a] + multiplier[a] < 0.0)
+                    model.d[a] > 0.0 && (!bounded || h[a] + delta[a] > 0.0 || now.0[a] + multiplier[a] < 0.0)
                 })
                 .collect();
-            let step = self.piece(&free, &now.gradient, &delta, shift, &mut multiplier)?;
-            let promise: f64 = -step.iter().zip(&now.gradient).map(|(s, g)| s * g).sum::<f64>();
-            if promise <= tolerance + 1e-4 * -now.value {
+            let step = loop {
+                if let Some(step) = self.piece(&free, &now.0, &delta, shift, &mut multiplier) {
+                    break step;
+                }
+                shift = if shift == 0.0 { 1e-6 } else { shift * 10.0 };
+                if shift > request.most {
+                    return None;
+                }
+                now = self.shifted(&plain, &delta, shift);
+            };
+            let promise: f64 = -step.iter().zip(&now.0).map(|(s, g)| s * g).sum::<f64>();
+            if promise <= request.tolerance + request.relative * -now.1 {
                 solved = true;
                 rest = promise.max(0.0);
                 break;
@@ -133,35 +168,35 @@ impl<'m, 'a> Reduced<'m, 'a> {
                         if bounded && h[a] + value <= 0.0 { -h[a] } else { value }
                     })
                     .collect();
-                let there = self.shifted(model.evaluate(&trial, &now.passive), &trial, shift);
-                let slope: f64 = (0..size).map(|a| 2.0 * now.gradient[a] * (trial[a] - delta[a])).sum::<f64>();
-                if there.value <= now.value + 1e-4 * slope.min(0.0) && there.value.is_finite() {
-                    next = Some((trial, there));
+                let there = model.evaluate(&trial, &plain.passive);
+                let with_shift = self.shifted(&there, &trial, shift);
+                let slope: f64 = (0..size).map(|a| 2.0 * now.0[a] * (trial[a] - delta[a])).sum::<f64>();
+                if with_shift.1 <= now.1 + 1e-4 * slope.min(0.0) && with_shift.1.is_finite() {
+                    next = Some((trial, there, with_shift));
                     break;
                 }
                 t *= 0.5;
             }
-            let Some((trial, there)) = next else { break };
-            let gain = now.value - there.value;
-            delta = trial;
-            now = there;
-            if gain <= 1e-3 * tolerance {
-                solved = true;
+            let Some((trial, there, with_shift)) = next else { break };
+            let gain = now.1 - with_shift.1;
+            (delta, plain, now) = (trial, there, with_shift);
+            if gain <= 1e-3 * request.tolerance {
                 break;
             }
         }
-        let shift_term: f64 = delta.iter().zip(&model.d).map(|(x, d)| shift * d * x * x).sum();
-        Some(Step { decrement: rest - (now.value - shift_term), delta, solved })
+        Some(Step { decrement: rest - plain.value, delta, solved, shift })
     }
 
-    fn shifted(&self, mut at: Evaluation, delta: &[f64], shift: f64) -> Evaluation {
+    /// Gradient and value with the shift's term.
+    fn shifted(&self, at: &Evaluation, delta: &[f64], shift: f64) -> (Vec<f64>, f64) {
+        let mut out = (at.gradient.clone(), at.value);
         if shift > 0.0 {
-            for ((g, x), d) in at.gradient.iter_mut().zip(delta).zip(&self.model.d) {
+            for ((g, x), d) in out.0.iter_mut().zip(delta).zip(&self.model.d) {
                 *g += shift * d * x;
-                at.value += shift * d * x * x;
+                out.1 += shift * d * x * x;
             }
         }
-        at
+        out
     }
 
     /// The Newton step of the current piece on `free`, within the slice; multipliers of the slice go to `multiplier`.

@@ -10,7 +10,7 @@ use crate::dead;
 use crate::escape;
 use crate::judge::{self, GAP, Judgement, NEGLIGIBLE, RESOLUTION, Taken};
 use crate::model::Model;
-use crate::newton::{Reduced, Step};
+use crate::newton::{Reduced, Request, Step};
 use crate::problem::Problem;
 use crate::settings::{Method, Stop};
 use crate::simple;
@@ -34,6 +34,9 @@ pub struct Run {
     pub iterations: u32,
     pub judgement: Judgement,
 }
+
+/// Share of the decrease so far below which a far subproblem counts as solved.
+const FORCING: f64 = 0.05;
 
 /// Sweeps before the first second-order step.
 pub const FIRST_SWEEPS: u32 = 40;
@@ -216,7 +219,7 @@ impl Runner<'_> {
                 Attempt::Step(next) => {
                     let gain = sweeper.q - next.q;
                     slow = if gain < 1e-2 * unit && shift > 0.0 { slow + 1 } else { 0 };
-                    last = (shift == 0.0).then_some(next.taken);
+                    last = Some(next.taken).filter(|_| next.shift == 0.0);
                     if next.taken.ratio > 0.5 {
                         shift = if shift < 2e-6 { 0.0 } else { shift / 30.0 };
                     }
@@ -254,15 +257,13 @@ impl Runner<'_> {
         if model.q <= GAP * unit {
             return self.conclude(sweeper, reduced, None, last);
         }
+        // Far from the minimum a rough solution of the subproblem will do.
+        let relative = last.map_or(FORCING, |t| (FORCING * (t.decrement / unit).sqrt()).clamp(1e-4, FORCING));
         let mut rejected = 0;
         loop {
-            let Some(step) = reduced.minimise(*shift, tolerance, &cancelled) else {
-                *shift = if *shift == 0.0 { 1e-6 } else { *shift * 10.0 };
-                if *shift > 1e6 || cancelled() {
-                    return Attempt::Failed;
-                }
-                continue;
-            };
+            let request = Request { shift: *shift, most: 1e6, tolerance, relative, exact: true };
+            let Some(step) = reduced.minimise(&request, &cancelled) else { return Attempt::Failed };
+            *shift = step.shift;
             let tiny = step.solved && step.decrement <= NEGLIGIBLE * unit;
             if tiny && *shift == 0.0 {
                 return self.conclude(sweeper, reduced, Some(&step), last);
@@ -282,14 +283,14 @@ impl Runner<'_> {
             let taken = Taken { decrement: step.decrement, ratio: (model.q - q) / step.decrement, q: model.q };
             let visible = step.decrement > RESOLUTION * model.q;
             if if visible { taken.ratio > 0.1 } else { q <= model.q * (1.0 + RESOLUTION) } {
-                return Attempt::Step(Box::new(Next { short, long, normal, q, taken }));
+                return Attempt::Step(Box::new(Next { short, long, normal, q, taken, shift: step.shift }));
             }
             rejected += 1;
             *shift = if *shift == 0.0 { 1e-5 } else { *shift * 10.0 };
             if rejected > 12 || cancelled() {
                 let weak = last.is_some_and(|t| t.kept_its_promise() && step.decrement <= t.decrement / 10.0);
                 if step.decrement <= GAP * unit && weak {
-                    let step = reduced.minimise(0.0, tolerance, &cancelled);
+                    let step = reduced.minimise(&Request::close(tolerance), &cancelled);
                     return self.conclude(sweeper, reduced, step.as_ref(), last);
                 }
                 return Attempt::Failed;
@@ -334,6 +335,7 @@ struct Next {
     normal: Normal,
     q: f64,
     taken: Taken,
+    shift: f64,
 }
 
 /// q̂ of the sweeper's pair.
