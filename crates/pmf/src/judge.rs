@@ -217,7 +217,11 @@ pub fn polish(problem: &Problem, long: &mut Factor, short: &mut Factor, threads:
     let normal = normal_of(problem, long, short, threads);
     let (next_long, next_short) = {
         let model = Model::new(problem, long, short, &normal, threads);
-        let Some(step) = Reduced::new(&model).minimise(&Request { exact: false, ..Request::close(0.0) }, &|| control.cancelled()) else { return };
+        let Some(step) =
+            Reduced::new(&model).minimise(&Request { exact: false, ..Request::close(0.0) }, &|| control.cancelled())
+        else {
+            return;
+        };
         let (mut after, mut other) = (short.clone(), long.clone());
         moved(&mut after, &step.delta, 1.0);
         let mut there = normal.clone();

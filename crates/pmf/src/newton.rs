@@ -129,7 +129,7 @@ impl<'m, 'a> Reduced<'m, 'a> {
         let mut delta = vec![0.0; size];
         let mut plain = if request.exact { model.here() } else { model.evaluate(&delta, model.passive) };
         let mut now = self.shifted(&plain, &delta, shift);
-        let mut multiplier = vec![0.0; size];
+        let mut at_bound: Vec<bool> = (0..size).map(|a| bounded && h[a] <= 0.0 && now.0[a] >= 0.0).collect();
         let mut solved = false;
         // What the last piece still promises; part of the decrement, though its step is not worth an evaluation.
         let mut rest = 0.0;
@@ -138,13 +138,8 @@ impl<'m, 'a> Reduced<'m, 'a> {
                 break;
             }
             self.move_to(&plain.passive);
-            let free: Vec<usize> = (0..size)
-                .filter(|&a| {
-                    model.d[a] > 0.0 && (!bounded || h[a] + delta[a] > 0.0 || now.0[a] + multiplier[a] < 0.0)
-                })
-                .collect();
             let step = loop {
-                if let Some(step) = self.piece(&free, &now.0, &delta, shift, &mut multiplier) {
+                if let Some(step) = self.piece(&now.0, &delta, shift, &mut at_bound) {
                     break step;
                 }
                 shift = if shift == 0.0 { 1e-6 } else { shift * 10.0 };
@@ -153,25 +148,28 @@ impl<'m, 'a> Reduced<'m, 'a> {
                 }
                 now = self.shifted(&plain, &delta, shift);
             };
-            let promise: f64 = -step.iter().zip(&now.0).map(|(s, g)| s * g).sum::<f64>();
-            if promise <= request.tolerance + request.relative * -now.1 {
-                solved = true;
-                rest = promise.max(0.0);
+            if step.promise <= request.tolerance + request.relative * -now.1 {
+                solved = step.solved;
+                rest = step.promise.max(0.0);
                 break;
             }
+            let slope: f64 = step.change.iter().zip(&now.0).map(|(s, g)| 2.0 * s * g).sum();
             let mut t = 1.0;
             let mut next = None;
             for _ in 0..25 {
                 let trial: Vec<f64> = (0..size)
                     .map(|a| {
-                        let value = delta[a] + t * step[a];
-                        if bounded && h[a] + value <= 0.0 { -h[a] } else { value }
+                        let value = delta[a] + t * step.change[a];
+                        if bounded && (h[a] + value <= 0.0 || (t == 1.0 && step.solved && at_bound[a])) {
+                            -h[a]
+                        } else {
+                            value
+                        }
                     })
                     .collect();
                 let there = model.evaluate(&trial, &plain.passive);
                 let with_shift = self.shifted(&there, &trial, shift);
-                let slope: f64 = (0..size).map(|a| 2.0 * now.0[a] * (trial[a] - delta[a])).sum::<f64>();
-                if with_shift.1 <= now.1 + 1e-4 * slope.min(0.0) && with_shift.1.is_finite() {
+                if with_shift.1 <= now.1 + 1e-4 * t * slope.min(0.0) && with_shift.1.is_finite() {
                     next = Some((trial, there, with_shift));
                     break;
                 }
@@ -199,82 +197,160 @@ impl<'m, 'a> Reduced<'m, 'a> {
         out
     }
 
-    /// The Newton step of the current piece on `free`, within the slice; multipliers of the slice go to `multiplier`.
-    fn piece(
-        &self,
-        free: &[usize],
-        gradient: &[f64],
-        delta: &[f64],
-        shift: f64,
-        multiplier: &mut [f64],
-    ) -> Option<Vec<f64>> {
+    /// Minimises the quadratic of the current piece, 2g·s + sᵀSs, over h + δ + s >= 0 and within the slice, by an
+    /// active-set method from the given bound set (which is left at the solution's). `None` if S is not positive
+    /// definite on a free set that is visited.
+    fn piece(&self, gradient: &[f64], delta: &[f64], shift: f64, at_bound: &mut [bool]) -> Option<Piece> {
         let model = self.model;
-        let size = free.len();
-        let mut full = vec![0.0; gradient.len()];
-        if size == 0 {
-            return Some(full);
+        let h = &model.short.rows;
+        let all: Vec<usize> = (0..gradient.len()).filter(|&a| model.d[a] > 0.0).collect();
+        let size = all.len();
+        let root: Vec<f64> = all.iter().map(|&a| model.d[a].sqrt()).collect();
+        let mut matrix = self.matrix(&all, shift);
+        for r in 0..size {
+            for c in 0..r {
+                matrix[c * size + r] = matrix[r * size + c];
+            }
         }
-        let mut matrix = self.matrix(free, shift);
-        let gauges = self.gauges(free);
-        for c in gauges.chunks_exact(size) {
+        // Scaled unknowns y = √d s, lower bounds, gradient, and the distance of δ from the slice.
+        let lower: Vec<f64> = all.iter().zip(&root).map(|(&a, r)| -(h[a] + delta[a]).max(0.0) * r).collect();
+        let g: Vec<f64> = all.iter().zip(&root).map(|(&a, r)| gradient[a] / r).collect();
+        let gauges = self.gauges(&all);
+        let count = gauges.len() / size.max(1);
+        let moved: Vec<f64> = all.iter().zip(&root).map(|(&a, r)| delta[a] * r).collect();
+        let mut bound: Vec<bool> = all.iter().map(|&a| at_bound[a] && model.short.bounded).collect();
+        let mut releases = 0;
+        let mut first = None;
+        let mut y = vec![0.0; size];
+        for _ in 0..100 {
+            let free: Vec<usize> = (0..size).filter(|&r| !bound[r]).collect();
             for r in 0..size {
-                if c[r] != 0.0 {
-                    let scaled = SLICE * c[r];
-                    for (m, c) in matrix[r * size..=r * size + r].iter_mut().zip(c) {
-                        *m += scaled * c;
+                y[r] = if bound[r] { lower[r] } else { 0.0 };
+            }
+            let image = product(&matrix, &y);
+            let nf = free.len();
+            let mut block = vec![0.0; nf * nf];
+            for (r, &a) in free.iter().enumerate() {
+                for (c, &b) in free[..=r].iter().enumerate() {
+                    block[r * nf + c] = matrix[a * size + b];
+                }
+            }
+            let slice: Vec<Vec<f64>> =
+                gauges.chunks_exact(size.max(1)).map(|row| free.iter().map(|&a| row[a]).collect()).collect();
+            for c in &slice {
+                for r in 0..nf {
+                    if c[r] != 0.0 {
+                        for k in 0..=r {
+                            block[r * nf + k] += SLICE * c[r] * c[k];
+                        }
                     }
                 }
             }
-        }
-        if !cholesky::factor(size, &mut matrix) {
-            return None;
-        }
-        let scale: Vec<f64> = free.iter().map(|&a| inverse_root(model.d[a])).collect();
-        let mut step: Vec<f64> = free.iter().zip(&scale).map(|(&a, s)| -gradient[a] * s).collect();
-        cholesky::solve(size, &matrix, &mut step);
-        // Slice: c·(δ + s) = 0 exactly, by the bordered system.
-        let count = gauges.len() / size;
-        let mut columns = gauges.clone();
-        for column in columns.chunks_exact_mut(size) {
-            cholesky::solve(size, &matrix, column);
-        }
-        let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(a, b)| a * b).sum::<f64>();
-        let mut border = vec![0.0; count * count];
-        for r in 0..count {
-            for c in 0..=r {
-                border[r * count + c] = dot(&gauges[r * size..][..size], &columns[c * size..][..size]);
+            if !cholesky::factor(nf, &mut block) {
+                return None;
             }
-        }
-        let whole: Vec<usize> = (0..gradient.len()).collect();
-        let all = gauge_rows_like(model, free, &whole);
-        let mut nu: Vec<f64> = (0..count)
-            .map(|r| {
-                let offset: f64 = all[r * whole.len()..][..whole.len()]
-                    .iter()
-                    .zip(delta)
-                    .zip(&model.d)
-                    .map(|((c, x), d)| c * x * d.sqrt())
-                    .sum();
-                dot(&gauges[r * size..][..size], &step) + offset
-            })
-            .collect();
-        multiplier.fill(0.0);
-        if count > 0 && cholesky::factor(count, &mut border) {
-            cholesky::solve(count, &border, &mut nu);
+            let mut step: Vec<f64> = free.iter().map(|&a| -g[a] - image[a]).collect();
+            cholesky::solve(nf, &block, &mut step);
+            // Slice: c·(δ + s) = 0 exactly, by the bordered system; ν are its multipliers.
+            let mut nu: Vec<f64> = (0..count)
+                .map(|k| {
+                    let row = &gauges[k * size..(k + 1) * size];
+                    dot(row, &moved) + dot(row, &y) + dot(&slice[k], &step)
+                })
+                .collect();
+            let columns: Vec<Vec<f64>> = slice
+                .iter()
+                .map(|c| {
+                    let mut column = c.clone();
+                    cholesky::solve(nf, &block, &mut column);
+                    column
+                })
+                .collect();
+            let mut border = vec![0.0; count * count];
             for r in 0..count {
-                for (s, c) in step.iter_mut().zip(&columns[r * size..][..size]) {
-                    *s -= nu[r] * c;
-                }
-                for (a, c) in all[r * whole.len()..][..whole.len()].iter().enumerate() {
-                    multiplier[a] += nu[r] * c * model.d[a].sqrt();
+                for c in 0..=r {
+                    border[r * count + c] = dot(&slice[r], &columns[c]);
                 }
             }
+            if count > 0 && cholesky::factor(count, &mut border) {
+                cholesky::solve(count, &border, &mut nu);
+                for (nu, column) in nu.iter().zip(&columns) {
+                    for (s, c) in step.iter_mut().zip(column) {
+                        *s -= nu * c;
+                    }
+                }
+            } else {
+                nu.fill(0.0);
+            }
+            for (&a, s) in free.iter().zip(&step) {
+                y[a] = *s;
+            }
+            let image = product(&matrix, &y);
+            if first.is_none() {
+                // The step on the free set as it was: for the search along the projected path, if all else fails.
+                let mut change = vec![0.0; gradient.len()];
+                for &r in &free {
+                    change[all[r]] = y[r] / root[r];
+                }
+                let promise = -free.iter().map(|&r| g[r] * y[r]).sum::<f64>();
+                first = Some((Piece { change, promise, solved: false }, bound.clone()));
+            }
+            // First everything that would leave the bounds is held there, which only shrinks the free set; then what
+            // is pulled off a bound is let go, one at a time once that has been done a few times.
+            let out: Vec<usize> = (0..size).filter(|&r| model.short.bounded && !bound[r] && y[r] < lower[r]).collect();
+            for &r in &out {
+                bound[r] = true;
+            }
+            if !out.is_empty() {
+                continue;
+            }
+            let pull = |r: usize| g[r] + image[r] + (0..count).map(|k| nu[k] * gauges[k * size + r]).sum::<f64>();
+            let mut pulled: Vec<(usize, f64)> =
+                (0..size).filter(|&r| bound[r]).map(|r| (r, pull(r))).filter(|(_, pull)| *pull < 0.0).collect();
+            releases += 1;
+            if !pulled.is_empty() && releases <= 12 {
+                if releases > 4 {
+                    pulled.sort_by(|a, b| a.1.total_cmp(&b.1));
+                    pulled.truncate(1);
+                }
+                for (r, _) in pulled {
+                    bound[r] = false;
+                }
+                continue;
+            }
+            let promise = -(2.0 * dot(&g, &y) + dot(&y, &image));
+            if !pulled.is_empty() || promise < 0.0 && dot(&g, &y) >= 0.0 {
+                break;
+            }
+            let mut change = vec![0.0; gradient.len()];
+            for (r, &a) in all.iter().enumerate() {
+                change[a] = y[r] / root[r];
+                at_bound[a] = bound[r];
+            }
+            return Some(Piece { change, promise, solved: true });
         }
-        for ((&a, s), scale) in free.iter().zip(&step).zip(&scale) {
-            full[a] = s * scale;
-        }
-        Some(full)
+        first.map(|(piece, bound)| {
+            all.iter().zip(bound).for_each(|(&a, b)| at_bound[a] = b);
+            piece
+        })
     }
+}
+
+/// The minimiser of a piece's quadratic under the bounds, and the decrease that it promises.
+struct Piece {
+    change: Vec<f64>,
+    promise: f64,
+    /// Whether it is the minimiser, and not only a feasible point below.
+    solved: bool,
+}
+
+fn dot(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).map(|(a, b)| a * b).sum()
+}
+
+/// Matrix (square, row-major) times vector.
+fn product(matrix: &[f64], y: &[f64]) -> Vec<f64> {
+    matrix.chunks_exact(y.len().max(1)).map(|row| dot(row, y)).collect()
 }
 
 /// 1/√d, and 0 for an element that the data cannot tell.
@@ -282,14 +358,9 @@ pub fn inverse_root(d: f64) -> f64 {
     if d > 0.0 { 1.0 / d.sqrt() } else { 0.0 }
 }
 
-/// Rows D^½h_k (factor k's scale gauge) on `free`, normalised over `free`; p² rows D^½h_k in slot l where both
-/// factors are free of bounds (the gauge is then any invertible mixing).
-fn gauge_rows(model: &Model, free: &[usize]) -> Vec<f64> {
-    gauge_rows_like(model, free, free)
-}
-
-/// The same rows with the normalisation of `free`, evaluated on `elements`.
-fn gauge_rows_like(model: &Model, free: &[usize], elements: &[usize]) -> Vec<f64> {
+/// Rows D^½h_k (factor k's scale gauge) on `elements`, normalised; p² rows D^½h_k in slot l where both factors are
+/// free of bounds (the gauge is then any invertible mixing).
+fn gauge_rows(model: &Model, elements: &[usize]) -> Vec<f64> {
     let p = model.p;
     let h = &model.short.rows;
     let mixing = !model.bounded_long && !model.short.bounded;
@@ -300,7 +371,7 @@ fn gauge_rows_like(model: &Model, free: &[usize], elements: &[usize]) -> Vec<f64
                 continue;
             }
             let entry = |a: usize| if a % p == slot { h[a / p * p + source] * model.d[a].sqrt() } else { 0.0 };
-            let norm = free.iter().map(|&a| entry(a).powi(2)).sum::<f64>().sqrt();
+            let norm = elements.iter().map(|&a| entry(a).powi(2)).sum::<f64>().sqrt();
             if norm > 0.0 {
                 rows.extend(elements.iter().map(|&a| entry(a) / norm));
             }

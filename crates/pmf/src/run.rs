@@ -39,7 +39,7 @@ pub struct Run {
 const FORCING: f64 = 0.05;
 
 /// Sweeps before the first second-order step.
-pub const FIRST_SWEEPS: u32 = 40;
+pub const FIRST_SWEEPS: u32 = 80;
 
 /// Runs one start.
 pub fn run(problem: &Problem, options: &Options, long: Factor, short: Factor, control: Control) -> Run {
@@ -282,7 +282,8 @@ impl Runner<'_> {
             let q = block::objective(&problem.long, &long, &short.rows, threads);
             let taken = Taken { decrement: step.decrement, ratio: (model.q - q) / step.decrement, q: model.q };
             let visible = step.decrement > RESOLUTION * model.q;
-            if if visible { taken.ratio > 0.1 } else { q <= model.q * (1.0 + RESOLUTION) } {
+            let descends = if visible { taken.ratio > 0.1 } else { q <= model.q * (1.0 + RESOLUTION) };
+            if descends && step.decrement > 0.0 {
                 return Attempt::Step(Box::new(Next { short, long, normal, q, taken, shift: step.shift }));
             }
             rejected += 1;
