@@ -5,22 +5,38 @@
 //!
 //! What bounds it: multiply-adds. p is cut into tiles of 3 to 6 so that a tile's sums stay in registers
 //! (6: 21 + 6 of 32); per t a tile loads ω and v once and takes x_t by broadcast, two loads per two
-//! multiply-adds at worst.
+//! multiply-adds at worst. t runs in chunks of 128, so that ω, v and x are read from memory once and from the
+//! first-level cache for every further tile.
 
 use crate::simd;
 use crate::{LANES, packed};
+
+/// Design rows taken through all tiles together: 8 kB each of ω and v, and as much of x at p = 8.
+const CHUNK: usize = 128;
 
 simd! {
 /// A (packed, `packed_len(p) * LANES`) and b (`p * LANES`) of one group of lanes.
 ///
 /// `omega`, `value`: `inner * LANES` numbers; `design`: `inner * p`, row-major. Cost: 2·inner·(p²/2 + 3p/2)·LANES flop.
 pub fn normal_equations(p: usize, omega: &[f64], value: &[f64], design: &[f64], a: &mut [f64], b: &mut [f64]) {
-    let tiles = p.div_ceil(4);
+    a[..packed(p, 0) * LANES].fill(0.0);
+    b[..p * LANES].fill(0.0);
+    let cells = omega.chunks(CHUNK * LANES).zip(value.chunks(CHUNK * LANES));
+    for ((omega, value), design) in cells.zip(design.chunks(CHUNK * p)) {
+        add_chunk(p, omega, value, design, a, b);
+    }
+}
+}
+
+/// Adds the part of one chunk of t, tile by tile.
+#[inline(always)]
+fn add_chunk(p: usize, omega: &[f64], value: &[f64], design: &[f64], a: &mut [f64], b: &mut [f64]) {
     if p <= 6 {
         diagonal_tile(p, p, 0, omega, value, design, a, b);
         return;
     }
     // Tiles of 4 first, then of 3: 7 = 4 + 3, 9 = 3 + 3 + 3, 10 = 4 + 3 + 3.
+    let tiles = p.div_ceil(4);
     let fours = p - 3 * tiles;
     let bounds = |tile: usize| {
         if tile < fours { (4 * tile, 4) } else { (4 * fours + 3 * (tile - fours), 3) }
@@ -38,6 +54,13 @@ pub fn normal_equations(p: usize, omega: &[f64], value: &[f64], design: &[f64], 
         }
     }
 }
+
+#[inline(always)]
+fn add(to: &mut [f64], part: &[f64; LANES]) {
+    let to: &mut [f64; LANES] = to.try_into().expect("one number a lane");
+    for e in 0..LANES {
+        to[e] += part[e];
+    }
 }
 
 #[inline(always)]
@@ -96,9 +119,9 @@ fn diagonal<const K: usize>(
     for k in 0..K {
         for l in 0..=k {
             let at = packed(k0 + k, k0 + l) * LANES;
-            a[at..at + LANES].copy_from_slice(&gram[k][l]);
+            add(&mut a[at..at + LANES], &gram[k][l]);
         }
-        b[(k0 + k) * LANES..(k0 + k + 1) * LANES].copy_from_slice(&rhs[k]);
+        add(&mut b[(k0 + k) * LANES..(k0 + k + 1) * LANES], &rhs[k]);
     }
 }
 
@@ -131,7 +154,7 @@ fn off_diagonal<const K: usize, const L: usize>(
     for k in 0..K {
         for l in 0..L {
             let at = packed(k0 + k, l0 + l) * LANES;
-            a[at..at + LANES].copy_from_slice(&gram[k][l]);
+            add(&mut a[at..at + LANES], &gram[k][l]);
         }
     }
 }

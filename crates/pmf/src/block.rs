@@ -76,10 +76,12 @@ pub fn solve(side: &Side, design: &[f64], factor: &mut Factor, normal: &mut Norm
     let passive = Shared(factor.passive.as_mut_ptr());
     let a = Shared(normal.a.as_mut_ptr());
     let b = Shared(normal.b.as_mut_ptr());
-    parallel::for_each(threads, side.blocks().div_ceil(PIECE), |piece| {
+    // No sums over blocks here: pieces may be as small as keeps threads busy.
+    let size = (4096 / side.inner).clamp(1, PIECE);
+    parallel::for_each(threads, side.blocks().div_ceil(size), |piece| {
         let mut scratch = nnls::Scratch::new(p);
         let mut x = vec![0.0; lane];
-        for block in piece * PIECE..((piece + 1) * PIECE).min(side.blocks()) {
+        for block in piece * size..((piece + 1) * size).min(side.blocks()) {
             let members = LANES.min(count - block * LANES);
             // SAFETY: each block is visited by one thread only, and the ranges of different blocks are disjoint.
             let (a, b, passive, rows) = unsafe {

@@ -55,6 +55,7 @@ pub fn factorize(problem: &Problem, settings: &Settings, control: Control) -> Re
             stop: settings.stop,
             threads: if inside { settings.threads } else { 1 },
             first_sweeps: run::FIRST_SWEEPS,
+            full: inside,
         },
         bounds: bounds(problem, settings),
         tally: Mutex::new(Tally::default()),
@@ -99,6 +100,7 @@ pub fn certify(
         stop: Stop::Certificate,
         threads: settings.threads,
         first_sweeps: 0,
+        full: false,
     };
     let run = run::run(problem, &options, long, short, control);
     let local_minimum = finished(problem, &run, settings.threads, control);
@@ -113,6 +115,9 @@ fn bounds(problem: &Problem, settings: &Settings) -> Bounds {
 
 /// The run's end point with every number of the report.
 fn finished(problem: &Problem, run: &Run, threads: usize, control: Control) -> Solution {
+    if run.judgement.status == Status::Converged && run.full {
+        return canonical::solution(problem, &run.long, &run.short, &run.judgement, run.iterations);
+    }
     let (mut long, mut short) = (run.long.clone(), run.short.clone());
     if run.judgement.status == Status::Converged {
         judge::polish(problem, &mut long, &mut short, threads, control);

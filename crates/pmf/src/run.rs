@@ -25,6 +25,8 @@ pub struct Options {
     pub threads: usize,
     /// Extrapolated sweeps before the first second-order step.
     pub first_sweeps: u32,
+    /// Whether the run's own certificate holds all numbers of a report (large problems: S is formed once less).
+    pub full: bool,
 }
 
 /// Where a run ended.
@@ -33,6 +35,8 @@ pub struct Run {
     pub short: Factor,
     pub iterations: u32,
     pub judgement: Judgement,
+    /// Whether the judgement holds all numbers of a report.
+    pub full: bool,
 }
 
 /// Share of the decrease so far below which a far subproblem counts as solved.
@@ -116,7 +120,7 @@ impl Runner<'_> {
             }
             judgement
         });
-        Run { long, short, iterations: self.iterations, judgement }
+        Run { long, short, iterations: self.iterations, full: self.options.full, judgement }
     }
 
     fn sweeps(&mut self, sweeper: &mut Sweeper, count: u32) {
@@ -303,7 +307,7 @@ impl Runner<'_> {
     fn conclude(&self, sweeper: &Sweeper, mut reduced: Reduced, step: Option<&Step>, last: Option<Taken>) -> Attempt {
         let (problem, threads) = (self.problem, self.options.threads);
         let judgement = judge::first(problem, &sweeper.long, &sweeper.short, threads);
-        let judgement = judge::conclude(judgement, &mut reduced, step, None, last, false);
+        let judgement = judge::conclude(judgement, &mut reduced, step, None, last, self.options.full);
         if let Some(curvature) = judgement.curvature.as_ref().filter(|_| !judgement.exact()) {
             let least = GAP * judgement.unit;
             let negative = curvature.negative.iter().take(3).map(|(value, v)| (*value, v));
