@@ -72,12 +72,19 @@ export async function runJob<T>(start: Start<T>, options: JobOptions): Promise<T
         fail(error)
       }
     })
-  const abort = (): void => token.cancel()
+  // The engine stops at its next poll; a caller who does not want what is done need not wait for that.
+  const { promise: gone, reject: leave } = Promise.withResolvers<never>()
+  gone.catch(() => {})
+  const abort = (): void => {
+    token.cancel()
+    if (options.onAbort !== 'partial') leave(ABORTED)
+  }
   signal?.addEventListener('abort', abort, { once: true })
   let outcome: NativeOutcome<T>
   try {
-    outcome = await start(token, progress)
+    outcome = await Promise.race([start(token, progress), gone])
   } catch (error) {
+    if (error === ABORTED) throw signal?.reason
     throw error instanceof HeadwaterError ? error : new InternalError(messageOf(error), { cause: error })
   } finally {
     over = true
@@ -90,6 +97,9 @@ export async function runJob<T>(start: Start<T>, options: JobOptions): Promise<T
   if (!outcome.ok) throw toError(outcome)
   return outcome
 }
+
+/** Told apart from everything that an engine could reject with. */
+const ABORTED = Symbol('aborted')
 
 /** The error class that a failed outcome stands for. */
 export function toError(failure: NativeFailure): HeadwaterError {

@@ -179,7 +179,7 @@ pub fn point(problem: &Problem, long: &Factor, short: &Factor, threads: usize, c
         return judgement;
     }
     let normal = normal_of(problem, long, short, threads);
-    let model = Model::new(problem, long, short, &normal, threads);
+    let model = Model::new(problem, long, short, &normal, threads, control);
     let mut reduced = Reduced::new(&model);
     let cancelled = || control.cancelled();
     let tolerance = 1e-3 * NEGLIGIBLE * judgement.unit;
@@ -193,7 +193,7 @@ pub fn point(problem: &Problem, long: &Factor, short: &Factor, threads: usize, c
         let mut other = long.clone();
         let mut there = Normal::new(problem.long.blocks(), long.p);
         block::solve(&problem.long, &after.rows, &mut other, &mut there, threads);
-        let model = Model::new(problem, &other, &after, &there, threads);
+        let model = Model::new(problem, &other, &after, &there, threads, control);
         taken =
             Some(Taken { decrement: step.decrement, ratio: (judgement.q - model.q) / step.decrement, q: judgement.q });
         next =
@@ -216,7 +216,7 @@ pub fn polish(problem: &Problem, long: &mut Factor, short: &mut Factor, threads:
     }
     let normal = normal_of(problem, long, short, threads);
     let (next_long, next_short) = {
-        let model = Model::new(problem, long, short, &normal, threads);
+        let model = Model::new(problem, long, short, &normal, threads, control);
         let Some(step) =
             Reduced::new(&model).minimise(&Request { exact: false, ..Request::close(0.0) }, &|| control.cancelled())
         else {

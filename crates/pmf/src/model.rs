@@ -10,13 +10,14 @@ use crate::block::{Factor, Normal, PIECE, Shared};
 use crate::kernels;
 use crate::problem::Problem;
 use crate::schur::Members;
-use headwater_base::parallel;
+use headwater_base::{Control, parallel};
 use headwater_linalg::{LANES, gram, nnls, packed, packed_len};
 
 /// The model at one point. `long` must be the exact minimiser for `short`.
 pub struct Model<'a> {
     pub problem: &'a Problem,
     pub threads: usize,
+    pub control: Control<'a>,
     pub p: usize,
     pub n: usize,
     pub short: &'a Factor,
@@ -51,7 +52,14 @@ pub struct Evaluation {
 
 impl<'a> Model<'a> {
     /// Cost: about one sweep.
-    pub fn new(problem: &'a Problem, long: &'a Factor, short: &'a Factor, normal: &'a Normal, threads: usize) -> Self {
+    pub fn new(
+        problem: &'a Problem,
+        long: &'a Factor,
+        short: &'a Factor,
+        normal: &'a Normal,
+        threads: usize,
+        control: Control<'a>,
+    ) -> Self {
         let (p, n) = (short.p, short.count);
         let side = &problem.long;
         let blocks = side.blocks();
@@ -88,6 +96,7 @@ impl<'a> Model<'a> {
         let mut model = Self {
             problem,
             threads,
+            control,
             p,
             n,
             short,
@@ -130,6 +139,7 @@ impl<'a> Model<'a> {
         Model {
             problem: self.problem,
             threads: self.threads,
+            control: self.control,
             p: self.p,
             n: self.n,
             short: self.short,
@@ -148,7 +158,7 @@ impl<'a> Model<'a> {
 
     /// What the Schur complement needs of the long side.
     pub fn members(&self) -> Members<'_> {
-        Members { side: &self.problem.long, w: &self.w, u: &self.u, h: &self.short.rows }
+        Members { side: &self.problem.long, w: &self.w, u: &self.u, h: &self.short.rows, control: self.control }
     }
 
     /// φ and ½∇φ at δ = 0 where the long factor is the exact minimiser: no change, the point's own gradient.

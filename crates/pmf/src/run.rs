@@ -255,7 +255,7 @@ impl Runner<'_> {
         let (problem, threads) = (self.problem, self.options.threads);
         let control = self.control;
         let cancelled = || control.cancelled();
-        let model = Model::new(problem, &sweeper.long, &sweeper.short, &sweeper.normal, threads);
+        let model = Model::new(problem, &sweeper.long, &sweeper.short, &sweeper.normal, threads, self.control);
         let mut reduced = Reduced::new(&model);
         let tolerance = 1e-3 * NEGLIGIBLE * unit;
         if model.q <= GAP * unit {

@@ -14,7 +14,7 @@
 
 use crate::block::Shared;
 use crate::problem::Side;
-use headwater_base::parallel;
+use headwater_base::{Control, parallel};
 use headwater_linalg::simd;
 use headwater_linalg::{LANES, packed, packed_len};
 
@@ -41,6 +41,8 @@ pub struct Members<'a> {
     pub u: &'a [f64],
     /// n × p.
     pub h: &'a [f64],
+    /// A cancelled sum is left unfinished: the caller asks before it uses it.
+    pub control: Control<'a>,
 }
 
 impl Schur {
@@ -60,6 +62,9 @@ impl Schur {
             let range = piece * n / pieces..(piece + 1) * n / pieces;
             let mut chunk = Chunk::new(p, n, padded);
             for (start, part) in (0..list.len()).step_by(CHUNK).zip(list.chunks(CHUNK)) {
+                if members.control.cancelled() {
+                    return;
+                }
                 chunk.gather(members, part, &inverse[start * packed_len(p)..]);
                 for j in range.clone() {
                     // SAFETY: each j belongs to one piece.
