@@ -1,0 +1,18 @@
+// All benchmarks, one after the other: npm run bench [-- NAME …]
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const steps: Record<string, readonly string[]> = {
+  sweep: ['cargo', 'bench', '-p', 'headwater-pmf', '--bench', 'sweep'],
+  fit: [process.execPath, 'bench/fit.ts'],
+  large: [process.execPath, 'bench/large.ts', '10000', '100', '8', '1'],
+  'larger, two threads': [process.execPath, 'bench/large.ts', '100000', '100', '8', '2'],
+  esat: [process.execPath, 'bench/peers/esat/compare.ts'],
+}
+const wanted = process.argv.slice(2)
+for (const [name, [command, ...args]] of Object.entries(steps)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue
+  console.log(`\n── ${name}`)
+  const done = spawnSync(command!, args, { stdio: 'inherit', cwd: fileURLToPath(new URL('..', import.meta.url)) })
+  if (done.status !== 0) process.exitCode = 1
+}

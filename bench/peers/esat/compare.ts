@@ -1,0 +1,52 @@
+// ESAT and headwater on the same data in one go: CPU per start, Q reached, what a descent from ESAT's stop still finds.
+// Installs ESAT into a private Python environment at the first run.
+//   node bench/peers/esat/compare.ts [MODELS]
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { factorize } from 'headwater'
+import { machine, median, seconds } from '../../common.ts'
+import { CASES, epa, paths } from '../../sets.ts'
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+const python = `${here}.venv/bin/python`
+const models = Number(process.argv[2] ?? 3)
+if (!existsSync(python)) {
+  run('python3', ['-m', 'venv', `${here}.venv`])
+  run(python, ['-m', 'pip', 'install', '--quiet', 'esat==2025.0.1'])
+}
+console.log(`${machine()}; ESAT 2025.0.1, ls-nmf, defaults, ${models} models; one process at a time, interleaved`)
+const ratios: number[] = []
+for (const { set, factors, optimum } of CASES) {
+  const data = await epa(set)
+  const ours: number[] = []
+  const theirs: number[] = []
+  const theirQ: number[] = []
+  let flagged = 0
+  for (let model = 0; model < models; model++) {
+    const cpu = process.cpuUsage()
+    const fit = await factorize(data, { factors, starts: 1, firstStart: model, seed: 1, threads: 1 })
+    const used = process.cpuUsage(cpu)
+    if (fit.status === 'converged') ours.push((used.user + used.system) / 1e6)
+    const printed = run(python, [`${here}run.py`, ...paths(set), String(factors), '1'])
+    const [made] = JSON.parse(printed.trim().split('\n').at(-1)!) as { cpu: number; q: number; converged: boolean }[]
+    theirs.push(made!.cpu)
+    theirQ.push(made!.q)
+    if (made!.converged) flagged++
+  }
+  const ratio = median(theirs) / median(ours)
+  ratios.push(ratio)
+  console.log(
+    `${set}, p = ${factors}: headwater ${seconds(median(ours))} per certified start (${ours.length}/${models}), ` +
+      `ESAT ${seconds(median(theirs))} per start (${flagged}/${models} say converged, Q ${theirQ.map((q) => q.toFixed(1)).join(' ')}; ` +
+      `optimum ${optimum}): 1/${ratio.toFixed(0)}`,
+  )
+}
+const mean = Math.exp(ratios.reduce((sum, r) => sum + Math.log(r), 0) / ratios.length)
+console.log(`geometric mean: 1/${mean.toFixed(0)}, smallest 1/${Math.min(...ratios).toFixed(0)}`)
+
+function run(command: string, args: string[]): string {
+  const done = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 28 })
+  if (done.status !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${done.error?.message ?? done.stderr}`)
+  return done.stdout
+}
