@@ -3,12 +3,34 @@
  *
  * @packageDocumentation
  */
+export { checkDataset, Dataset, FINDING_CODES, readOptionsFile, WEAK_FACTOR } from './src-ts/data/index.ts'
+export type {
+  Category,
+  DataCheck,
+  DataProblem,
+  DatasetInput,
+  DateOrder,
+  DroppedSample,
+  Exclusion,
+  FileTreatment,
+  Finding,
+  MissingPolicy,
+  ReadOptions,
+  ReplacedCell,
+  SpeciesCheck,
+  TableOptions,
+  Treatment,
+  TreatmentOptions,
+  UncertaintyPolicy,
+  ValueTreatment,
+} from './src-ts/data/index.ts'
 export {
   BackendUnavailableError,
   ERROR_CODES,
   HeadwaterError,
   InternalError,
   InvalidInputError,
+  WARNING_CODES,
 } from './src-ts/errors.ts'
 export type { InputDetails, InputProblem } from './src-ts/errors.ts'
 export type { JobOptions, Progress } from './src-ts/job.ts'
