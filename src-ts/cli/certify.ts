@@ -1,7 +1,7 @@
 /** `headwater certify CON UNC --contributions G --profiles F`: where does a solution of any program stand? */
 import { basename } from 'node:path'
 import { certify, type Verdict } from '../pmf/certify.ts'
-import { readData, type CommonFlags, type DataFlags } from './data-options.ts'
+import { checkNumbers, readData, type CommonFlags, type DataFlags } from './data-options.ts'
 import { describeSolution, describeWarnings, heading } from './describe.ts'
 import { EXIT } from './exit.ts'
 import { Interrupt } from './interrupt.ts'
@@ -20,6 +20,7 @@ export interface CertifyFlags extends CommonFlags, DataFlags {
 /** Judges; the exit code is 0 whatever the verdict. */
 export async function certifyCommand(con: string, unc: string, flags: CertifyFlags): Promise<number> {
   const { negative, maxIterations, threads } = flags
+  checkNumbers(flags, { maxIterations: 1, threads: 1 })
   const data = await readData(con, unc, flags)
   const point = await readPoint(flags.contributions, flags.profiles, data.rows, data.cols)
   if (!flags.quiet) for (const note of point.notes) process.stderr.write(`headwater: ${note}\n`)

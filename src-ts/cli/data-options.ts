@@ -102,6 +102,7 @@ export function addDataOptions(command: Command): Command {
 
 /** Reads the two files as the options say. */
 export async function readData(con: string, unc: string, flags: DataFlags): Promise<Dataset> {
+  checkNumbers(flags, { preamble: 0 })
   return Dataset.read(con, unc, toReadOptions(flags))
 }
 
@@ -178,7 +179,26 @@ export function list(value: string, before: string[] = []): string[] {
   return [...before, ...words.filter((word) => word !== '')]
 }
 
-/** A number, for the library to judge: words become NaN, which every check refuses with the option's name. */
-export function wholeNumber(value: string): number {
-  return value.trim() === '' ? NaN : Number(value)
+/** A number as it was typed: text that is none stays text, for {@link checkNumbers} to refuse it with all others. */
+export function wholeNumber(value: string): number | string {
+  return value.trim() === '' || Number.isNaN(Number(value)) ? value : Number(value)
+}
+
+/**
+ * Checks options that are whole numbers, all at once and before any file is read.
+ * @param least smallest value by name, as commander spells it
+ * @throws InvalidInputError `option-out-of-range`, `option-not-valid`
+ */
+export function checkNumbers(flags: object, least: Readonly<Record<string, number>>): void {
+  const problems: InputProblem[] = []
+  for (const [name, min] of Object.entries(least)) {
+    const value: unknown = (flags as Record<string, unknown>)[name]
+    if (value === undefined || value === 'auto' || (Number.isSafeInteger(value) && (value as number) >= min)) continue
+    const flag = `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+    const code = typeof value === 'number' ? 'option-out-of-range' : 'option-not-valid'
+    const alternative = name === 'starts' ? ', or auto' : ''
+    const message = `${flag} must be a whole number of at least ${min}${alternative}, got ${String(value) || 'nothing'}`
+    problems.push({ code, name, value, message })
+  }
+  if (problems.length > 0) throw InvalidInputError.ofAll(problems)
 }

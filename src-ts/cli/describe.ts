@@ -91,10 +91,10 @@ export function describeSolution(solution: Solution): string {
   const word = styleText(['bold', colour], status, { stream: process.stdout })
   let text = `  status      ${word}: ${STATUS_WORDS[status]}\n`
   const ratio = solution.qExpected > 0 ? `${brief(solution.q / solution.qExpected, 4)} × ` : ''
-  text += `  Q           ${formatQ(solution.q)} (${ratio}expected ${formatQ(solution.qExpected)}; robust Q ${formatQ(solution.qRobust)})\n`
+  text += `  Q           ${formatQ(solution.q)} (${ratio}expected ${solution.qExpected}; robust Q ${formatQ(solution.qRobust)})\n`
   const proof: string[] = [
-    `changing any one number lowers Q by at most ${brief(certificate.coordinateGap, 2)} in all`,
-    `refitting all contributions or all profiles by ${brief(certificate.blockGap, 2)}`,
+    `single numbers could still lower Q by ${brief(certificate.coordinateGap, 2)} together`,
+    `refitting all contributions, or all profiles, by ${brief(certificate.blockGap, 2)}`,
   ]
   if (certificate.newtonDecrement !== undefined) {
     proof.push(`a full second-order step by ${brief(certificate.newtonDecrement, 2)}`)

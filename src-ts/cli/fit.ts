@@ -4,6 +4,7 @@ import { InvalidInputError } from '../errors.ts'
 import {
   addDataArguments,
   addDataOptions,
+  checkNumbers,
   collect,
   wholeNumber,
   type CommonFlags,
@@ -42,7 +43,7 @@ export function addFitOptions(command: Command): Command {
       fit(
         '-n, --starts <n>',
         'number of random starts, or auto: until several independent chains agree (default: auto)',
-      ).argParser(startCount),
+      ).argParser(wholeNumber),
     )
     .addOption(fit('--max-starts <n>', 'most starts of auto (default: 400)').argParser(wholeNumber))
     .addOption(fit('--first-start <n>', 'number of the first start (default: 0)').argParser(wholeNumber))
@@ -89,6 +90,7 @@ export async function fitCommand(con: string, unc: string, flags: FitFlags, whol
       hint,
     })
   }
+  checkNumbers(flags, LEAST)
   using interrupt = new Interrupt()
   const { exitCode } = await runStudy(
     {
@@ -151,8 +153,16 @@ function toNames(texts: readonly string[] | undefined): Map<number, string> | un
   )
 }
 
-function startCount(value: string): number | 'auto' {
-  return value === 'auto' ? 'auto' : wholeNumber(value)
+/** Smallest values of the options that are whole numbers. */
+const LEAST = {
+  factors: 1,
+  starts: 1,
+  maxStarts: 1,
+  firstStart: 0,
+  start: 0,
+  seed: 0,
+  maxIterations: 1,
+  threads: 1,
 }
 
 function stopRule(value: string): { decrease: number; over: number } {

@@ -1,8 +1,8 @@
 /** The program `headwater`: commands, options, help, and how it ends. */
 import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { Command, CommanderError, Option } from 'commander'
 import { InvalidInputError } from '../errors.ts'
-import { version } from '../native.ts'
 import { nearest } from '../validate.ts'
 import { certifyCommand, type CertifyFlags } from './certify.ts'
 import { checkCommand } from './check.ts'
@@ -44,6 +44,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     const program = build((result) => (code = result))
     if (argv.length === 0) program.help({ error: true })
+    refuseMistypedCommand(argv[0]!, program)
     await program.parseAsync(argv, { from: 'user' })
     return code
   } catch (error) {
@@ -58,21 +59,18 @@ function build(done: (code: number) => void): Command {
   const program = new Command('headwater')
     .description('Finds the sources behind measurements, and says "converged" only when it can prove it.')
     .usage('[command] <con> <unc> [options]')
-    .option('-V, --version', 'print the version')
-    .on('option:version', () => {
-      process.stdout.write(`${version()}\n`)
-      throw new CommanderError(EXIT.ok, 'commander.version', '')
-    })
+    .version(packageVersion(), '-V, --version', 'print the version')
     .exitOverride()
     .configureHelp({ sortOptions: false, helpWidth: Math.min(process.stdout.columns ?? 100, 110) })
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, 'headwater: ').replace(` for '${STUDY}'`, '')),
+    })
     .showHelpAfterError('(headwater --help lists commands and options)')
     .addHelpText('after', AFTER_HELP)
-    .enablePositionalOptions(false)
 
   addFitOptions(program.command(STUDY, { isDefault: true, hidden: true }).usage('<con> <unc> --factors <p> [options]'))
     .description('check, fit and report in one go (the word "study" may be left out)')
     .action(async (con: string, unc: string, flags: FitFlags) => {
-      refuseMistypedCommand(con, program)
       done(await fitCommand(con, unc, flags, true))
     })
 
@@ -124,11 +122,16 @@ function build(done: (code: number) => void): Command {
   return program
 }
 
-/** `headwater chekc con unc` reaches the study with a first file that does not exist. */
+/** The version, also where the addon cannot be loaded. */
+function packageVersion(): string {
+  return createRequire(import.meta.url)('headwater/package.json').version
+}
+
+/** `headwater chekc con unc` would reach the study as a file that does not exist. */
 function refuseMistypedCommand(first: string, program: Command): void {
-  if (existsSync(first)) return
-  const commands = program.commands.map((command) => command.name()).filter((name) => name !== STUDY)
-  const meant = /^[a-z-]+$/i.test(first) ? nearest(first, commands) : undefined
+  const commands = [...program.commands.map((command) => command.name()).filter((name) => name !== STUDY), 'help']
+  if (first === STUDY || commands.includes(first) || existsSync(first)) return
+  const meant = /^[a-z][a-z-]*$/i.test(first) ? nearest(first, commands) : undefined
   if (meant === undefined) return
   const hint = `did you mean "headwater ${meant}"?`
   throw new InvalidInputError('option-unknown', `there is no command or file "${first}"`, { name: 'command', hint })

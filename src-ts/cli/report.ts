@@ -58,7 +58,7 @@ function checkSameData(model: Factorization, found: { values: string; uncertaint
   const uncertainties = wanted.uncertainties !== found.uncertainties
   if (!values && !uncertainties) return
   const what = values ? (uncertainties ? 'values and uncertainties' : 'values') : 'uncertainties'
-  const message = `${file} was fitted to other data than these: the ${what} differ`
+  const message = `the model was fitted to other data than these: the ${what} differ`
   const hint =
     'name the same two files, and the same data options (--weak, --bad, --total, --exclude, …) as for the fit'
   throw new InvalidInputError('data-differ', message, { file, hint })

@@ -14,6 +14,7 @@ import { EXIT, IncompleteError } from './exit.ts'
 import type { Interrupt } from './interrupt.ts'
 import { MODEL_FILE, prepareFile, prepareFolder, writeWhole } from './output.ts'
 import { ProgressLine } from './progress.ts'
+import { count } from './words.ts'
 import { writeStudyReport } from './write-report.ts'
 
 /** Options that change the fit. */
@@ -55,12 +56,18 @@ export async function runStudy(request: StudyRequest, interrupt: Interrupt): Pro
   if (out !== undefined) await prepareFolder(out, key, request.force ?? false)
   if (save !== undefined) await prepareFile(save, key, request.force ?? false)
   checkNames(request.names, factors)
-  if (!json && !quiet) process.stdout.write(describeData(data))
+  const say = (text: string): void => void (quiet || process.stderr.write(`headwater: ${text}\n`))
+  say(
+    `${count(data.rows, 'sample')} × ${count(data.cols, 'species', 'species')} read; fitting ${count(factors, 'factor')}`,
+  )
   const check = checkDataset(data)
-  if (request.withCheck && !json && !quiet) process.stdout.write(describeFindings(check))
   const fitted = await fit(data, request, interrupt)
   const model = request.names ? fitted.withFactorNames(namesOf(fitted, request.names)) : fitted
-  process.stdout.write(json ? `${JSON.stringify(model)}\n` : describeModel(model, data.treatment.total))
+  if (json) process.stdout.write(`${JSON.stringify(model)}\n`)
+  else {
+    if (!quiet) process.stdout.write(describeData(data) + (request.withCheck ? describeFindings(check) : ''))
+    process.stdout.write(describeModel(model, data.treatment.total))
+  }
   await keep(model, data, check, request, interrupt)
   const { stopped } = interrupt
   if (stopped !== undefined) {
