@@ -14,7 +14,7 @@ test('check shows how the files were read, the species, and what is suspicious',
   const run = headwater(['check', ...baltimore])
   expect(run).toMatchObject({ code: 0, stderr: '' })
   expect(run.stdout).toMatch(/^630 samples × 26 species, 0 missing cells of 16380\n/)
-  expect(run.stdout).toMatch(/fields separated by tabs, decimal point, 27 blank lines\s+skipped/)
+  expect(run.stdout).toMatch(/fields separated by tabs, decimal point, 27 blank lines skipped/)
   expect(run.stdout).toMatch(/\n {2}species .*S\/N +category\n/)
   expect(run.stdout).toMatch(/OM\b.*Organic Carbon|Organic Carbon.*\bOM\b/)
   expect(run.stdout).toMatch(/name it\s+with\s+--total/)

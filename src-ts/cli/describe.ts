@@ -27,7 +27,7 @@ export function describeData(data: Dataset): string {
     `${count(data.rows, 'sample')} × ${count(data.cols, 'species', 'species')}, ${count(missing, 'missing cell')} of ${cells}`,
   )
   for (const file of [treatment.concentrations, treatment.uncertainties])
-    if (file) text += wrap(describeFile(file), '  ')
+    if (file) text += `  ${describeFile(file)}\n`
   const { pairing } = treatment
   if (pairing && (pairing.samples === 'label' || pairing.species === 'label')) {
     const what = [pairing.samples === 'label' ? 'samples' : '', pairing.species === 'label' ? 'species' : '']

@@ -7,8 +7,7 @@ import { readData, type CommonFlags, type DataFlags } from './data-options.ts'
 import { EXIT } from './exit.ts'
 import { MODEL_FILE, prepareFolder, writeWhole } from './output.ts'
 import { join } from 'node:path'
-import { quote } from './study.ts'
-import { writeStudyReport } from './write-report.ts'
+import { quote, reportOrIncomplete } from './study.ts'
 
 /** What commander makes of the options. */
 export interface ReportFlags extends CommonFlags, DataFlags {
@@ -28,7 +27,7 @@ export async function reportCommand(con: string, unc: string, flags: ReportFlags
   const command = ['headwater', ...process.argv.slice(2)].map(quote).join(' ')
   const files = [
     MODEL_FILE,
-    ...(await writeStudyReport(flags.out, data, model, checkDataset(data), undefined, command)),
+    ...(await reportOrIncomplete(data, model, checkDataset(data), { out: flags.out, con, unc, title: undefined, command })),
   ]
   if (flags.json) process.stdout.write(`${JSON.stringify({ out: flags.out, files })}\n`)
   else

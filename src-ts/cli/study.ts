@@ -121,11 +121,34 @@ async function keep(
   }
   const saved = join(out, MODEL_FILE)
   await writeWhole(saved, document)
+  const files = await reportOrIncomplete(data, model, check, { out, con, unc, title: request.title, command: request.command })
+  say(`report and tables in ${out} (${files.length + 1} files); open ${join(out, 'report.html')}`)
+}
+
+/** Where a report goes, and what it says about its origin. */
+export interface ReportRequest {
+  out: string
+  con: string
+  unc: string
+  title: string | undefined
+  command: string
+}
+
+/**
+ * Writes the report of a model that is saved already.
+ * @throws IncompleteError where the file system refuses, with the command that takes it up again
+ */
+export async function reportOrIncomplete(
+  data: Dataset,
+  model: Factorization,
+  check: DataCheck,
+  { out, con, unc, title, command }: ReportRequest,
+): Promise<string[]> {
   try {
-    const files = await writeStudyReport(out, data, model, check, request.title, request.command)
-    say(`report and tables in ${out} (${files.length + 1} files); open ${join(out, 'report.html')}`)
+    return await writeStudyReport(out, data, model, check, title, command)
   } catch (error) {
     if (!(error instanceof Error) || !('syscall' in error)) throw error
+    const saved = join(out, MODEL_FILE)
     const again = `headwater report ${quote(con)} ${quote(unc)} --model ${quote(saved)} --out ${quote(out)} --force`
     throw new IncompleteError(
       `the model is saved in ${saved}, but the report could not be written: ${error.message}. ` +
