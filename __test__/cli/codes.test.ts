@@ -66,7 +66,11 @@ test.each<[string, string | Uint8Array, RegExp]>([
     csv([header, ['2020-01-01', 1, 'x7'], ['2020-01-02', 2, 1], ['2020-01-03', 2, 3]]),
     /line 2, column 3, "B": .*x7/,
   ],
-  ['a short line', 'date,A,B\n2020-01-01,1\n2020-01-02,2,1\n', /line 2, column 2: expected 3 fields as in the header, found 2/],
+  [
+    'a short line',
+    'date,A,B\n2020-01-01,1\n2020-01-02,2,1\n',
+    /line 2, column 2: expected 3 fields as in the header, found 2/,
+  ],
   ['two columns of one name', 'date,A,A\n2020-01-01,1,2\n2020-01-02,2,1\n', /line 1, column 3, "A": /],
   ['nothing', '', /the file is empty/],
   ['a header only', 'date,A,B\n', /no samples/],

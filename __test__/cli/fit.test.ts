@@ -137,7 +137,7 @@ test('the whole study writes model, report and tables into out/', () => {
   expect(run.stderr).toMatch(/report and tables in out \(\d+ files\)/)
   expect(readdirSync(join(cwd, 'out'))).toEqual(expect.arrayContaining(['model.json', 'report.html', 'tables']))
   expect(statSync(join(cwd, 'out', 'report.html')).size).toBeGreaterThan(1000)
-  for (const name of ['profiles', 'contributions', 'residuals', 'scaled-residuals', 'starts']) {
+  for (const name of ['profiles', 'contributions', 'residuals', 'scaled_residuals', 'starts']) {
     expect(readdirSync(join(cwd, 'out', 'tables'))).toContain(`${name}.csv`)
   }
 

@@ -1,7 +1,7 @@
 /** A model, a verdict or a dataset in words and small tables. Numbers come from the results; nothing is judged here. */
 import { styleText } from 'node:util'
 import type { Dataset, FileTreatment } from '../data/dataset.ts'
-import type { Matrix } from '../matrix.ts'
+import type { Analysis } from '../pmf/analyze.ts'
 import type { Factorization } from '../pmf/factorization.ts'
 import type { Solution } from '../pmf/types.ts'
 import { brief, count, formatQ, percent, STATUS_WORDS, table, wrap } from './words.ts'
@@ -10,6 +10,8 @@ import { brief, count, formatQ, percent, STATUS_WORDS, table, wrap } from './wor
 const SHOWN_BASINS = 8
 /** Lines shown of the warnings. */
 const SHOWN_WARNINGS = 10
+/** Q/Qexp of a species above which it deserves a look. */
+const POOR = 2
 /** Species shown per factor. */
 const SHOWN_SPECIES = 6
 
@@ -26,8 +28,7 @@ export function describeData(data: Dataset): string {
   let text = heading(
     `${count(data.rows, 'sample')} × ${count(data.cols, 'species', 'species')}, ${count(missing, 'missing cell')} of ${cells}`,
   )
-  for (const file of [treatment.concentrations, treatment.uncertainties])
-    if (file) text += `  ${describeFile(file)}\n`
+  for (const file of [treatment.concentrations, treatment.uncertainties]) if (file) text += `  ${describeFile(file)}\n`
   const { pairing } = treatment
   if (pairing && (pairing.samples === 'label' || pairing.species === 'label')) {
     const what = [pairing.samples === 'label' ? 'samples' : '', pairing.species === 'label' ? 'species' : '']
@@ -68,7 +69,7 @@ function describeFile(file: FileTreatment): string {
 }
 
 /** Everything a fit found. */
-export function describeModel(model: Factorization, total: string | undefined): string {
+export function describeModel(model: Factorization, analysis: Analysis, total: string | undefined): string {
   const { factors, starts } = model
   const first = starts[0]?.start ?? 0
   const tried = count(starts.length, 'start')
@@ -79,7 +80,8 @@ export function describeModel(model: Factorization, total: string | undefined): 
   text += `  start       ${model.start}${starts.length > 1 ? ` (of ${first} to ${last})` : ''}, ${count(model.iterations, 'iteration')}\n`
   text += describeBasins(model)
   text += `\n${heading('Factors, largest first (in brackets: share of the species that the factor explains)')}`
-  text += describeFactors(model.profiles, total)
+  text += describeFactors(model, analysis, total)
+  text += describeFit(analysis)
   text += describeWarnings(model)
   return text
 }
@@ -147,27 +149,29 @@ function describeBasins(model: Factorization): string {
 }
 
 /** One line per factor: its share of the total, if there is a total, and the species that it explains most of. */
-function describeFactors(profiles: Matrix, total: string | undefined): string {
-  const { rows, cols } = profiles
-  const names = profiles.colNames ?? []
-  const sums = Array.from({ length: cols }, (_, j) => {
-    let sum = 0
-    for (let k = 0; k < rows; k++) sum += profiles.get(k, j)
-    return sum
-  })
-  const at = total === undefined ? -1 : names.indexOf(total)
-  const lines = Array.from({ length: rows }, (_, k) => {
-    const shares = sums.map((sum, j) => (sum > 0 ? profiles.get(k, j) / sum : NaN))
+function describeFactors(model: Factorization, { percentOfSpecies }: Analysis, total: string | undefined): string {
+  const { rowNames, colNames } = model.profiles
+  const at = total === undefined ? -1 : (colNames ?? []).indexOf(total)
+  const lines = Array.from({ length: model.factors }, (_, k) => {
+    const shares = Array.from(percentOfSpecies.row(k), (value) => value / 100)
     const order = shares.map((_, j) => j).filter((j) => shares[j]! >= 0.005 && j !== at)
     order.sort((a, b) => shares[b]! - shares[a]!)
-    const list = order.slice(0, SHOWN_SPECIES).map((j) => `${names[j] ?? j} (${percent(shares[j]!)})`)
-    return [
-      profiles.rowNames?.[k] ?? `factor ${k + 1}`,
-      ...(at < 0 ? [] : [`${percent(shares[at]!)} of ${total}`]),
-      list.join(', '),
-    ]
+    const list = order.slice(0, SHOWN_SPECIES).map((j) => `${colNames?.[j] ?? j} (${percent(shares[j]!)})`)
+    const ofTotal = at < 0 ? [] : [`${percent(shares[at]!)} of ${total}`]
+    return [rowNames?.[k] ?? `factor ${k + 1}`, ...ofTotal, list.join(', ')]
   })
   return table(lines, at < 0 ? [] : [1])
+}
+
+/** Species that the fit does not describe within their uncertainties. */
+function describeFit({ species, largeResiduals, cells }: Analysis): string {
+  const bad = species.filter(({ qOverExpected }) => qOverExpected !== undefined && qOverExpected > POOR)
+  bad.sort((a, b) => b.qOverExpected! - a.qOverExpected!)
+  const list = bad.slice(0, SHOWN_SPECIES).map((one) => `${one.species} (${brief(one.qOverExpected, 2)})`)
+  const more = bad.length > list.length ? ', …' : ''
+  const large = `${largeResiduals.length} of ${cells} scaled residuals are beyond 3`
+  if (bad.length === 0) return `  every species has Q/Qexpected of ${POOR} or less; ${large}\n`
+  return wrap(`species with Q/Qexpected above ${POOR}: ${list.join(', ')}${more}; ${large}`, '  ')
 }
 
 /** Warnings, one line each, with names instead of numbers. */

@@ -11,7 +11,8 @@ import {
   type DataFlags,
 } from './data-options.ts'
 import { Interrupt } from './interrupt.ts'
-import { quote, runStudy, type EngineOptions } from './study.ts'
+import { runStudy, type EngineOptions } from './study.ts'
+import { quote } from './write-report.ts'
 
 /** What commander makes of the options of a fit. */
 export interface FitFlags extends CommonFlags, DataFlags {

@@ -1,13 +1,14 @@
 /** `headwater report CON UNC --model FILE --out DIR`: the report of a saved model. */
+import { join } from 'node:path'
 import { checkDataset } from '../data/check.ts'
 import { readBytes } from '../data/text.ts'
 import { InvalidInputError } from '../errors.ts'
+import { analyze } from '../pmf/analyze.ts'
 import { Factorization } from '../pmf/factorization.ts'
 import { readData, type CommonFlags, type DataFlags } from './data-options.ts'
 import { EXIT } from './exit.ts'
 import { MODEL_FILE, prepareFolder, writeWhole } from './output.ts'
-import { join } from 'node:path'
-import { quote, reportOrIncomplete } from './study.ts'
+import { quote, reportOrIncomplete } from './write-report.ts'
 
 /** What commander makes of the options. */
 export interface ReportFlags extends CommonFlags, DataFlags {
@@ -25,9 +26,10 @@ export async function reportCommand(con: string, unc: string, flags: ReportFlags
   await prepareFolder(flags.out, { sha256: model.data.sha256, factors, seed, options }, flags.force ?? false)
   await writeWhole(join(flags.out, MODEL_FILE), `${JSON.stringify(model)}\n`)
   const command = ['headwater', ...process.argv.slice(2)].map(quote).join(' ')
+  const content = { data, model, analysis: await analyze(data, model), check: checkDataset(data) }
   const files = [
-    MODEL_FILE,
-    ...(await reportOrIncomplete(data, model, checkDataset(data), { out: flags.out, con, unc, title: undefined, command })),
+    join(flags.out, MODEL_FILE),
+    ...(await reportOrIncomplete(content, { out: flags.out, con, unc, command })),
   ]
   if (flags.json) process.stdout.write(`${JSON.stringify({ out: flags.out, files })}\n`)
   else

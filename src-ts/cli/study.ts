@@ -1,8 +1,9 @@
 /** What `fit` and the whole study have in common: read, guard the output, fit under Ctrl-C, save, write the report. */
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
-import { checkDataset, type DataCheck } from '../data/check.ts'
+import { checkDataset } from '../data/check.ts'
 import type { Dataset } from '../data/dataset.ts'
+import { analyze } from '../pmf/analyze.ts'
 import type { Factorization } from '../pmf/factorization.ts'
 import { factorize } from '../pmf/factorize.ts'
 import type { FactorizeOptions } from '../pmf/types.ts'
@@ -10,12 +11,12 @@ import { InvalidInputError } from '../errors.ts'
 import { readData, type CommonFlags, type DataFlags } from './data-options.ts'
 import { describeData, describeModel } from './describe.ts'
 import { describeFindings } from './check.ts'
-import { EXIT, IncompleteError } from './exit.ts'
+import { EXIT } from './exit.ts'
 import type { Interrupt } from './interrupt.ts'
 import { MODEL_FILE, prepareFile, prepareFolder, writeWhole } from './output.ts'
 import { ProgressLine } from './progress.ts'
 import { count } from './words.ts'
-import { writeStudyReport } from './write-report.ts'
+import { reportOrIncomplete, type ReportContent } from './write-report.ts'
 
 /** Options that change the fit. */
 export type EngineOptions = Omit<FactorizeOptions, 'signal' | 'onProgress' | 'onAbort' | 'threads'>
@@ -63,12 +64,13 @@ export async function runStudy(request: StudyRequest, interrupt: Interrupt): Pro
   const check = checkDataset(data)
   const fitted = await fit(data, request, interrupt)
   const model = request.names ? fitted.withFactorNames(namesOf(fitted, request.names)) : fitted
+  const analysis = await analyze(data, model)
   if (json) process.stdout.write(`${JSON.stringify(model)}\n`)
   else {
     if (!quiet) process.stdout.write(describeData(data) + (request.withCheck ? describeFindings(check) : ''))
-    process.stdout.write(describeModel(model, data.treatment.total))
+    process.stdout.write(describeModel(model, analysis, data.treatment.total))
   }
-  await keep(model, data, check, request, interrupt)
+  await keep({ data, model, analysis, check }, request, interrupt)
   const { stopped } = interrupt
   if (stopped !== undefined) {
     const planned = typeof engine.starts === 'number' ? ` of ${engine.starts}` : ''
@@ -96,14 +98,9 @@ async function fit(data: Dataset, request: StudyRequest, interrupt: Interrupt): 
 }
 
 /** Saves the model first, so that nothing that happens later can lose it. */
-async function keep(
-  model: Factorization,
-  data: Dataset,
-  check: DataCheck,
-  request: StudyRequest,
-  interrupt: Interrupt,
-): Promise<void> {
-  const { out, save, quiet, con, unc } = request
+async function keep(content: ReportContent, request: StudyRequest, interrupt: Interrupt): Promise<void> {
+  const { model } = content
+  const { out, save, quiet } = request
   const say = (text: string): void => void (quiet || process.stderr.write(`headwater: ${text}\n`))
   const document = `${JSON.stringify(model)}\n`
   if (save !== undefined) {
@@ -121,41 +118,8 @@ async function keep(
   }
   const saved = join(out, MODEL_FILE)
   await writeWhole(saved, document)
-  const files = await reportOrIncomplete(data, model, check, { out, con, unc, title: request.title, command: request.command })
+  const files = await reportOrIncomplete(content, { ...request, out })
   say(`report and tables in ${out} (${files.length + 1} files); open ${join(out, 'report.html')}`)
-}
-
-/** Where a report goes, and what it says about its origin. */
-export interface ReportRequest {
-  out: string
-  con: string
-  unc: string
-  title: string | undefined
-  command: string
-}
-
-/**
- * Writes the report of a model that is saved already.
- * @throws IncompleteError where the file system refuses, with the command that takes it up again
- */
-export async function reportOrIncomplete(
-  data: Dataset,
-  model: Factorization,
-  check: DataCheck,
-  { out, con, unc, title, command }: ReportRequest,
-): Promise<string[]> {
-  try {
-    return await writeStudyReport(out, data, model, check, title, command)
-  } catch (error) {
-    if (!(error instanceof Error) || !('syscall' in error)) throw error
-    const saved = join(out, MODEL_FILE)
-    const again = `headwater report ${quote(con)} ${quote(unc)} --model ${quote(saved)} --out ${quote(out)} --force`
-    throw new IncompleteError(
-      `the model is saved in ${saved}, but the report could not be written: ${error.message}. ` +
-        `Then, with the same data options: ${again}`,
-      { cause: error },
-    )
-  }
 }
 
 async function freeName(stem: string): Promise<string> {
@@ -180,9 +144,4 @@ function checkNames(names: ReadonlyMap<number, string> | undefined, factors: num
 
 function namesOf(model: Factorization, names: ReadonlyMap<number, string>): string[] {
   return Array.from({ length: model.factors }, (_, k) => names.get(k + 1) ?? model.profiles.rowNames![k]!)
-}
-
-/** An argument as it has to be typed. */
-export function quote(text: string): string {
-  return /^[\w@%+=:,./\\-]+$/.test(text) ? text : `"${text.replaceAll('"', '\\"')}"`
 }
