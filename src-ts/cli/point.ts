@@ -21,9 +21,9 @@ export interface Point {
 
 /** A block of numbers in a file, after leaving out a header row, a label column, or both. */
 interface Block {
-  headerRow: boolean
-  labelColumn: boolean
   rows: number[][]
+  /** How unusual it would be. */
+  cost: number
 }
 
 /**
@@ -47,7 +47,7 @@ export async function readPoint(
     return { contributions: left, profiles: right, notes }
   }
   const shape = (blocks: readonly Block[]): string => {
-    const { rows } = blocks.at(-1)!
+    const { rows } = blocks[0]!
     return `${rows.length} × ${rows[0]!.length}`
   }
   const swapped = match(f, g, samples, species) !== undefined
@@ -67,31 +67,39 @@ interface Match {
   fTransposed: boolean
 }
 
-/** The reading with the least left out and turned round under which both files fit. */
+/** The reading under which both files fit; of several the one that needs least of what is unusual. */
 function match(g: readonly Block[], f: readonly Block[], samples: number, species: number): Match | undefined {
-  const transposed = [false, true]
-  const fits = (
-    block: Block,
-    turned: boolean,
-    rows: number | undefined,
-    cols: number | undefined,
-  ): number | undefined => {
-    const shape = [block.rows.length, block.rows[0]!.length]
-    const [r, c] = turned ? [shape[1]!, shape[0]!] : [shape[0]!, shape[1]!]
-    if (rows !== undefined) return r === rows ? c : undefined
-    return c === cols ? r : undefined
-  }
-  for (const gTransposed of transposed) {
-    for (const fTransposed of transposed) {
-      for (const left of g) {
-        const factors = fits(left, gTransposed, samples, undefined)
-        if (factors === undefined) continue
-        const right = f.find((block) => fits(block, fTransposed, undefined, species) === factors)
-        if (right !== undefined) return { g: left, f: right, gTransposed, fTransposed }
+  let best: { match: Match; cost: number } | undefined
+  for (const left of g) {
+    for (const gTransposed of [false, true]) {
+      const [rows, factors] = shapeOf(left, gTransposed)
+      if (rows !== samples) continue
+      for (const right of f) {
+        for (const fTransposed of [false, true]) {
+          const [inner, cols] = shapeOf(right, fTransposed)
+          if (inner !== factors || cols !== species) continue
+          const cost = left.cost + right.cost + (gTransposed ? TURNED : 0) + (fTransposed ? TURNED : 0)
+          if (best && cost >= best.cost) continue
+          best = { match: { g: left, f: right, gTransposed, fTransposed }, cost }
+        }
       }
     }
   }
-  return undefined
+  return best?.match
+}
+
+/** A transposed file is less likely than one with header and labels, and likelier than factors that count 1, 2, 3, … */
+const TURNED = 3
+const COUNTING = 10
+
+/** Whether numbers count up by one, as row numbers do and measurements do not. */
+function counts(numbers: readonly number[]): boolean {
+  return numbers.length > 2 && numbers.every((value, k) => value === numbers[0]! + k)
+}
+
+function shapeOf({ rows }: Block, transposed: boolean): [number, number] {
+  const [m, n] = [rows.length, rows[0]!.length]
+  return transposed ? [n, m] : [m, n]
 }
 
 function toMatrix(block: Block, transposed: boolean): Matrix {
@@ -131,7 +139,9 @@ async function readBlocks(file: string): Promise<Block[]> {
     const body = records.slice(headerRow ? 1 : 0).map(({ fields }) => fields.slice(labelColumn ? 1 : 0))
     if (body.length === 0 || body[0]!.length === 0) continue
     const rows = body.map((fields) => fields.map((field) => parseNumber(field, decimal) ?? NaN))
-    if (rows.every((row) => row.every(Number.isFinite))) blocks.push({ headerRow, labelColumn, rows })
+    if (!rows.every((row) => row.every(Number.isFinite))) continue
+    const counting = [rows.map((row) => row[0]!), rows[0]!].filter(counts).length
+    blocks.push({ rows, cost: Number(headerRow) + Number(labelColumn) + COUNTING * counting })
   }
   if (blocks.length === 0) throwNotNumbers(records, decimal, file)
   return blocks
