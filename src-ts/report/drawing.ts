@@ -168,6 +168,22 @@ export function slanted(x: number, y: number, content: string, length: number): 
   return element('text', attributes, escape(label) + tip)
 }
 
+/** Rows that a {@link legend} of these labels takes. */
+export function legendRows(x: number, labels: readonly string[]): number {
+  let at = x
+  let rows = 1
+  for (const label of labels) {
+    const width = itemWidth(label)
+    if (at + width > WIDTH && at > x) [at, rows] = [x, rows + 1]
+    at += width
+  }
+  return rows
+}
+
+function itemWidth(label: string): number {
+  return 36 + textWidth(label, 12)
+}
+
 /** Markers with their meaning, in a row; wraps at the width. */
 export function legend(
   x: number,
@@ -178,7 +194,7 @@ export function legend(
   let row = y
   return items
     .map(({ mark, label }) => {
-      const width = 18 + textWidth(label, 12) + 18
+      const width = itemWidth(label)
       if (at + width > WIDTH && at > x) [at, row] = [x, row + 18]
       const drawn = mark(at + 6, row - 4) + text(at + 17, row, label, { 'font-size': 12 })
       at += width

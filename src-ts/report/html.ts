@@ -31,9 +31,8 @@ export function section(id: string, title: string, ...content: readonly string[]
 export function grid(
   columns: readonly string[],
   rows: readonly (readonly string[])[],
-  options: { caption?: string; text?: boolean } = {},
+  options: { label?: string; text?: boolean } = {},
 ): string {
-  const caption = options.caption === undefined ? '' : element('caption', {}, escape(options.caption))
   const head = columns.map((name) => element('th', { scope: 'col' }, escape(name) || ' '))
   const body = rows.map((row) =>
     element(
@@ -49,14 +48,13 @@ export function grid(
   const table = element(
     'table',
     { class: options.text ? 'text' : undefined },
-    caption,
     element('thead', {}, element('tr', {}, ...head)),
     element('tbody', {}, ...body) || '<tbody></tbody>',
   )
   // Focusable, so that it can be scrolled with the keyboard.
   return element(
     'div',
-    { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': options.caption ?? 'table' },
+    { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': options.label ?? 'table' },
     table,
   )
 }
@@ -76,7 +74,7 @@ export function foldedTable(table: Table): string {
     'details',
     {},
     element('summary', {}, escape(`Table: ${name}${more}`)),
-    grid(cells[0]!, cells.slice(1), { caption: name }),
+    grid(cells[0]!, cells.slice(1), { label: name }),
     element('p', { class: 'files' }, link(`tables/${table.name}.csv`, `all digits and rows: ${table.name}.csv`)),
   )
 }

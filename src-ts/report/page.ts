@@ -127,13 +127,20 @@ function certificate({ model }: Content): string {
     paragraph(
       'Q is the sum of squared residuals, each divided by its uncertainty. The first three numbers say how much lower Q could still get, in units of Q: a difference of 1 is what one measurement off by one uncertainty contributes.',
     ),
-    grid(['Number', 'Found', 'Wanted', 'What it means'], rows, { caption: 'Certificate', text: true }),
+    grid(['Number', 'Found', 'Wanted', 'What it means'], rows, { label: 'Certificate', text: true }),
   )
 }
 
+/** Longer lists are folded away. */
+const OPEN_FINDINGS = 6
+const OPEN_SAMPLES = 40
+
 function findings({ check }: Content): string {
   if (check === undefined || check.findings.length === 0) return ''
-  return element('h3', {}, 'Worth a look in the data') + list(check.findings.map(({ message }) => message))
+  const heading = 'Worth a look in the data'
+  const found = list(check.findings.map(({ message }) => message))
+  if (check.findings.length <= OPEN_FINDINGS) return element('h3', {}, heading) + found
+  return element('details', {}, element('summary', {}, `${heading}: ${check.findings.length} findings`), found)
 }
 
 function chartSection(chart: Chart, tables: ReadonlyMap<TableName, Table>): string {
@@ -169,13 +176,13 @@ function largeResiduals({ analysis, samples, species }: Content): string {
       ? paragraph('None.')
       : element(
           'details',
-          {},
+          { open: rows.length <= OPEN_SAMPLES ? '' : undefined },
           element(
             'summary',
             {},
             escape(`${count(bySample.size, 'sample')}, ${count(analysis.largeResiduals.length, 'cell')}`),
           ),
-          grid(['Sample', 'Species and scaled residual'], rows, { caption: 'Scaled residuals beyond 3', text: true }),
+          grid(['Sample', 'Species and scaled residual'], rows, { label: 'Scaled residuals beyond 3', text: true }),
         ),
     element('p', { class: 'files' }, link('tables/large_residuals.csv', 'large_residuals.csv')),
   )
@@ -199,6 +206,6 @@ function warnings({ model, samples, species, factors }: Content): string {
     'Warnings',
     rows.length === 0
       ? paragraph('None.')
-      : grid(['Code', 'About', 'Message'], rows, { caption: 'Warnings', text: true }),
+      : grid(['Code', 'About', 'Message'], rows, { label: 'Warnings', text: true }),
   )
 }

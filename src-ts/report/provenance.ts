@@ -19,7 +19,7 @@ export function provenance({ model, data, command }: Content): string[] {
     ['Options', Object.keys(model.options).length === 0 ? 'all at their defaults' : JSON.stringify(model.options)],
   ]
   return [
-    grid(['What', 'Value'], rows, { caption: 'Provenance', text: true }),
+    grid(['What', 'Value'], rows, { label: 'Provenance', text: true }),
     paragraph(
       'Digests are over the fitted numbers: row by row, little-endian float64, every missing value as 0x7ff8000000000000.',
       'sub',

@@ -14,6 +14,8 @@ export interface Scale {
   ticks: Tick[]
   /** Pixel of a value; values outside the range are moved to its end. */
   at: (value: number) => number
+  /** Pixels from where to where the axis is interrupted. */
+  breaks?: readonly (readonly [number, number])[]
 }
 
 /** A linear axis from `low` to `high`, widened to round numbers, drawn from pixel `from` to pixel `to`. */
@@ -54,12 +56,12 @@ export function logarithmic(low: number, high: number, from: number, to: number,
   const bottom = Math.floor(Math.log10(low) + 1e-9)
   const top = Math.max(bottom + 1, Math.ceil(Math.log10(high) - 1e-9))
   const every = Math.ceil((top - bottom) / count)
+  // Numbers where all of them are short, powers of ten elsewhere.
+  const plain = bottom >= -3 && top <= 4
   const ticks: Tick[] = []
   for (let exponent = bottom; exponent <= top; exponent += every) {
-    ticks.push({
-      value: 10 ** exponent,
-      label: exponent >= -1 && exponent <= 3 ? number(10 ** exponent) : power(exponent),
-    })
+    const value = 10 ** exponent
+    ticks.push({ value, label: plain || exponent === 0 ? number(value, 6) : power(exponent) })
   }
   const inner = between(bottom, top, [], from, to)
   return {
@@ -74,7 +76,20 @@ const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 const YEAR = 365.2425 * DAY
-const STEPS = [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY]
+const STEPS = [
+  MINUTE,
+  5 * MINUTE,
+  15 * MINUTE,
+  HOUR,
+  3 * HOUR,
+  6 * HOUR,
+  12 * HOUR,
+  DAY,
+  2 * DAY,
+  4 * DAY,
+  7 * DAY,
+  14 * DAY,
+]
 const MONTHS = [1, 2, 3, 6]
 const YEARS = [1, 2, 5, 10, 20, 50, 100]
 
@@ -82,6 +97,47 @@ const YEARS = [1, 2, 5, 10, 20, 50, 100]
 export function time(low: number, high: number, from: number, to: number, count = 8): Scale {
   const [start, end] = high > low ? [low, high] : [low - DAY / 2, low + DAY / 2]
   return between(start, end, timeTicks(start, end, count), from, to)
+}
+
+/** Pixels of an interruption. */
+const BREAK = 22
+
+/**
+ * A time axis for samples of separate campaigns: every stretch of time has the same scale (but a least width), what
+ * lies between them is cut out.
+ */
+export function brokenTime(stretches: readonly (readonly [number, number])[], from: number, to: number): Scale {
+  const least = 24
+  const free = to - from - BREAK * (stretches.length - 1) - least * stretches.length
+  const total = stretches.reduce((sum, [start, end]) => sum + end - start, 0)
+  let x = from
+  const parts = stretches.map(([start, end]) => {
+    const width = least + (total > 0 ? ((end - start) / total) * free : free / stretches.length)
+    const inside = end > start ? [start, end] : [start - 1, end + 1]
+    const ticks = timeTicks(start, end, Math.max(1, Math.floor(width / 76)))
+    const first = new Date(start).toISOString().slice(0, 10)
+    const part = between(
+      inside[0]!,
+      inside[1]!,
+      ticks.length > 0 ? ticks : [{ value: start, label: first }],
+      x,
+      x + width,
+    )
+    const right = x + width
+    x = right + BREAK
+    return { ...part, right }
+  })
+  const place = (value: number): number => {
+    const part = parts.find(({ high }) => value <= high) ?? parts.at(-1)!
+    return part.at(value)
+  }
+  return {
+    low: stretches[0]![0],
+    high: stretches.at(-1)![1],
+    ticks: parts.flatMap(({ ticks }) => ticks),
+    at: place,
+    breaks: parts.slice(0, -1).map(({ right }) => [right, right + BREAK] as const),
+  }
 }
 
 function timeTicks(start: number, end: number, count: number): Tick[] {

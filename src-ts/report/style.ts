@@ -16,7 +16,7 @@ nav { margin: 14px 0 0; display: flex; flex-wrap: wrap; gap: 2px 16px; font-size
 .verdict.good { border-color: var(--good); background: #eef8f4; }
 .verdict strong { font-size: 18px; }
 .doubts { color: var(--alert); font-weight: 600; margin: 6px 0; padding-left: 20px; }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 10px; margin: 16px 0; padding: 0; }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(122px, 1fr)); gap: 10px; margin: 16px 0; padding: 0; }
 .facts div { background: var(--soft); border-radius: 6px; padding: 8px 12px; }
 .facts dt { color: var(--muted); font-size: 12px; }
 .facts dd { margin: 0; font-size: 18px; font-variant-numeric: tabular-nums; }

@@ -64,7 +64,7 @@ export function startsInWords(model: Factorization): string[] {
   if (unseen !== undefined) {
     sentences.push(
       unseen === 0
-        ? 'Every minimum was reached more than once by random starts, so an unseen one is unlikely (estimate after Good and Turing: 0 %).'
+        ? 'No minimum was reached by one random start alone, so one more is unlikely to find a new one (after Good and Turing).'
         : `The estimated chance that one more random start ends in a minimum not seen yet is ${fixed(100 * unseen, 0)} % (after Good and Turing).`,
     )
   }

@@ -17,7 +17,7 @@ export interface ContributionsChart extends ChartBase {
 const LEFT = 66
 const RIGHT = WIDTH - 20
 const PANEL = 84
-const STEP = PANEL + 34
+const STEP = PANEL + 48
 
 /** Draws the contributions. */
 export function contributionsChart(chart: ContributionsChart): string {

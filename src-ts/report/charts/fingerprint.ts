@@ -7,6 +7,7 @@ import {
   horizontalTitle,
   INK,
   legend,
+  legendRows,
   text,
   tooltip,
   WIDTH,
@@ -31,8 +32,8 @@ const ROW = 19
 /** Draws the stacks. */
 export function fingerprintChart(chart: FingerprintChart): string {
   const { factors, species, percent } = chart
-  const top =
-    14 + 18 * Math.ceil(factors.reduce((sum, name) => sum + 36 + 7 * Math.min(24, name.length), 0) / (RIGHT - LEFT)) + 8
+  const labels = factors.map((factor, k) => (factor === `factor ${k + 1}` ? factor : `${k + 1} ${shorten(factor, 22)}`))
+  const top = 4 + 18 * legendRows(LEFT, labels) + 8
   const bottom = top + species.length * ROW + 4
   const x = linear(0, 100, LEFT, RIGHT, 5)
   const swatch = (k: number, left: number, y: number, width: number, height: number, tip = ''): string =>
@@ -46,7 +47,10 @@ export function fingerprintChart(chart: FingerprintChart): string {
       if (!(share > 0)) return ''
       const from = x.at(sum)
       const to = x.at((sum += share))
-      const label = k < 8 && to - from > 22 ? text((from + to) / 2, y + 12, String(k + 1), NUMBER) : ''
+      const label =
+        k < 8 && to - from > 22
+          ? text((from + to) / 2, y + 12, String(k + 1), { ...NUMBER, fill: DARK.includes(k) ? '#ffffff' : INK })
+          : ''
       return swatch(k, from, y, to - from, ROW - 3, tooltip(`${name}: ${number(share, 3)} % in ${factor}`)) + label
     })
     return text(LEFT - 9, y + 12, shorten(name, 26), { 'text-anchor': 'end' }) + parts.join('')
@@ -63,9 +67,9 @@ export function fingerprintChart(chart: FingerprintChart): string {
       legend(
         LEFT,
         14,
-        factors.map((factor, k) => ({
+        factors.map((_, k) => ({
           mark: (mx: number, my: number) => swatch(k, mx - 6, my - 6, 12, 12),
-          label: factor.startsWith('factor ') ? factor : `${k + 1} ${shorten(factor, 22)}`,
+          label: labels[k]!,
         })),
       ),
       horizontalAxis(x, top, bottom),
@@ -75,4 +79,7 @@ export function fingerprintChart(chart: FingerprintChart): string {
   })
 }
 
-const NUMBER = { 'text-anchor': 'middle', 'font-size': 11, 'font-weight': 'bold', fill: INK } as const
+const NUMBER = { 'text-anchor': 'middle', 'font-size': 11, 'font-weight': 'bold' } as const
+
+/** Factors whose colour is too dark for black numbers. */
+const DARK: readonly number[] = [0, 6]

@@ -39,6 +39,8 @@ const CELL = (WIDTH - LEFT - 8) / COLUMNS
 const PANEL = 122
 const ROW = PANEL + 62
 const INSET = 40
+/** Readable across dots and lines. */
+const HALO = { 'font-size': 10, fill: MUTED, stroke: '#ffffff', 'stroke-width': 3, 'paint-order': 'stroke' } as const
 
 /** Draws the panels. */
 export function observedPredictedChart(chart: ObservedPredictedChart): string {
@@ -55,8 +57,8 @@ export function observedPredictedChart(chart: ObservedPredictedChart): string {
     const all = pairs.flat()
     const low = all.reduce((a, b) => Math.min(a, b), 0)
     const high = all.reduce((a, b) => Math.max(a, b), 0) || 1
-    const x = linear(low, high, left, left + PANEL, 2)
-    const y = linear(low, high, top + PANEL, top, 2)
+    const x = linear(low, high, left, left + PANEL, 5)
+    const y = linear(low, high, top + PANEL, top, 5)
     // One dot per pixel at most: more would look the same.
     const dots = new Set(pairs.map(([a, b]) => `M${Math.round(x.at(a) * 2) / 2} ${Math.round(y.at(b) * 2) / 2}h0`))
     const { regression } = one
@@ -70,7 +72,6 @@ export function observedPredictedChart(chart: ObservedPredictedChart): string {
       { id: `observed-predicted-species-${j + 1}` },
       tooltip(tips),
       text(left, top - 7, shorten(name, 16), { 'font-size': 11, 'font-weight': 'bold' }),
-      text(left + PANEL, top - 7, r2, { 'font-size': 10, 'text-anchor': 'end', fill: MUTED }),
       element('rect', { x: left, y: top, width: PANEL, height: PANEL, fill: 'none', stroke: GRID }),
       line(x.at(x.low), y.at(x.low), x.at(x.high), y.at(x.high), MUTED, { 'stroke-dasharray': '4 3' }),
       element('path', {
@@ -82,6 +83,7 @@ export function observedPredictedChart(chart: ObservedPredictedChart): string {
         'stroke-linecap': 'round',
       }),
       fit,
+      text(left + 5, top + 14, r2, HALO),
       ...outer.flatMap(({ value, label }, k) => [
         text(x.at(value), top + PANEL + 13, label, {
           'font-size': 10,

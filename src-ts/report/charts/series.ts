@@ -1,7 +1,7 @@
 /** Values over time or over the sample number: the axis, and a path that stays small however long the series is. */
-import { horizontalAxis, horizontalTitle } from '../drawing.ts'
-import { coordinate } from '../markup.ts'
-import { exact, time, type Scale } from '../scale.ts'
+import { GRID, horizontalAxis, horizontalTitle, tooltip } from '../drawing.ts'
+import { coordinate, element } from '../markup.ts'
+import { brokenTime, exact, time, type Scale } from '../scale.ts'
 
 /** Where samples lie along the horizontal axis. */
 export interface SampleAxis {
@@ -21,14 +21,45 @@ export function sampleScale(axis: SampleAxis, from: number, to: number): Scale {
     low = Math.min(low, axis.positions[i]!)
     high = Math.max(high, axis.positions[i]!)
   }
-  return axis.times ? time(low, high, from, to) : exact(low, high, from, to, 10)
+  if (!axis.times) return exact(low, high, from, to, 10)
+  const campaigns = stretches(axis, high - low)
+  return campaigns.length > 1 ? brokenTime(campaigns, from, to) : time(low, high, from, to)
+}
+
+/** A gap is cut out of the axis if it takes this share of it, */
+const WIDE = 0.04
+/** and only if all such gaps together take this share. */
+const MOSTLY_EMPTY = 0.3
+
+/** First and last time of each campaign; one stretch where the axis is better left whole. */
+function stretches(axis: SampleAxis, range: number): [number, number][] {
+  const times = Array.from(axis.positions).sort((a, b) => a - b)
+  const found: [number, number][] = []
+  let empty = 0
+  for (const time of times) {
+    const last = found.at(-1)
+    if (last !== undefined && time - last[1] <= Math.max(axis.gap, WIDE * range)) last[1] = time
+    else {
+      if (last !== undefined) empty += time - last[1]
+      found.push([time, time])
+    }
+  }
+  return empty >= MOSTLY_EMPTY * range ? found : [[times[0]!, times.at(-1)!]]
 }
 
 /** Ticks and title of that axis. */
 export function sampleAxis(axis: SampleAxis, scale: Scale, top: number, bottom: number, title: boolean): string {
   const middle = (scale.at(scale.low) + scale.at(scale.high)) / 2
-  const name = axis.times ? 'Date (UTC)' : 'Sample number'
-  return horizontalAxis(scale, top, bottom) + (title ? horizontalTitle(middle, bottom + 36, name) : '')
+  const cut = scale.breaks === undefined ? '' : ', grey: time without samples, cut out'
+  const name = axis.times ? `Date (UTC${cut})` : 'Sample number'
+  const cuts = (scale.breaks ?? []).map(([left, right]) =>
+    element(
+      'rect',
+      { x: left, y: top, width: right - left, height: bottom - top, fill: GRID },
+      tooltip('time cut out'),
+    ),
+  )
+  return cuts.join('') + horizontalAxis(scale, top, bottom) + (title ? horizontalTitle(middle, bottom + 36, name) : '')
 }
 
 /**

@@ -32,6 +32,9 @@ const RIGHT = WIDTH - 70
 const ROW = 19
 const TOP = 32
 
+/** Readable across lines. */
+const HALO = { 'font-size': 11, fill: MUTED, stroke: '#ffffff', 'stroke-width': 4, 'paint-order': 'stroke' } as const
+
 /** Draws the ratios. */
 export function speciesFitChart(chart: SpeciesFitChart): string {
   const { species } = chart
@@ -51,7 +54,7 @@ export function speciesFitChart(chart: SpeciesFitChart): string {
       label,
       line(x.at(0), y, x.at(ratio), y, fill, { 'stroke-width': 3 }),
       marker(high ? 'triangle' : 'circle', x.at(ratio), y, 5, fill),
-      text(x.at(ratio) + 10, y + 4, number(ratio, 3), { 'font-size': 11, fill: MUTED }),
+      text(x.at(ratio) + 10, y + 4, number(ratio, 3), HALO),
     )
   })
   return figure({
