@@ -61,7 +61,7 @@ function build(done: (code: number) => void): Command {
     .usage('[command] <con> <unc> [options]')
     .version(packageVersion(), '-V, --version', 'print the version')
     .exitOverride()
-    .configureHelp({ sortOptions: false, helpWidth: Math.min(process.stdout.columns ?? 100, 110) })
+    .configureHelp({ sortOptions: false, helpWidth: Math.min(process.stdout.columns || 100, 110) })
     .configureOutput({
       outputError: (text, write) => write(text.replace(/^error: /, 'headwater: ').replace(` for '${STUDY}'`, '')),
     })

@@ -42,7 +42,7 @@ export class ProgressLine {
   }
 
   #draw(): void {
-    const text = this.#text().slice(0, Math.max(20, (this.#stream.columns ?? 80) - 1))
+    const text = this.#text().slice(0, Math.max(20, (this.#stream.columns || 80) - 1))
     this.#stream.write(`\r\x1b[2K${text}`)
     this.#drawn = true
   }

@@ -6,7 +6,7 @@ export const STATUS_WORDS: Readonly<Record<Status, string>> = {
   converged: 'a local minimum, and here is the proof',
   saddle: 'stationary, but Q still falls along a direction of negative curvature: not a minimum',
   boundary: 'an optimum at the edge of the allowed region',
-  stalled: 'no further decrease could be made, but it is not proven to be a minimum: do not call it converged',
+  stalled: 'not proven to be a minimum, however flat Q may look: do not call it converged',
   budget: 'the iteration limit came before a minimum was proven (--max-iterations)',
   aborted: 'stopped before it ended: the best point so far',
 }
