@@ -130,10 +130,12 @@ export function horizontalAxis(scale: Scale, top: number, bottom: number, option
     .map(({ value, label }) => {
       const x = scale.at(value)
       const rule = options.grid === false ? line(x, bottom, x, bottom + 4, MUTED) : line(x, top, x, bottom + 4)
-      const half = textWidth(label, 11) / 2
-      if (x - half < end + 6) return rule
-      end = x + half
-      return rule + text(x, bottom + 17, label, { 'text-anchor': 'middle', 'font-size': 11, fill: MUTED })
+      const half = textWidth(label, 11) / 2 + 2
+      // A label at the edge of the drawing moves inwards.
+      const middle = Math.min(x, WIDTH - half - 2)
+      if (middle - half < end + 4) return rule
+      end = middle + half
+      return rule + text(middle, bottom + 17, label, { 'text-anchor': 'middle', 'font-size': 11, fill: MUTED })
     })
     .join('')
 }

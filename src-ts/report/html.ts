@@ -33,15 +33,15 @@ export function grid(
   rows: readonly (readonly string[])[],
   options: { label?: string; text?: boolean } = {},
 ): string {
-  const head = columns.map((name) => element('th', { scope: 'col' }, escape(name) || ' '))
+  const head = columns.map((name) => element('th', { scope: 'col' }, escape(name)))
   const body = rows.map((row) =>
     element(
       'tr',
       {},
       ...row.map((cell, k) =>
         k === 0
-          ? element('th', { scope: 'row' }, escape(cell) || ' ')
-          : element('td', k <= 2 && options.text ? { class: 'value' } : {}, escape(cell) || ' '),
+          ? element('th', { scope: 'row' }, escape(cell))
+          : element('td', k <= 2 && options.text ? { class: 'value' } : {}, escape(cell)),
       ),
     ),
   )
@@ -49,7 +49,7 @@ export function grid(
     'table',
     { class: options.text ? 'text' : undefined },
     element('thead', {}, element('tr', {}, ...head)),
-    element('tbody', {}, ...body) || '<tbody></tbody>',
+    element('tbody', {}, ...body),
   )
   // Focusable, so that it can be scrolled with the keyboard.
   return element(

@@ -5,16 +5,15 @@ export type Attributes = Record<string, string | number | undefined>
 
 /** Text that no parser takes for markup. Characters that XML does not allow become U+FFFD. */
 export function escape(text: string): string {
-  return (
-    text
-      .toWellFormed()
-      // eslint-disable-next-line no-control-regex
-      .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd')
-      .replace(/[&<>"']/g, (found) => ENTITIES[found]!)
-  )
+  return text
+    .toWellFormed()
+    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd')
+    .replace(/[&<>"']/g, (found) => ENTITIES[found]!)
 }
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
+
+const SHORT = new Set(['path', 'line', 'rect', 'circle'])
 
 /** An element. Attributes are escaped; children are markup already. */
 export function element(name: string, attributes: Attributes, ...children: readonly string[]): string {
@@ -23,7 +22,8 @@ export function element(name: string, attributes: Attributes, ...children: reado
     .map(([key, value]) => ` ${key}="${typeof value === 'number' ? coordinate(value) : escape(value!)}"`)
     .join('')
   const inside = children.join('')
-  return inside === '' ? `<${name}${written}/>` : `<${name}${written}>${inside}</${name}>`
+  // Browsers do not take <p/> for an empty paragraph.
+  return inside === '' && SHORT.has(name) ? `<${name}${written}/>` : `<${name}${written}>${inside}</${name}>`
 }
 
 /**

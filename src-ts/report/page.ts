@@ -16,11 +16,11 @@ export function page(content: Content, charts: readonly Chart[], tables: Readonl
   const hash = createHash('sha256').update(STYLE).digest('base64')
   const policy = `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'`
   const head = [
-    '<meta charset="utf-8">',
-    `<meta http-equiv="Content-Security-Policy" content="${policy}">`,
-    '<meta name="viewport" content="width=device-width, initial-scale=1">',
-    '<meta name="referrer" content="no-referrer">',
-    `<meta name="generator" content="${escape(`headwater ${content.model.headwater}`)}">`,
+    '<meta charset="utf-8"/>',
+    `<meta http-equiv="Content-Security-Policy" content="${policy}"/>`,
+    '<meta name="viewport" content="width=device-width, initial-scale=1"/>',
+    '<meta name="referrer" content="no-referrer"/>',
+    `<meta name="generator" content="${escape(`headwater ${content.model.headwater}`)}"/>`,
     `<title>${escape(content.title)}</title>`,
     `<style>${STYLE}</style>`,
   ]

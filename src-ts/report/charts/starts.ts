@@ -66,11 +66,13 @@ export function startsChart(chart: StartsChart): string {
   const x = exact(Math.min(...numbers) - 0.5, Math.max(...numbers) + 0.5, LEFT, RIGHT, 12)
   x.ticks = x.ticks.filter(({ value }) => Number.isInteger(value))
   const radius = starts.length > 200 ? 2.6 : starts.length > 60 ? 3.4 : 4.6
+  // Starts that all ended at one Q must not be drawn apart by its rounding.
+  const margin = Math.max(0, 2e-3 * Math.abs(low) - (high - low)) / 2
   // A few starts that ended far above must not press all others into one line.
   const wide = low > 0 && high > 4 * low
   const top = 52
   const bottom = top + 190
-  const y = wide ? logarithmic(low, high, bottom, top, 6) : linear(low, high, bottom, top, 5)
+  const y = wide ? logarithmic(low, high, bottom, top, 6) : linear(low - margin, high + margin, bottom, top, 5)
   const points = drawn.map((start) => {
     const { shape, colour } = STATUS_MARKS[start.status]
     return marker(
