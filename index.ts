@@ -3,12 +3,34 @@
  *
  * @packageDocumentation
  */
+export { checkDataset, Dataset, FINDING_CODES, readOptionsFile, WEAK_FACTOR } from './src-ts/data/index.ts'
+export type {
+  Category,
+  DataCheck,
+  DataProblem,
+  DatasetInput,
+  DateOrder,
+  DroppedSample,
+  Exclusion,
+  FileTreatment,
+  Finding,
+  MissingPolicy,
+  ReadOptions,
+  ReplacedCell,
+  SpeciesCheck,
+  TableOptions,
+  Treatment,
+  TreatmentOptions,
+  UncertaintyPolicy,
+  ValueTreatment,
+} from './src-ts/data/index.ts'
 export {
   BackendUnavailableError,
   ERROR_CODES,
   HeadwaterError,
   InternalError,
   InvalidInputError,
+  WARNING_CODES,
 } from './src-ts/errors.ts'
 export type { InputDetails, InputProblem } from './src-ts/errors.ts'
 export type { JobOptions, Progress } from './src-ts/job.ts'
@@ -16,9 +38,13 @@ export { Matrix } from './src-ts/matrix.ts'
 export type { MatrixLike, MatrixNames, NumberArray } from './src-ts/matrix.ts'
 export { configure, version } from './src-ts/native.ts'
 export type { ConfigureOptions } from './src-ts/native.ts'
+export { analyze } from './src-ts/pmf/analyze.ts'
+export type { Analysis, Fit, LargeResidual, Normality, Regression, SpeciesFit } from './src-ts/pmf/analyze.ts'
 export { certify } from './src-ts/pmf/certify.ts'
 export type { Verdict } from './src-ts/pmf/certify.ts'
 export { Factorization } from './src-ts/pmf/factorization.ts'
 export type { ChosenOptions, FactorizationFields, FactorizationJson, JsonMatrix } from './src-ts/pmf/factorization.ts'
 export { factorize } from './src-ts/pmf/factorize.ts'
 export type * from './src-ts/pmf/types.ts'
+export { writeReport } from './src-ts/report/index.ts'
+export type { ReportInput, ReportOptions } from './src-ts/report/index.ts'

@@ -3,6 +3,8 @@
  * result.
  */
 
+import { DATA_ERROR_CODES } from './data/codes.ts'
+
 /**
  * Every code that an error of this package can carry, with its meaning. Codes are stable: they are only ever added.
  * Warnings have codes of their own, see `Warning`.
@@ -19,6 +21,8 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   'shape-mismatch': 'Matrices that belong together have different numbers of rows or columns.',
   'names-mismatch': 'The number of species or sample names differs from the number of columns or rows.',
   'json-not-valid': 'The document is not what `toJSON` writes.',
+  // Data, read and treated
+  ...DATA_ERROR_CODES,
   // Data, checked by the engine
   'value-not-finite': 'A value is infinite. Missing values are NaN.',
   'uncertainty-not-positive': 'An uncertainty is zero or negative. A cell without information has NaN or Infinity.',
@@ -30,6 +34,13 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   'too-many-factors': 'The number of factors exceeds the smaller side of the data; `limit` is the largest possible.',
   'start-shape-mismatch': 'Given contributions or profiles do not fit the data and the number of factors.',
   'start-not-valid': 'Given contributions or profiles are not finite, or negative where that is not allowed.',
+  // Command line
+  'output-not-empty': 'The folder or file to write to holds something else, and --force was not given.',
+  'output-not-writable': 'A result cannot be written; the message says why.',
+  'data-differ': 'A saved model was fitted to other data than the ones given with it.',
+  'point-not-read': 'A file of contributions or profiles holds no block of numbers.',
+  'point-shape-mismatch': 'Contributions and profiles do not fit the data, even transposed.',
+  incomplete: 'Work is done and saved, but something is left to do; the message says how to go on.',
   // Runtime
   'threads-not-valid': 'HEADWATER_NUM_THREADS is not a whole number in its range.',
   'threads-fixed': '`configure` came after the first call, which had fixed the number of threads.',
@@ -37,6 +48,19 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   'cancelled-while-waiting': 'The call was cancelled before its turn came.',
   'backend-unavailable': 'The native addon could not be loaded; the message says what was found and what to do.',
   internal: 'A defect of this package. Please report it, with the message.',
+}
+
+/** Every code that a warning of a result can carry, with its meaning. Codes are only ever added. */
+export const WARNING_CODES: Readonly<Record<string, string>> = {
+  'row-without-data': 'A sample has no cell with weight: its contributions are NaN.',
+  'column-without-data': 'A species has no cell with weight: its profile elements are NaN.',
+  'row-not-identified': 'The data of a sample do not determine its contributions.',
+  'column-not-identified': 'The data of a species do not determine its profile elements.',
+  'weights-too-uneven': 'Weights within a row or column differ so much that small ones drown in rounding.',
+  'dead-factor': 'A factor is zero throughout: the data need fewer factors.',
+  'not-unique': 'Q does not change along some direction: other solutions fit equally well.',
+  'curvature-unknown': 'The curvature could not be bounded from below, so that the minimum is not proven.',
+  'lower-unconverged-start': 'A start that did not converge ended with a lower Q than the one returned.',
 }
 
 /** One thing that is wrong with the input. Fields that do not apply are absent. */

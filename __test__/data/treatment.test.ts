@@ -203,7 +203,7 @@ test('wrong shapes, things that are no numbers and detached arrays are refused',
   expect(await code({ values: [[1, 2]], uncertainties: [[1, 2]], species: ['A'] })).toBe('names-mismatch')
   expect(await code({ values: [[1]], uncertainties: [[1]], samples: ['a', 'b'] })).toBe('names-mismatch')
   expect(await code({ values: [[1, 2]], uncertainties: [[1, 2]], species: ['A', 'A'] })).toBe('species-duplicate')
-  expect(await code({ values: [], uncertainties: [] })).toBe('data-too-small')
+  expect(await code({ values: [], uncertainties: [] })).toBe('empty-data')
   const detached = Float64Array.of(1, 2)
   structuredClone(detached, { transfer: [detached.buffer] })
   const problems = await problemsOf(() =>

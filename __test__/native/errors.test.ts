@@ -1,7 +1,15 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { BackendUnavailableError, ERROR_CODES, HeadwaterError, InternalError, InvalidInputError } from '../../index.ts'
+import {
+  BackendUnavailableError,
+  ERROR_CODES,
+  FINDING_CODES,
+  HeadwaterError,
+  InternalError,
+  InvalidInputError,
+  WARNING_CODES,
+} from '../../index.ts'
 import { toError } from '../../src-ts/job.ts'
 import { load } from '../../src-ts/native.ts'
 import { root } from './problem.ts'
@@ -75,6 +83,7 @@ test('every code that the engines and the API raise is in the table', () => {
       .filter((name) => name.endsWith(ending))
       .map((name) => join(root, folder, name))
   const raised = new Set<string>()
+  const known = { ...ERROR_CODES, ...FINDING_CODES }
   const collect = (names: string[], pattern: RegExp): void => {
     for (const name of names) {
       for (const [, code] of readFileSync(name, 'utf8').matchAll(pattern)) raised.add(code!)
@@ -83,5 +92,16 @@ test('every code that the engines and the API raise is in the table', () => {
   collect(files('crates', '.rs'), /Error::new\(\s*"([a-z-]+)"/g)
   collect(files('src-ts', '.ts'), /(?:Error\(|code:|#add\(|\.problem\()\s*'([a-z]+(?:-[a-z]+)+)'/g)
   expect(raised.size).toBeGreaterThan(10)
-  expect([...raised].filter((code) => !(code in ERROR_CODES)).sort()).toEqual([])
+  expect([...raised].filter((code) => !(code in known)).sort()).toEqual([])
+})
+
+test('every warning that the engine gives is in the table of warnings, and the table lists no other', () => {
+  const sources = readdirSync(join(root, 'crates/pmf/src'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.rs'))
+    .map((name) => readFileSync(join(root, 'crates/pmf/src', name), 'utf8'))
+    .join('\n')
+  const given = [...sources.matchAll(/Warning \{ code: "([a-z-]+)"/g)].map(([, code]) => code!)
+  expect(given.length).toBeGreaterThan(3)
+  expect(given.filter((code) => !(code in WARNING_CODES))).toEqual([])
+  expect(Object.keys(WARNING_CODES).filter((code) => !sources.includes(`"${code}"`))).toEqual([])
 })

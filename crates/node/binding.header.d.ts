@@ -86,3 +86,52 @@ export interface NativeVerdict {
   localMinimum: NativeSolution
   excess: number
 }
+
+export interface NativeFit {
+  cells: number
+  q: number
+  qOverExpected?: number
+}
+
+export interface NativeRegression {
+  cells: number
+  rSquared?: number
+  slope: number
+  slopeStandardError: number
+  intercept: number
+  interceptStandardError: number
+  residualStandardError: number
+}
+
+export interface NativeNormality {
+  mean: number
+  standardDeviation?: number
+  statistic: number
+  pValue: number
+}
+
+export interface NativeSpeciesFit extends NativeFit {
+  regression?: NativeRegression
+  normality?: NativeNormality
+}
+
+export interface NativeLargeResidual {
+  sample: number
+  species: number
+  scaled: number
+}
+
+export interface NativeAnalysis {
+  residuals: Float64Array<ArrayBuffer>
+  scaledResiduals: Float64Array<ArrayBuffer>
+  q: number
+  cells: number
+  qExpected: number
+  species: NativeSpeciesFit[]
+  samples: NativeFit[]
+  largeResiduals: NativeLargeResidual[]
+  explainedVariation: Float64Array<ArrayBuffer>
+  unexplainedVariation: Float64Array<ArrayBuffer>
+  percentOfSpecies: Float64Array<ArrayBuffer>
+  mass: Float64Array<ArrayBuffer>
+}

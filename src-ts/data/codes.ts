@@ -1,5 +1,5 @@
 /**
- * Every error code of reading and treating data that is not already in the package's table, with its meaning. Codes are
+ * Every error code of reading and treating data besides those of the engine, with its meaning. Codes are
  * stable: they are only ever added.
  */
 export const DATA_ERROR_CODES: Readonly<Record<string, string>> = {
@@ -35,4 +35,20 @@ export const DATA_ERROR_CODES: Readonly<Record<string, string>> = {
   'species-unknown': 'An option names a species that the data do not have.',
   'spreadsheet-file': 'The file is an Excel workbook; save the sheet as CSV.',
   'text-after-quote': 'Text follows a closing quotation mark.',
+}
+
+/** Every code that a finding of `checkDataset` can carry, with its meaning. Codes are only ever added. */
+export const FINDING_CODES: Readonly<Record<string, string>> = {
+  'constant-column': 'A species has the same value in all samples.',
+  'duplicate-column': 'Two species have the same values.',
+  'multiple-of-column': 'A species is a constant multiple of another.',
+  'total-column': 'A species seems to be the total of others.',
+  'low-signal': 'The signal-to-noise of a species is low.',
+  'uncertainty-large': 'Uncertainties of a species exceed its values.',
+  'repeated-value': 'One value occurs in many samples of a species.',
+  'negative-values': 'A species has negative values.',
+  'sentinel-mixture': 'A file marks missing cells in several ways.',
+  'species-without-data': 'A species has no cell with a value and an uncertainty.',
+  'sample-without-data': 'A sample has no cell with a value and an uncertainty.',
+  'duplicate-samples': 'A sample label occurs more than once.',
 }

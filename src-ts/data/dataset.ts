@@ -217,7 +217,7 @@ export class Dataset {
   /**
    * Data from arrays. Every row is kept, also those without data. The arrays are copied.
    *
-   * @throws InvalidInputError `matrix-not-valid`, `array-detached`, `shape-mismatch`, `names-mismatch`, `data-too-small`, `species-duplicate`, `date-not-read`, `date-ambiguous`, and the
+   * @throws InvalidInputError `matrix-not-valid`, `array-detached`, `shape-mismatch`, `names-mismatch`, `empty-data`, `species-duplicate`, `date-not-read`, `date-ambiguous`, and the
    *   codes of {@link treat}, with 0-based `row` and `col`.
    */
   static from(input: DatasetInput, options: TreatmentOptions = {}): Dataset {
@@ -243,7 +243,7 @@ export class Dataset {
     count('units', cols, input.units)
     if (rows === 0 || cols === 0)
       problems.push({
-        code: 'data-too-small',
+        code: 'empty-data',
         message: `expected at least one sample and one species, found ${rows} × ${cols}`,
       })
     const species = input.species ?? values!.colNames ?? Array.from({ length: cols }, (_, j) => `species ${j + 1}`)

@@ -1,6 +1,7 @@
 /** Which samples are left out by name or by date. */
 import { parseDate, type DateOrder } from './dates.ts'
-import { nearest, throwProblems, type DataProblem } from './problems.ts'
+import { nearest } from '../validate.ts'
+import { throwProblems, type DataProblem } from './problems.ts'
 import type { Exclusion } from './options.ts'
 
 const DAY = 86_400_000

@@ -1,7 +1,7 @@
 /** Reading, pairing, treating and checking the data of a factorisation. */
 export { checkDataset } from './check.ts'
 export type { DataCheck, Finding, SpeciesCheck } from './check.ts'
-export { DATA_ERROR_CODES } from './codes.ts'
+export { DATA_ERROR_CODES, FINDING_CODES } from './codes.ts'
 export { Dataset } from './dataset.ts'
 export type { DatasetInput, FileTreatment, Treatment } from './dataset.ts'
 export type { DateOrder } from './dates.ts'

@@ -14,7 +14,8 @@
  * ```
  */
 import { DELIMITER_NAMES } from './dialect.ts'
-import { nearest, problemsError, throwProblems, type DataProblem } from './problems.ts'
+import { nearest } from '../validate.ts'
+import { problemsError, throwProblems, type DataProblem } from './problems.ts'
 import { readBytes } from './text.ts'
 import type { TableOptions } from './table.ts'
 import type { DateOrder } from './dates.ts'

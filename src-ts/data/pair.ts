@@ -1,5 +1,6 @@
 /** Concentrations and uncertainties belong together cell by cell: which row and column of one is which of the other. */
-import { nearest, throwProblems, type DataProblem } from './problems.ts'
+import { nearest } from '../validate.ts'
+import { throwProblems, type DataProblem } from './problems.ts'
 
 /** How two lists of labels were matched. */
 export type PairedBy = 'position' | 'label'

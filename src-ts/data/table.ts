@@ -7,7 +7,8 @@
 import { MISSING_WORDS, numberHint, readCell, SENTINELS, type DecimalMark, type MissingRules } from './cells.ts'
 import { parseDate } from './dates.ts'
 import { decideDialect, DELIMITER_NAMES } from './dialect.ts'
-import { nearest, throwProblems, type DataProblem } from './problems.ts'
+import { nearest } from '../validate.ts'
+import { throwProblems, type DataProblem } from './problems.ts'
 import { isBlank, splitRecords, type Delimiter, type TextRecord } from './records.ts'
 import { decodeText, type Encoding } from './text.ts'
 

@@ -1,5 +1,6 @@
 /** From raw values and uncertainties to those that are fitted, with a record of every step. */
-import { nearest, throwProblems, type DataProblem } from './problems.ts'
+import { nearest } from '../validate.ts'
+import { throwProblems, type DataProblem } from './problems.ts'
 import { excludedSamples } from './exclude.ts'
 import {
   WEAK_FACTOR,

@@ -1,7 +1,8 @@
 /** The result of `factorize`. */
+import { isDeepStrictEqual } from 'node:util'
 import { InvalidInputError } from '../errors.ts'
-import { Matrix } from '../matrix.ts'
-import { toFactors } from './solution.ts'
+import { Matrix, type MatrixNames } from '../matrix.ts'
+import { factorNames, toFactors } from './solution.ts'
 import type {
   Basin,
   Certificate,
@@ -55,6 +56,8 @@ export interface FactorizationJson {
   basins: Basin[]
   chains: { run: number; atBest: number }
   unseenBasinProbability?: number
+  /** Present if factors have been named. */
+  factorNames?: string[]
   profiles: JsonMatrix
   contributions: JsonMatrix
 }
@@ -128,6 +131,7 @@ export class Factorization implements FactorizationFields {
   /** A document from which {@link Factorization.fromJSON} restores every number exactly; NaN is written as `null`. */
   toJSON(): FactorizationJson {
     const times = this.data.samples.some((sample) => sample instanceof Date)
+    const names = this.profiles.rowNames?.slice() ?? factorNames(this.factors)
     return {
       headwater: this.headwater,
       data: {
@@ -159,6 +163,7 @@ export class Factorization implements FactorizationFields {
       basins: this.basins,
       chains: this.chains,
       ...(this.unseenBasinProbability === undefined ? {} : { unseenBasinProbability: this.unseenBasinProbability }),
+      ...(isDeepStrictEqual(names, factorNames(this.factors)) ? {} : { factorNames: names }),
       profiles: this.profiles.toJSON(),
       contributions: this.contributions.toJSON(),
     }
@@ -180,7 +185,7 @@ export class Factorization implements FactorizationFields {
     const contributions = flat(document.contributions, data.rows, factors, 'contributions')
     const profiles = flat(document.profiles, factors, data.columns, 'profiles')
     const { unseenBasinProbability } = document
-    return new Factorization({
+    const model = new Factorization({
       headwater: document.headwater,
       data,
       factors,
@@ -194,7 +199,33 @@ export class Factorization implements FactorizationFields {
       ...(unseenBasinProbability === undefined ? {} : { unseenBasinProbability }),
       timing: document.timing,
     })
+    return document.factorNames === undefined ? model : model.withFactorNames(document.factorNames)
   }
+
+  /**
+   * The same model with other names for its factors, for reports and tables.
+   * @param names one per factor
+   * @throws InvalidInputError `names-mismatch`
+   */
+  withFactorNames(names: readonly string[]): Factorization {
+    if (!Array.isArray(names) || names.length !== this.factors || !names.every((name) => typeof name === 'string')) {
+      const message = `${this.factors} factors need as many names`
+      throw new InvalidInputError('names-mismatch', message, { name: 'names', value: names })
+    }
+    const { profiles, contributions } = this
+    return new Factorization({
+      ...this,
+      profiles: new Matrix(profiles.rows, profiles.cols, profiles.data, { ...labels(profiles), rowNames: names }),
+      contributions: new Matrix(contributions.rows, contributions.cols, contributions.data, {
+        ...labels(contributions),
+        colNames: names,
+      }),
+    })
+  }
+}
+
+function labels({ rowNames, colNames }: Matrix): MatrixNames {
+  return { ...(rowNames && { rowNames }), ...(colNames && { colNames }) }
 }
 
 function parse(json: unknown): FactorizationJson {

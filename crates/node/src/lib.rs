@@ -7,6 +7,7 @@
 //! values on the JavaScript thread (`values`).
 
 mod admission;
+mod analysis;
 mod cancel;
 mod configure;
 mod environment;

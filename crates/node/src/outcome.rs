@@ -1,11 +1,11 @@
 //! What a job ends with: `{ ok: true, … }` or `{ ok: false, code, message, … }`.
 
 use headwater_base::Error;
-use headwater_pmf::{Factorization, Verdict};
+use headwater_pmf::{Analysis, Factorization, Verdict};
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi::{Env, sys};
 
-use crate::values;
+use crate::{analysis, values};
 
 /// The code of a panic: a defect of headwater, never of its input.
 pub const INTERNAL: &str = "internal";
@@ -16,6 +16,8 @@ pub enum Outcome {
     Factorization(Box<Factorization>),
     /// Of `certify`.
     Verdict(Box<Verdict>),
+    /// Of `analyze`.
+    Analysis(Box<Analysis>),
     /// Bad input, a cancelled wait, or a panic.
     Failed(Error),
 }
@@ -34,6 +36,7 @@ impl ToNapiValue for Outcome {
         match outcome {
             Self::Factorization(result) => values::factorization(&env, &mut object, &result)?,
             Self::Verdict(result) => values::verdict(&env, &mut object, &result)?,
+            Self::Analysis(result) => analysis::analysis(&env, &mut object, &result)?,
             Self::Failed(error) => {
                 object.set("code", error.code)?;
                 object.set("message", error.message)?;

@@ -6,7 +6,8 @@ use headwater_pmf::{Basin, Certificate, Factorization, Origin, Solution, StartRe
 use napi::Env;
 use napi::bindgen_prelude::{Array, Float64ArraySlice, Object, ToNapiValue};
 
-type Done = napi::Result<()>;
+/// What setting properties gives.
+pub type Done = napi::Result<()>;
 
 /// Sets a property if there is a value.
 pub fn optional<T: ToNapiValue>(object: &mut Object<'_>, name: &str, value: Option<T>) -> Done {
@@ -104,7 +105,8 @@ fn basin<'env>(env: &'env Env, from: &Basin) -> napi::Result<Object<'env>> {
     Ok(to)
 }
 
-fn list<'env, T>(
+/// An array of converted items.
+pub fn list<'env, T>(
     env: &'env Env,
     items: &[T],
     convert: impl Fn(&'env Env, &T) -> napi::Result<Object<'env>>,

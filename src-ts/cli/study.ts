@@ -1,0 +1,147 @@
+/** What `fit` and the whole study have in common: read, guard the output, fit under Ctrl-C, save, write the report. */
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import { checkDataset } from '../data/check.ts'
+import type { Dataset } from '../data/dataset.ts'
+import { analyze } from '../pmf/analyze.ts'
+import type { Factorization } from '../pmf/factorization.ts'
+import { factorize } from '../pmf/factorize.ts'
+import type { FactorizeOptions } from '../pmf/types.ts'
+import { InvalidInputError } from '../errors.ts'
+import { readData, type CommonFlags, type DataFlags } from './data-options.ts'
+import { describeData, describeModel } from './describe.ts'
+import { describeFindings } from './check.ts'
+import { EXIT } from './exit.ts'
+import type { Interrupt } from './interrupt.ts'
+import { MODEL_FILE, prepareFile, prepareFolder, writeWhole } from './output.ts'
+import { ProgressLine } from './progress.ts'
+import { count } from './words.ts'
+import { reportOrIncomplete, type ReportContent } from './write-report.ts'
+
+/** Options that change the fit. */
+export type EngineOptions = Omit<FactorizeOptions, 'signal' | 'onProgress' | 'onAbort' | 'threads'>
+
+/** Everything that a study needs. */
+export interface StudyRequest extends CommonFlags {
+  con: string
+  unc: string
+  dataFlags: DataFlags
+  engine: EngineOptions
+  threads?: number | undefined
+  /** Folder for report and tables. */
+  out?: string | undefined
+  force?: boolean | undefined
+  /** File for the model. */
+  save?: string | undefined
+  /** Names of factors by 1-based number. */
+  names?: ReadonlyMap<number, string> | undefined
+  /** Whether first aid belongs to what is printed. */
+  withCheck: boolean
+  title?: string | undefined
+  /** The command line, for the report. */
+  command: string
+}
+
+/** How a study ended. */
+export interface StudyOutcome {
+  model: Factorization
+  exitCode: number
+}
+
+/** Does the whole of it and returns the exit code. */
+export async function runStudy(request: StudyRequest, interrupt: Interrupt): Promise<StudyOutcome> {
+  const { engine, out, save, quiet = false, json = false } = request
+  const data = await readData(request.con, request.unc, request.dataFlags)
+  const { factors, seed = 0, ...options } = engine
+  const key = { sha256: data.sha256(), factors, seed, options }
+  if (out !== undefined) await prepareFolder(out, key, request.force ?? false)
+  if (save !== undefined) await prepareFile(save, key, request.force ?? false)
+  checkNames(request.names, factors)
+  const say = (text: string): void => void (quiet || process.stderr.write(`headwater: ${text}\n`))
+  say(
+    `${count(data.rows, 'sample')} × ${count(data.cols, 'species', 'species')} read; fitting ${count(factors, 'factor')}`,
+  )
+  const check = checkDataset(data)
+  const fitted = await fit(data, request, interrupt)
+  const model = request.names ? fitted.withFactorNames(namesOf(fitted, request.names)) : fitted
+  const analysis = await analyze(data, model)
+  if (json) process.stdout.write(`${JSON.stringify(model)}\n`)
+  else {
+    if (!quiet) process.stdout.write(describeData(data) + (request.withCheck ? describeFindings(check) : ''))
+    process.stdout.write(describeModel(model, analysis, data.treatment.total))
+  }
+  await keep({ data, model, analysis, check }, request, interrupt)
+  const { stopped } = interrupt
+  if (stopped !== undefined) {
+    const planned = typeof engine.starts === 'number' ? ` of ${engine.starts}` : ''
+    process.stderr.write(`headwater: stopped after ${model.starts.length}${planned} starts.\n`)
+    return { model, exitCode: stopped.exitCode }
+  }
+  return { model, exitCode: model.basins.length > 0 ? EXIT.ok : EXIT.notConverged }
+}
+
+async function fit(data: Dataset, request: StudyRequest, interrupt: Interrupt): Promise<Factorization> {
+  interrupt.signal.throwIfAborted()
+  const { engine, threads, quiet } = request
+  const line = quiet ? undefined : new ProgressLine(process.stderr, typeof engine.starts !== 'number')
+  try {
+    return await factorize(data, {
+      ...engine,
+      threads,
+      signal: interrupt.signal,
+      onAbort: 'partial',
+      onProgress: line && ((progress) => line.update(progress)),
+    })
+  } finally {
+    line?.finish()
+  }
+}
+
+/** Saves the model first, so that nothing that happens later can lose it. */
+async function keep(content: ReportContent, request: StudyRequest, interrupt: Interrupt): Promise<void> {
+  const { model } = content
+  const { out, save, quiet } = request
+  const say = (text: string): void => void (quiet || process.stderr.write(`headwater: ${text}\n`))
+  const document = `${JSON.stringify(model)}\n`
+  if (save !== undefined) {
+    await writeWhole(save, document)
+    say(`model saved in ${save}`)
+  }
+  if (out === undefined) {
+    // What took long is not lost because nobody thought of a file.
+    if (save === undefined && interrupt.stopped !== undefined && !request.json) {
+      const file = await freeName('headwater-stopped')
+      await writeWhole(file, document)
+      say(`what was done is saved in ${file}`)
+    }
+    return
+  }
+  const saved = join(out, MODEL_FILE)
+  await writeWhole(saved, document)
+  const files = await reportOrIncomplete(content, { ...request, out })
+  say(`report and tables in ${out} (${files.length + 1} files); open ${join(out, 'report.html')}`)
+}
+
+async function freeName(stem: string): Promise<string> {
+  for (let number = 1; ; number++) {
+    const file = `${stem}${number === 1 ? '' : `-${number}`}.json`
+    const taken = await access(file).then(
+      () => true,
+      () => false,
+    )
+    if (!taken) return file
+  }
+}
+
+function checkNames(names: ReadonlyMap<number, string> | undefined, factors: number): void {
+  for (const [number, name] of names ?? []) {
+    if (number < 1 || number > factors) {
+      const message = `--name-factor ${number}=${name}: there are ${factors} factors, numbered from 1`
+      throw new InvalidInputError('option-out-of-range', message, { name: 'name-factor', value: number })
+    }
+  }
+}
+
+function namesOf(model: Factorization, names: ReadonlyMap<number, string>): string[] {
+  return Array.from({ length: model.factors }, (_, k) => names.get(k + 1) ?? model.profiles.rowNames![k]!)
+}

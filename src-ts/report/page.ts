@@ -1,0 +1,211 @@
+/** The report: one page without scripts, without network, readable on screen and on paper. */
+import { createHash } from 'node:crypto'
+import type { Chart } from './charts.ts'
+import type { Content } from './content.ts'
+import { count, fixed, number, objective } from './format.ts'
+import { foldedTable, grid, link, list, paragraph, section } from './html.ts'
+import { element, escape } from './markup.ts'
+import { provenance } from './provenance.ts'
+import { STYLE } from './style.ts'
+import type { Table, TableName } from './tables.ts'
+import { treatmentInWords } from './treatment.ts'
+import { explainCertificate, startsInWords, verdict } from './words.ts'
+
+/** The page's text. */
+export function page(content: Content, charts: readonly Chart[], tables: ReadonlyMap<TableName, Table>): string {
+  const hash = createHash('sha256').update(STYLE).digest('base64')
+  const policy = `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'`
+  const head = [
+    '<meta charset="utf-8"/>',
+    `<meta http-equiv="Content-Security-Policy" content="${policy}"/>`,
+    '<meta name="viewport" content="width=device-width, initial-scale=1"/>',
+    '<meta name="referrer" content="no-referrer"/>',
+    `<meta name="generator" content="${escape(`headwater ${content.model.headwater}`)}"/>`,
+    `<title>${escape(content.title)}</title>`,
+    `<style>${STYLE}</style>`,
+  ]
+  const places = [
+    ['certificate', 'Certificate'],
+    ['data', 'Data'],
+    ...charts.map(({ name, title }) => [name, title] as const),
+    ['large-residuals', 'Large residuals'],
+    ['warnings', 'Warnings'],
+    ['provenance', 'Provenance'],
+  ] as const
+  return [
+    '<!doctype html>',
+    '<html lang="en">',
+    '<head>',
+    ...head,
+    '</head>',
+    '<body>',
+    element(
+      'header',
+      {},
+      opening(content),
+      element('nav', { 'aria-label': 'Contents' }, ...places.map(([id, title]) => link(`#section-${id}`, title))),
+    ),
+    '<main>',
+    certificate(content),
+    section('data', 'Data and their treatment', list(treatmentInWords(content.data)), findings(content)),
+    ...charts.map((chart) => chartSection(chart, tables)),
+    largeResiduals(content),
+    warnings(content),
+    section('provenance', 'Provenance', ...provenance(content)),
+    '</main>',
+    element(
+      'footer',
+      {},
+      escape(`Made by headwater ${content.model.headwater}. This page loads nothing and sends nothing.`),
+    ),
+    '</body>',
+    '</html>',
+    '',
+  ].join('\n')
+}
+
+function opening({ title, model, analysis, data, doubts }: Content): string {
+  const { headline, meaning } = verdict(model.status)
+  const good = model.status === 'converged' && doubts.length === 0
+  const basin = model.basins.find(({ members }) => members.includes(model.start))
+  const facts: [string, string, string][] = [
+    ['Q', objective(model.q), `expected ${number(model.qExpected)}`],
+    ['Q / expected Q', model.qExpected > 0 ? number(model.q / model.qExpected, 3) : '–', 'about 1 is right'],
+    ['Q robust', objective(model.qRobust), 'as PMF programs print it'],
+    ['Factors', String(model.factors), `${count(data.rows, 'sample')} × ${data.cols} species`],
+    ['Starts', String(model.starts.length), `${basin?.hits ?? 0} in this minimum`],
+    [
+      'Minima found',
+      String(model.basins.length),
+      model.basins[0] ? `lowest Q ${objective(model.basins[0].q)}` : 'none',
+    ],
+    [
+      'Scaled residuals > 3',
+      String(analysis.largeResiduals.length),
+      `${analysis.cells > 0 ? fixed((100 * analysis.largeResiduals.length) / analysis.cells, 2) : '–'} % of cells (normal: 0.27 %)`,
+    ],
+  ]
+  return [
+    element('h1', {}, escape(title)),
+    paragraph(
+      `Positive matrix factorisation, ${count(model.factors, 'factor')}, ${count(data.rows, 'sample')}, ${data.cols} species, seed ${model.seed}, headwater ${model.headwater}`,
+      'sub',
+    ),
+    element(
+      'div',
+      { class: good ? 'verdict good' : 'verdict', role: 'note' },
+      element('strong', {}, escape(headline)),
+      list(doubts, 'doubts'),
+      paragraph(meaning),
+      paragraph(startsInWords(model).join(' ')),
+    ),
+    element(
+      'dl',
+      { class: 'facts' },
+      ...facts.map(([name, value, more]) =>
+        element(
+          'div',
+          {},
+          element('dt', {}, escape(name)),
+          element('dd', {}, escape(value), element('small', {}, escape(more))),
+        ),
+      ),
+    ),
+  ].join('')
+}
+
+function certificate({ model }: Content): string {
+  const rows = explainCertificate(model.certificate).map(({ name, value, wanted, meaning }) => [
+    name,
+    value,
+    wanted,
+    meaning,
+  ])
+  return section(
+    'certificate',
+    'Why this can be believed',
+    paragraph(
+      'Q is the sum of squared residuals, each divided by its uncertainty. The first three numbers say how much lower Q could still get, in units of Q: a difference of 1 is what one measurement off by one uncertainty contributes.',
+    ),
+    grid(['Number', 'Found', 'Wanted', 'What it means'], rows, { label: 'Certificate', text: true }),
+  )
+}
+
+/** Longer lists are folded away. */
+const OPEN_FINDINGS = 6
+const OPEN_SAMPLES = 40
+
+function findings({ check }: Content): string {
+  if (check === undefined || check.findings.length === 0) return ''
+  const heading = 'Worth a look in the data'
+  const found = list(check.findings.map(({ message }) => message))
+  if (check.findings.length <= OPEN_FINDINGS) return element('h3', {}, heading) + found
+  return element('details', {}, element('summary', {}, `${heading}: ${check.findings.length} findings`), found)
+}
+
+function chartSection(chart: Chart, tables: ReadonlyMap<TableName, Table>): string {
+  return section(
+    chart.name,
+    chart.title,
+    paragraph(chart.caption, 'sub'),
+    element('figure', {}, chart.svg),
+    element('p', { class: 'files' }, link(`charts/${chart.name}.svg`, `this chart as SVG: ${chart.name}.svg`)),
+    ...chart.tables.map((name) => foldedTable(tables.get(name)!)),
+  )
+}
+
+/** Samples of the list that the page shows; the table has all. */
+const SHOWN_SAMPLES = 100
+
+function largeResiduals({ analysis, samples, species }: Content): string {
+  const bySample = new Map<number, string[]>()
+  for (const { sample, species: j, scaled } of analysis.largeResiduals) {
+    const found = bySample.get(sample) ?? []
+    found.push(`${species[j]} ${fixed(scaled, 1)}`)
+    bySample.set(sample, found)
+  }
+  const rows = [...bySample].slice(0, SHOWN_SAMPLES).map(([sample, found]) => [samples[sample]!, found.join(', ')])
+  const more =
+    bySample.size > rows.length ? `The first ${rows.length} of ${bySample.size} samples; all are in the table.` : ''
+  return section(
+    'large-residuals',
+    'Scaled residuals beyond 3, by sample',
+    paragraph('Positive: more was measured than the factors explain.', 'sub'),
+    more === '' ? '' : paragraph(more),
+    rows.length === 0
+      ? paragraph('None.')
+      : element(
+          'details',
+          { open: rows.length <= OPEN_SAMPLES ? '' : undefined },
+          element(
+            'summary',
+            {},
+            escape(`${count(bySample.size, 'sample')}, ${count(analysis.largeResiduals.length, 'cell')}`),
+          ),
+          grid(['Sample', 'Species and scaled residual'], rows, { label: 'Scaled residuals beyond 3', text: true }),
+        ),
+    element('p', { class: 'files' }, link('tables/large_residuals.csv', 'large_residuals.csv')),
+  )
+}
+
+function warnings({ model, samples, species, factors }: Content): string {
+  const about = (code: string, index: number | undefined): string => {
+    if (index === undefined) return ''
+    const names = code.startsWith('row')
+      ? samples
+      : code.startsWith('column')
+        ? species
+        : code === 'dead-factor'
+          ? factors
+          : []
+    return names[index] ?? String(index)
+  }
+  const rows = model.warnings.map(({ code, index, message }) => [code, about(code, index), message])
+  return section(
+    'warnings',
+    'Warnings',
+    rows.length === 0
+      ? paragraph('None.')
+      : grid(['Code', 'About', 'Message'], rows, { label: 'Warnings', text: true }),
+  )
+}
