@@ -123,6 +123,16 @@ pub fn solve(n: usize, l: &[f64], x: &mut [f64]) {
 }
 }
 
+simd! {
+    /// out = A x, A row-major with as many columns as x has elements.
+    pub fn product(a: &[f64], x: &[f64], out: &mut [f64]) {
+        let n = x.len();
+        for i in 0..out.len() {
+            out[i] = dot(&a[i * n..(i + 1) * n], x);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -133,13 +133,15 @@ impl<'m, 'a> Reduced<'m, 'a> {
         let mut solved = false;
         // What the last piece still promises; part of the decrement, though its step is not worth an evaluation.
         let mut rest = 0.0;
+        // A far subproblem needs a way down, not the exact minimiser of each piece.
+        let rough = request.relative > 1e-3;
         for _ in 0..80 {
             if cancelled() {
                 break;
             }
             self.move_to(&plain.passive);
             let step = loop {
-                if let Some(step) = self.piece(&now.0, &delta, shift, &mut at_bound) {
+                if let Some(step) = self.piece(&now.0, &delta, shift, rough, &mut at_bound) {
                     break step;
                 }
                 shift = if shift == 0.0 { 1e-6 } else { shift * 10.0 };
@@ -199,8 +201,8 @@ impl<'m, 'a> Reduced<'m, 'a> {
 
     /// Minimises the quadratic of the current piece, 2g·s + sᵀSs, over h + δ + s >= 0 and within the slice, by an
     /// active-set method from the given bound set (which is left at the solution's). `None` if S is not positive
-    /// definite on a free set that is visited.
-    fn piece(&self, gradient: &[f64], delta: &[f64], shift: f64, at_bound: &mut [bool]) -> Option<Piece> {
+    /// definite on a free set that is visited. With `rough`, any feasible descent will do.
+    fn piece(&self, gradient: &[f64], delta: &[f64], shift: f64, rough: bool, at_bound: &mut [bool]) -> Option<Piece> {
         let model = self.model;
         let h = &model.short.rows;
         let all: Vec<usize> = (0..gradient.len()).filter(|&a| model.d[a] > 0.0).collect();
@@ -308,7 +310,9 @@ impl<'m, 'a> Reduced<'m, 'a> {
             let mut pulled: Vec<(usize, f64)> =
                 (0..size).filter(|&r| bound[r]).map(|r| (r, pull(r))).filter(|(_, pull)| *pull < 0.0).collect();
             releases += 1;
-            if !pulled.is_empty() && releases <= 12 {
+            let promise = -(2.0 * dot(&g, &y) + dot(&y, &image));
+            let descends = promise > 0.0 && dot(&g, &y) < 0.0;
+            if !pulled.is_empty() && releases <= 12 && !(rough && descends) {
                 if releases > 4 {
                     pulled.sort_by(|a, b| a.1.total_cmp(&b.1));
                     pulled.truncate(1);
@@ -318,16 +322,18 @@ impl<'m, 'a> Reduced<'m, 'a> {
                 }
                 continue;
             }
-            let promise = -(2.0 * dot(&g, &y) + dot(&y, &image));
-            if !pulled.is_empty() || promise < 0.0 && dot(&g, &y) >= 0.0 {
+            if !pulled.is_empty() && !descends {
                 break;
+            }
+            for &(r, _) in &pulled {
+                bound[r] = false;
             }
             let mut change = vec![0.0; gradient.len()];
             for (r, &a) in all.iter().enumerate() {
                 change[a] = y[r] / root[r];
                 at_bound[a] = bound[r];
             }
-            return Some(Piece { change, promise, solved: true });
+            return Some(Piece { change, promise, solved: pulled.is_empty() });
         }
         first.map(|(piece, bound)| {
             all.iter().zip(bound).for_each(|(&a, b)| at_bound[a] = b);
@@ -350,7 +356,9 @@ fn dot(x: &[f64], y: &[f64]) -> f64 {
 
 /// Matrix (square, row-major) times vector.
 fn product(matrix: &[f64], y: &[f64]) -> Vec<f64> {
-    matrix.chunks_exact(y.len().max(1)).map(|row| dot(row, y)).collect()
+    let mut out = vec![0.0; y.len()];
+    cholesky::product(matrix, y, &mut out);
+    out
 }
 
 /// 1/√d, and 0 for an element that the data cannot tell.
