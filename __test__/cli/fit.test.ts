@@ -50,7 +50,7 @@ test('the result is on stdout, everything else on stderr, and --quiet leaves onl
   const loud = headwater(['fit', con, unc, '-p', '2', '-n', '5'])
   expect(loud.code).toBe(0)
   expect(loud.stdout).toMatch(/30 samples × 6 species, 0 missing cells of 180/)
-  expect(loud.stdout).toMatch(/status +converged: a local minimum, and here is the proof/)
+  expect(loud.stdout).toMatch(/status +converged: .*here is the proof/)
   expect(loud.stdout).toMatch(/1 minimum found\n +1 +\d+\.\d+ +lowest +5 hits/)
   expect(loud.stderr).toBe('headwater: 30 samples × 6 species read; fitting 2 factors\n')
   const quiet = headwater(['fit', con, unc, '-p', '2', '-n', '5', '--quiet'])
