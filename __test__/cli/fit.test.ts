@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { Dataset, factorize, Factorization } from '../../index.ts'
+import { root } from '../native/problem.ts'
 import { file, folder, headwater, ST_LOUIS, twoSources } from './cli.ts'
 
 const [con, unc] = twoSources() as [string, string]
@@ -49,7 +50,7 @@ test('the result is on stdout, everything else on stderr, and --quiet leaves onl
   const loud = headwater(['fit', con, unc, '-p', '2', '-n', '5'])
   expect(loud.code).toBe(0)
   expect(loud.stdout).toMatch(/30 samples × 6 species, 0 missing cells of 180/)
-  expect(loud.stdout).toMatch(/status +converged: a local minimum, and here is the proof/)
+  expect(loud.stdout).toMatch(/status +converged: .*here is the proof/)
   expect(loud.stdout).toMatch(/1 minimum found\n +1 +\d+\.\d+ +lowest +5 hits/)
   expect(loud.stderr).toBe('headwater: 30 samples × 6 species read; fitting 2 factors\n')
   const quiet = headwater(['fit', con, unc, '-p', '2', '-n', '5', '--quiet'])
@@ -172,4 +173,18 @@ test('report rebuilds from a saved model, and only with the data that it was fit
   expect(right).toMatchObject({ code: 0, stderr: '' })
   expect(right.stdout).toMatch(/report and tables in /)
   expect(existsSync(join(out, 'report.html'))).toBe(true)
+})
+
+test('a minimum that is not unique is not told as if it were', () => {
+  const planted = (name: string): string => {
+    const text = readFileSync(join(root, '__test__/fixtures/pmf/planted', `duplicate_columns.${name}.csv`), 'utf8')
+    const lines = text.trimEnd().split('\n')
+    const header = ['sample', ...lines[0]!.split(',').keys()].map((j) => `c${j}`)
+    return file(`${header.join(',')}\n${lines.map((line, i) => `s${i},${line}\n`).join('')}`)
+  }
+  const run = headwater(['fit', planted('V'), planted('U'), '-p', '3', '-n', '3'])
+  expect(run.code).toBe(0)
+  expect(run.stdout).toMatch(/status +converged: .*but other solutions fit equally well/)
+  expect(run.stdout).toMatch(/Q is flat along \d+ directions/)
+  expect(run.stdout).toMatch(/\[not-unique\]/)
 })

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { DATA_ERROR_CODES } from '../../src-ts/data/index.ts'
+import { DATA_ERROR_CODES, FINDING_CODES } from '../../src-ts/data/index.ts'
 import { ERROR_CODES } from '../../src-ts/errors.ts'
 
 const folder = (name: string): string[] => {
@@ -20,4 +20,10 @@ test('every error code is in the documented table, raised somewhere, and produce
   const built = ['samples-do-not-match', 'species-do-not-match'] // from a template in pair.ts
   expect(Object.keys(DATA_ERROR_CODES).filter((code) => ![...raised, ...built].includes(code))).toEqual([])
   expect(Object.keys(DATA_ERROR_CODES).filter((code) => !tests.includes(`'${code}'`))).toEqual([])
+})
+
+test('every code of a finding is in its table, and the table lists no other', () => {
+  const source = readFileSync(new URL('../../src-ts/data/check.ts', import.meta.url), 'utf8')
+  const found = [...source.matchAll(/code: '([a-z-]+)'/g)].map((match) => match[1]!)
+  expect([...new Set(found)].sort()).toEqual(Object.keys(FINDING_CODES).sort())
 })

@@ -4,7 +4,7 @@ import type { Dataset, FileTreatment } from '../data/dataset.ts'
 import type { Analysis } from '../pmf/analyze.ts'
 import type { Factorization } from '../pmf/factorization.ts'
 import type { Solution } from '../pmf/types.ts'
-import { brief, count, formatQ, percent, STATUS_WORDS, table, wrap } from './words.ts'
+import { brief, count, formatQ, NOT_UNIQUE, percent, STATUS_WORDS, table, wrap } from './words.ts'
 
 /** Lines shown of the list of minima. */
 const SHOWN_BASINS = 8
@@ -91,7 +91,9 @@ export function describeSolution(solution: Solution): string {
   const { certificate, status } = solution
   const colour = status === 'converged' ? 'green' : 'yellow'
   const word = styleText(['bold', colour], status, { stream: process.stdout })
-  let text = `  status      ${word}: ${STATUS_WORDS[status]}\n`
+  const unique = certificate.flatDirections === 0
+  const meaning = status === 'converged' && !unique ? NOT_UNIQUE : STATUS_WORDS[status]
+  let text = `  status      ${word}: ${meaning}\n`
   const ratio = solution.qExpected > 0 ? `${brief(solution.q / solution.qExpected, 4)} × ` : ''
   text += `  Q           ${formatQ(solution.q)} (${ratio}expected ${solution.qExpected}; robust Q ${formatQ(solution.qRobust)})\n`
   const proof: string[] = [
@@ -102,8 +104,11 @@ export function describeSolution(solution: Solution): string {
     proof.push(`a full second-order step by ${brief(certificate.newtonDecrement, 2)}`)
   } else proof.push('no second-order step with a minimum exists here')
   if (certificate.minCurvature !== undefined) {
+    const strict = certificate.minCurvature > 0 && certificate.flatDirections === 0
+    const flat =
+      certificate.flatDirections > 0 ? ` (Q is flat along ${count(certificate.flatDirections, 'direction')})` : ''
     proof.push(
-      `smallest curvature ${brief(certificate.minCurvature)}${certificate.minCurvature > 0 ? ' (positive: a strict minimum)' : ''}`,
+      `smallest curvature ${brief(certificate.minCurvature)}${strict ? ' (positive: a strict minimum)' : flat}`,
     )
   } else if (certificate.curvatureBound !== undefined) {
     proof.push(`no curvature below -${brief(certificate.curvatureBound)} was found`)

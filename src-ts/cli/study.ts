@@ -73,8 +73,9 @@ export async function runStudy(request: StudyRequest, interrupt: Interrupt): Pro
   await keep({ data, model, analysis, check }, request, interrupt)
   const { stopped } = interrupt
   if (stopped !== undefined) {
+    const ended = model.starts.filter(({ status }) => status !== 'aborted').length
     const planned = typeof engine.starts === 'number' ? ` of ${engine.starts}` : ''
-    process.stderr.write(`headwater: stopped after ${model.starts.length}${planned} starts.\n`)
+    process.stderr.write(`headwater: stopped when ${ended}${planned} starts had ended.\n`)
     return { model, exitCode: stopped.exitCode }
   }
   return { model, exitCode: model.basins.length > 0 ? EXIT.ok : EXIT.notConverged }

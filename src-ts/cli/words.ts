@@ -11,6 +11,9 @@ export const STATUS_WORDS: Readonly<Record<Status, string>> = {
   aborted: 'stopped before it ended: the best point so far',
 }
 
+/** The same for a minimum that is not a single point. */
+export const NOT_UNIQUE = 'a minimum, and here is the proof, but other solutions fit equally well'
+
 /** A sum of squares with the digits that matter. */
 export function formatQ(q: number): string {
   if (!Number.isFinite(q)) return String(q)

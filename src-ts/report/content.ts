@@ -117,7 +117,7 @@ function doubtsOf({ data, model }: ReportInput): string[] {
     doubts.push(`Not the lowest minimum found: start ${best.members[0]} ended at Q ${objective(best.q)}`)
   }
   for (const { code, message } of model.warnings) {
-    if (GENERAL.includes(code)) doubts.push(code === 'not-unique' ? `Not unique: ${message}` : message)
+    if (GENERAL.includes(code)) doubts.push(code === 'not-unique' ? `Not unique: ${message}` : capital(message))
   }
   const others = model.warnings.filter(({ code }) => !GENERAL.includes(code)).length
   if (others > 0) doubts.push(`${count(others, 'warning')}, listed in the report`)
@@ -126,6 +126,10 @@ function doubtsOf({ data, model }: ReportInput): string[] {
     doubts.push('These are not the data that the model was fitted to: their SHA-256 differ')
   }
   return doubts
+}
+
+function capital(sentence: string): string {
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1)
 }
 
 /** A line is interrupted at gaps of more than this many usual distances. */

@@ -66,7 +66,7 @@ export function page(content: Content, charts: readonly Chart[], tables: Readonl
 
 function opening({ title, model, analysis, data, doubts }: Content): string {
   const { headline, meaning } = verdict(model.status)
-  const good = model.status === 'converged' && doubts.length === 0
+  const look = model.status !== 'converged' ? '' : doubts.length === 0 ? ' good' : ' mixed'
   const basin = model.basins.find(({ members }) => members.includes(model.start))
   const facts: [string, string, string][] = [
     ['Q', objective(model.q), `expected ${number(model.qExpected)}`],
@@ -93,7 +93,7 @@ function opening({ title, model, analysis, data, doubts }: Content): string {
     ),
     element(
       'div',
-      { class: good ? 'verdict good' : 'verdict', role: 'note' },
+      { class: `verdict${look}`, role: 'note' },
       element('strong', {}, escape(headline)),
       list(doubts, 'doubts'),
       paragraph(meaning),

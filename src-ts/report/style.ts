@@ -14,6 +14,7 @@ a { color: var(--link); }
 nav { margin: 14px 0 0; display: flex; flex-wrap: wrap; gap: 2px 16px; font-size: 13px; }
 .verdict { margin: 18px 0; padding: 12px 18px; border-left: 6px solid var(--alert); background: #fdf1f2; border-radius: 0 6px 6px 0; }
 .verdict.good { border-color: var(--good); background: #eef8f4; }
+.verdict.mixed { border-color: #b36b00; background: #fff7e8; }
 .verdict strong { font-size: 18px; }
 .doubts { color: var(--alert); font-weight: 600; margin: 6px 0; padding-left: 20px; }
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(122px, 1fr)); gap: 10px; margin: 16px 0; padding: 0; }

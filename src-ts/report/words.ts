@@ -52,7 +52,7 @@ export function startsInWords(model: Factorization): string[] {
     const { hits, q } = basins[here]!
     const which = here === 0 ? 'lowest' : `number ${here + 1} by Q`
     sentences.push(
-      `${basins.length === 1 ? 'All of these ended in one minimum' : `They ended in ${basins.length} different minima`}` +
+      `${basins.length === 1 ? (converged === 1 ? 'It ended in one minimum' : 'All of these ended in one minimum') : `They ended in ${basins.length} different minima`}` +
         `${basins.length === 1 ? '' : `; the reported one is the ${which}`} (Q ${objective(q)}, reached by ${count(hits, 'start')}).`,
     )
   }

@@ -1,7 +1,7 @@
 /** Contributions over time, one panel per factor. */
 import type { Matrix } from '../../matrix.ts'
 import { colour, figure, line, MUTED, text, verticalAxis, verticalTitle, WIDTH, type ChartBase } from '../drawing.ts'
-import { shorten } from '../format.ts'
+import { count, shorten } from '../format.ts'
 import { element } from '../markup.ts'
 import { linear } from '../scale.ts'
 import { sampleAxis, sampleScale, seriesPath, type SampleAxis } from './series.ts'
@@ -55,7 +55,7 @@ export function contributionsChart(chart: ContributionsChart): string {
     id: 'contributions',
     title: `Contributions ${axis.times ? 'over time' : 'by sample'}`,
     description:
-      `One panel for each of ${factors.length} factors (${factors.join(', ')}) with its contribution to ` +
+      `One panel for each of ${count(factors.length, 'factor')} (${factors.join(', ')}) with its contribution to ` +
       `${contributions.rows} samples, scaled to a mean of 1 (dashed line).`,
     height: 24 + factors.length * STEP + 18,
     doubts: chart.doubts,

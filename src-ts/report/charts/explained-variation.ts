@@ -1,7 +1,7 @@
 /** Explained variation: which share of each species' variation every factor explains, as a heat map. */
 import type { Matrix } from '../../matrix.ts'
 import { figure, INK, line, MUTED, text, tooltip, WIDTH, type ChartBase } from '../drawing.ts'
-import { fixed, shorten } from '../format.ts'
+import { count, fixed, shorten } from '../format.ts'
 import { element } from '../markup.ts'
 
 /** Numbers of the chart. */
@@ -51,7 +51,7 @@ export function explainedVariationChart(chart: ExplainedVariationChart): string 
     id: 'explained-variation',
     title: 'Explained variation',
     description:
-      `Percentage of the weighted variation of each of ${species.length} species that each of ${factors.length} factors ` +
+      `Percentage of the weighted variation of each of ${species.length} species that each of ${count(factors.length, 'factor')} ` +
       `explains, and the percentage that no factor explains. Each row adds up to 100.`,
     height: bottom + 14,
     doubts: chart.doubts,

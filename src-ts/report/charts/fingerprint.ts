@@ -13,7 +13,7 @@ import {
   WIDTH,
   type ChartBase,
 } from '../drawing.ts'
-import { number, shorten } from '../format.ts'
+import { count, number, shorten } from '../format.ts'
 import { element } from '../markup.ts'
 import { linear } from '../scale.ts'
 
@@ -59,7 +59,7 @@ export function fingerprintChart(chart: FingerprintChart): string {
     id: 'fingerprint',
     title: 'Fingerprint',
     description:
-      `Stacked bars for ${species.length} species: the percentage of each that lies in each of ${factors.length} factors ` +
+      `Stacked bars for ${species.length} species: the percentage of each that lies in each of ${count(factors.length, 'factor')} ` +
       `(${factors.join(', ')}). Numbers in the bars are those of the factors.`,
     height: bottom + 46,
     doubts: chart.doubts,

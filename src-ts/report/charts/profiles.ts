@@ -20,7 +20,7 @@ import {
   WIDTH,
   type ChartBase,
 } from '../drawing.ts'
-import { number, shorten } from '../format.ts'
+import { count, number, shorten } from '../format.ts'
 import { element } from '../markup.ts'
 import { linear, logarithmic } from '../scale.ts'
 
@@ -44,7 +44,7 @@ const DECADES = 6
 const LEFT = 78
 const RIGHT = WIDTH - 62
 const PANEL = 120
-const NAME = 20
+const NAME = 18
 
 /** Draws the profiles. */
 export function profilesChart(chart: ProfilesChart): string {
@@ -107,7 +107,7 @@ export function profilesChart(chart: ProfilesChart): string {
     { mark: (x, y) => marker('circle', x, y, 4, INK), label: 'dot: share of the species, right axis' },
   ])
   const description =
-    `One panel for each of ${factors.length} factors (${factors.join(', ')}) with ${species.length} species. ` +
+    `One panel for each of ${count(factors.length, 'factor')} (${factors.join(', ')}) with ${species.length} species. ` +
     `Bars: concentration on a logarithmic axis; zero has no bar, a small triangle stands for less than ` +
     `${number(10 ** Math.floor(Math.log10(Math.max(low, high * 10 ** -DECADES)) + 1e-9))}. Dots: percentage of the species.`
   return figure({

@@ -17,7 +17,7 @@ import {
   type ChartBase,
   type Shape,
 } from '../drawing.ts'
-import { number, objective } from '../format.ts'
+import { count, number, objective } from '../format.ts'
 import { element } from '../markup.ts'
 import { exact, linear, logarithmic } from '../scale.ts'
 
@@ -142,7 +142,7 @@ export function startsChart(chart: StartsChart): string {
     id: 'starts',
     title: 'Q and certificate of every start',
     description:
-      `${starts.length} starts, Q from ${objective(low)} to ${objective(high)}; shape and colour tell the status. ` +
+      `${count(starts.length, 'start')}, Q from ${objective(low)} to ${objective(high)}; shape and colour tell the status. ` +
       `Below: three estimates of how much lower Q could still get from where each start ended, on a logarithmic axis.`,
     height: gapBottom + 46,
     doubts: chart.doubts,
