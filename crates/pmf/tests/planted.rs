@@ -210,7 +210,7 @@ fn bad_input_is_refused_before_any_work() {
     }
     for case in ["m_less_than_p", "p_zero"] {
         let (data, p, expected) = planted(case);
-        let error = factorize(&data.problem(), &Settings::new(p), Control::none()).err().expect("refused");
+        let error = factorize(&data.problem(), &Settings::new(p), Control::none()).expect_err("refused");
         assert_eq!(error.code, expected["code"].as_str().expect("a code"), "{case}");
     }
 }
