@@ -40,9 +40,9 @@ footer { max-width: 1010px; margin: 40px auto; padding: 0 24px; color: var(--mut
   body { font-size: 10.5pt; }
   main, header, footer { max-width: none; padding: 0; }
   nav, .files, details:not([open]) { display: none; }
-  h2 { break-after: avoid; }
+  h2, section > .sub { break-inside: avoid; break-after: avoid; }
   .facts, .verdict, tr { break-inside: avoid; }
-  figure svg { max-height: 245mm; }
+  figure svg { max-height: 222mm; }
   .verdict, .facts div, th, svg { print-color-adjust: exact; }
 }
 `
