@@ -106,9 +106,12 @@ fn diagonal<const K: usize>(
             for e in 0..LANES {
                 wx[e] = w[e] * x[k];
             }
-            for l in 0..=k {
-                for e in 0..LANES {
-                    gram[k][l][e] = wx[e].mul_add(x[l], gram[k][l][e]);
+            // Over all K, with a condition: an inclusive range is not unrolled, and the sums would live in memory.
+            for l in 0..K {
+                if l <= k {
+                    for e in 0..LANES {
+                        gram[k][l][e] = wx[e].mul_add(x[l], gram[k][l][e]);
+                    }
                 }
             }
             for e in 0..LANES {

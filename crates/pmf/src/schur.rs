@@ -104,8 +104,6 @@ struct Chunk {
     t: Vec<f64>,
     /// member × padded: row j of N.
     row: Vec<f64>,
-    /// member × packed: P u_j.
-    pu: Vec<f64>,
     /// member: T_l'j of one (j, l').
     column: Vec<f64>,
 }
@@ -124,7 +122,6 @@ impl Chunk {
             design: zeros(p * padded),
             t: zeros(p * padded),
             row: zeros(padded),
-            pu: zeros(packed_len(p)),
             column: zeros(1),
         }
     }
@@ -189,11 +186,6 @@ fn add_column(chunk: &mut Chunk, j: usize, z: &mut [f64], f: &mut [f64]) {
                 row[jj] = c.mul_add(d[jj], row[jj]);
             }
         }
-        let u = chunk.u[r * padded + j];
-        let (pu, inverse) = (&mut chunk.pu[r * pairs..][..pairs], &chunk.inverse[r * pairs..][..pairs]);
-        for pair in 0..pairs {
-            pu[pair] = inverse[pair] * u;
-        }
     }
     for ll in 0..p {
         for r in 0..members {
@@ -222,9 +214,9 @@ fn add_column(chunk: &mut Chunk, j: usize, z: &mut [f64], f: &mut [f64]) {
         while pair < pairs {
             let size = (pairs - pair).min(8);
             if wide {
-                f_tile::<2>(chunk, jj, pair, size, f);
+                f_tile::<2>(chunk, j, jj, pair, size, f);
             } else {
-                f_tile::<1>(chunk, jj, pair, size, f);
+                f_tile::<1>(chunk, j, jj, pair, size, f);
             }
             pair += size;
         }
@@ -289,23 +281,28 @@ fn z_tile_sized<const K: usize, const V: usize>(chunk: &Chunk, ll: usize, jj: us
 }
 
 #[inline(always)]
-fn f_tile<const V: usize>(chunk: &Chunk, jj: usize, pair: usize, size: usize, f: &mut [f64]) {
-    sized!(f_tile_sized, V, size, chunk, jj, pair, f);
+fn f_tile<const V: usize>(chunk: &Chunk, j: usize, jj: usize, pair: usize, size: usize, f: &mut [f64]) {
+    sized!(f_tile_sized, V, size, chunk, j, jj, pair, f);
 }
 
-/// f[pair..pair+K][jj..jj+8V] += Σ_r (P u_j)_r u_r.
+/// f[pair..pair+K][jj..jj+8V] += Σ_r P_r (u_j u)_r.
 #[inline(always)]
-fn f_tile_sized<const K: usize, const V: usize>(chunk: &Chunk, jj: usize, pair: usize, f: &mut [f64]) {
+fn f_tile_sized<const K: usize, const V: usize>(chunk: &Chunk, j: usize, jj: usize, pair: usize, f: &mut [f64]) {
     let padded = chunk.padded;
     let mut sum = [[[0.0; LANES]; V]; K];
     let pairs = packed_len(chunk.p);
     for r in 0..chunk.members {
-        let pu: &[f64; K] = chunk.pu[r * pairs + pair..][..K].try_into().expect("K pairs");
+        let uj = chunk.u[r * padded + j];
+        let pair_inverse: &[f64; K] = chunk.inverse[r * pairs + pair..][..K].try_into().expect("K pairs");
         for v in 0..V {
             let u: &[f64; LANES] = chunk.u[r * padded + jj + v * LANES..][..LANES].try_into().expect("one vector");
+            let mut x = [0.0; LANES];
+            for e in 0..LANES {
+                x[e] = uj * u[e];
+            }
             for k in 0..K {
                 for e in 0..LANES {
-                    sum[k][v][e] = pu[k].mul_add(u[e], sum[k][v][e]);
+                    sum[k][v][e] = pair_inverse[k].mul_add(x[e], sum[k][v][e]);
                 }
             }
         }
