@@ -1,7 +1,8 @@
 //! Which minima the runs found.
 //!
 //! Two converged runs are in one basin if their Q differ by less than 1e-6 Q and their profiles match one to one
-//! (cosine of every matched pair at least 0.999); where a minimum is a continuum, Q alone decides.
+//! (cosine of every matched pair at least 0.999); where a minimum is a continuum, Q alone decides. Q that are zero to rounding
+//! are equal.
 
 use crate::solution::Basin;
 
@@ -12,6 +13,8 @@ pub struct Ended {
     /// Scaled short factor, n × p.
     pub short: Vec<f64>,
     pub unique: bool,
+    /// Q is zero to rounding.
+    pub exact: bool,
 }
 
 /// Basins by Q, ascending, and the basin of every run.
@@ -38,13 +41,13 @@ pub fn group(p: usize, runs: &[Ended]) -> (Vec<Basin>, Vec<usize>) {
     (basins, member_of)
 }
 
-/// Whether two Q are one: relative 1e-6, or both at rounding level of the data.
+/// Whether two Q are one: relative 1e-6.
 pub fn same_q(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-6 * a.abs().max(b.abs())
 }
 
 fn same(p: usize, a: &Ended, b: &Ended) -> bool {
-    if !same_q(a.q, b.q) {
+    if !(same_q(a.q, b.q) || a.exact && b.exact) {
         return false;
     }
     if !(a.unique && b.unique) {
@@ -73,7 +76,7 @@ mod tests {
 
     #[test]
     fn permuted_factors_are_one_basin_and_other_profiles_are_not() {
-        let run = |start, q, short: &[f64]| Ended { start, q, short: short.to_vec(), unique: true };
+        let run = |start, q, short: &[f64]| Ended { start, q, short: short.to_vec(), unique: true, exact: false };
         let runs = [
             run(0, 10.0, &[1.0, 0.0, 0.0, 1.0]),
             run(1, 10.000001, &[0.0, 2.0, 3.0, 0.0]),

@@ -144,6 +144,7 @@ struct Entry {
     short: Vec<f64>,
     scaled_q: f64,
     unique: bool,
+    exact: bool,
 }
 
 struct Search<'a> {
@@ -244,7 +245,10 @@ impl Search<'_> {
             basins: Some(tally.seen.len() as u64),
         });
         drop(tally);
-        Entry { report, short: run.short.rows.clone(), scaled_q: judgement.q, unique, run: Some(run) }
+        // Zero to rounding is zero: chains and basins then compare equal.
+        let exact = judgement.exact();
+        let scaled_q = if exact { 0.0 } else { judgement.q };
+        Entry { report, short: run.short.rows.clone(), scaled_q, unique, exact, run: Some(run) }
     }
 
     /// Forgets the factors of all runs but the best, the chosen one and those listed.
@@ -339,6 +343,7 @@ impl Search<'_> {
                 q: entries[at].report.q,
                 short: std::mem::take(&mut entries[at].short),
                 unique: entries[at].unique,
+                exact: entries[at].exact,
             })
             .collect();
         let (basins, member_of) = basins::group(self.settings.factors, &ended);
