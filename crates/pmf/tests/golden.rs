@@ -46,6 +46,20 @@ fn default_options_reproduce_the_golden_optima() {
 }
 
 #[test]
+fn every_seed_finds_the_golden_optimum_with_default_options() {
+    for expected in fixture("golden.json")["solutions"].as_array().expect("solutions") {
+        let (set, p) = (expected["set"].as_str().expect("a set"), number(expected, "p") as usize);
+        let data = epa(set);
+        for seed in 2..=5 {
+            let found = fit(&data, &Settings { seed, threads: 2, ..Settings::new(p) }).solution;
+            assert_eq!(found.status, Status::Converged, "{set} {p} seed {seed}");
+            let error = found.q / number(expected, "Q") - 1.0;
+            assert!(error.abs() < 1e-6, "{set} {p} seed {seed}: relative difference {error:e}");
+        }
+    }
+}
+
+#[test]
 fn stop_points_of_other_programs_are_judged_rightly() {
     let mut statuses = Vec::new();
     for point in fixture("stop_points.json")["points"].as_array().expect("points") {
