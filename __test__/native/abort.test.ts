@@ -90,8 +90,13 @@ test('no listener stays on the signal, however the call ends', async () => {
 test('an abort rejects at once even while the engine is in the middle of a long step', async () => {
   const controller = new AbortController()
   const call = factorize(noise(200_000, 20), { ...ENDLESS, threads: 1, signal: controller.signal })
-  setTimeout(() => controller.abort(new Error('now')), 300)
+  let aborted = Infinity
+  setTimeout(() => {
+    aborted = performance.now()
+    controller.abort(new Error('now'))
+  }, 300)
   await expect(call).rejects.toThrow('now')
+  expect(performance.now() - aborted).toBeLessThan(5_000)
   const began = performance.now()
   // The next call waits for nobody who has been cancelled and does not listen.
   await expect(factorize(noise(10, 5), { factors: 1, starts: 1, threads: 1 })).resolves.toMatchObject({ factors: 1 })

@@ -78,8 +78,8 @@ export interface FactorizeOptions extends JobOptions {
   seed?: number | undefined
   /**
    * How sweeps are done: `'anls'` exact alternating non-negative least squares, `'hals'` exact coordinate descent,
-   * `'mu'` multiplicative updates (for comparison with older programs), `'auto'` whichever is best for the size.
-   * All but `'mu'` end with second-order steps.
+   * `'mu'` multiplicative updates (for comparison with older programs), `'auto'` the recommended one, at present
+   * `'anls'` at every size. All end with second-order steps, unless `stop` is given.
    * @default 'auto'
    */
   method?: 'auto' | 'anls' | 'hals' | 'mu' | undefined

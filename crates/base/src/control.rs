@@ -17,7 +17,7 @@ pub struct Progress {
 
 /// What the caller of an engine holds on to while it runs: a flag that stops it and a sink for progress.
 ///
-/// Engines poll [`Control::cancelled`] at least every 50 ms and return what they have.
+/// Engines poll [`Control::cancelled`] between iterations, and inside the longest ones, and return what they have.
 /// They never print, and never learn who listens.
 #[derive(Clone, Copy)]
 pub struct Control<'a> {

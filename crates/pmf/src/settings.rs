@@ -5,7 +5,7 @@ use headwater_base::Error;
 /// How sweeps over the two factors are done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// Chooses by size and switches by itself; ends with the second-order finish.
+    /// The recommended one: at present [`Method::Anls`] at every size.
     Auto,
     /// Exact alternating non-negative least squares with extrapolation, then the second-order finish.
     Anls,
