@@ -23,8 +23,7 @@ export interface NativeCertificate {
   newtonDecrement?: number
   newtonDecrementGaussNewton?: number
   lastStepRatio?: number
-  minCurvature?: number
-  curvatureBound?: number
+  minCurvature?: number | { bound: number; confidence: number; products: number; smallestSeen: number }
   freeElements: number
   nullDirections: number
   weaklyActiveZeros: number

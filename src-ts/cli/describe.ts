@@ -103,15 +103,17 @@ export function describeSolution(solution: Solution): string {
   if (certificate.newtonDecrement !== undefined) {
     proof.push(`a full second-order step by ${brief(certificate.newtonDecrement, 2)}`)
   } else proof.push('no second-order step with a minimum exists here')
-  if (certificate.minCurvature !== undefined) {
-    const strict = certificate.minCurvature > 0 && certificate.flatDirections === 0
+  const { minCurvature } = certificate
+  if (typeof minCurvature === 'number') {
+    const strict = minCurvature > 0 && certificate.flatDirections === 0
     const flat =
       certificate.flatDirections > 0 ? ` (Q is flat along ${count(certificate.flatDirections, 'direction')})` : ''
+    proof.push(`smallest curvature ${brief(minCurvature)}${strict ? ' (positive: a strict minimum)' : flat}`)
+  } else if (minCurvature !== undefined) {
+    const { bound, confidence, products, smallestSeen } = minCurvature
     proof.push(
-      `smallest curvature ${brief(certificate.minCurvature)}${strict ? ' (positive: a strict minimum)' : flat}`,
+      `no curvature below ${brief(bound)} with probability ${confidence} (${products} products, smallest seen ${brief(smallestSeen)})`,
     )
-  } else if (certificate.curvatureBound !== undefined) {
-    proof.push(`no curvature below -${brief(certificate.curvatureBound)} was found`)
   }
   text += wrap(proof.join('; '), '  certificate ')
   return text

@@ -116,6 +116,18 @@ export interface CertifyOptions extends JobOptions {
   maxIterations?: number | undefined
 }
 
+/** What is known of the smallest curvature where the Hessian is too large to form (over 3000 unknowns). */
+export interface CurvatureBound {
+  /** No curvature is below this. At most 0: a bound never says that the point is a strict minimum. */
+  bound: number
+  /** Probability that it holds, over the random start of the search (1 where it follows from a factorisation). */
+  confidence: number
+  /** Products with the Hessian that were made. */
+  products: number
+  /** Smallest value that they showed: an upper bound of the smallest curvature. */
+  smallestSeen: number
+}
+
 /** The numbers that justify a status, in units of Q unless said otherwise. Numbers that do not apply are absent. */
 export interface Certificate {
   /** The unit that the thresholds refer to: max(min(1, Q/ν), 1e-22 ΣV²/U²), ν the degrees of freedom. */
@@ -134,10 +146,11 @@ export interface Certificate {
   newtonDecrementGaussNewton?: number
   /** Decrease by the last second-order step over the decrease predicted for it. */
   lastStepRatio?: number
-  /** Smallest curvature on the free profile elements, unit diagonal, scale gauges removed. Dimensionless. */
-  minCurvature?: number
-  /** Where `minCurvature` is too dear to compute: no curvature below minus this was found. */
-  curvatureBound?: number
+  /**
+   * Smallest curvature (eigenvalue of the reduced Hessian) on the free profile elements, unit diagonal, scale gauges
+   * removed. Dimensionless. A bound where the Hessian is too large to form.
+   */
+  minCurvature?: number | CurvatureBound
   /** Elements off their bounds. */
   freeElements: number
   /** Directions in which the Hessian vanishes: the scale gauges, if the solution is unique. */

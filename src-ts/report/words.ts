@@ -84,7 +84,7 @@ export interface Explained {
 export function explainCertificate(certificate: Certificate): Explained[] {
   const limit = `≤ ${number(GAP * certificate.unit, 2)}`
   const gap = (value: number): string => number(Math.max(0, value), 2)
-  const { minCurvature, curvatureBound } = certificate
+  const { minCurvature } = certificate
   return [
     {
       name: 'Coordinate gap E',
@@ -110,8 +110,8 @@ export function explainCertificate(certificate: Certificate): Explained[] {
     {
       name: 'Smallest curvature',
       value:
-        minCurvature === undefined && curvatureBound !== undefined
-          ? `≥ −${number(curvatureBound, 2)}`
+        typeof minCurvature === 'object'
+          ? `≥ ${number(minCurvature.bound, 2)} (probability ${minCurvature.confidence}, smallest seen ${number(minCurvature.smallestSeen, 3)})`
           : number(minCurvature, 3),
       wanted: '> 0',
       meaning:

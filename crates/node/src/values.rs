@@ -59,7 +59,14 @@ fn certificate<'env>(env: &'env Env, from: &Certificate) -> napi::Result<Object<
     optional(&mut to, "newtonDecrementGaussNewton", from.newton_decrement_gauss_newton)?;
     optional(&mut to, "lastStepRatio", from.last_step_ratio)?;
     optional(&mut to, "minCurvature", from.min_curvature)?;
-    optional(&mut to, "curvatureBound", from.curvature_bound)?;
+    if let Some(from) = from.curvature_bound {
+        let mut bound = Object::new(env)?;
+        bound.set("bound", from.bound)?;
+        bound.set("confidence", from.confidence)?;
+        bound.set("products", from.products)?;
+        bound.set("smallestSeen", from.smallest_seen)?;
+        to.set("minCurvature", bound)?;
+    }
     to.set("freeElements", from.free_elements as f64)?;
     to.set("nullDirections", from.null_directions as f64)?;
     to.set("weaklyActiveZeros", from.weakly_active_zeros as f64)?;

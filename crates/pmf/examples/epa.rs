@@ -1,5 +1,5 @@
 //! Fits one of the EPA sets and prints what every run found: `cargo run --example epa -- s|b|r FACTORS STARTS [SEED]`.
-//! STARTS 0: automatic.
+//! STARTS 0: automatic. HEADWATER_FORMED_UP_TO=0 tries the second order without a formed Hessian.
 #![allow(clippy::print_stdout)] // it is a program
 use headwater_base::Control;
 use headwater_pmf::*;
@@ -25,7 +25,8 @@ fn load(name: &str) -> (usize, usize, Vec<f64>, Vec<f64>) {
 fn main() {
     let a: Vec<String> = std::env::args().collect();
     let (m, n, v, u) = load(&a[1]);
-    let pr = Problem::new(m, n, v, u).unwrap();
+    let limit = std::env::var("HEADWATER_FORMED_UP_TO").map_or(3000, |x| x.parse().unwrap());
+    let pr = Problem::new(m, n, v, u).unwrap().with_formed_up_to(limit);
     let mut s = Settings::new(a[2].parse().unwrap());
     let starts: u32 = a[3].parse().unwrap();
     if starts > 0 {

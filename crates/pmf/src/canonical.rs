@@ -99,7 +99,7 @@ fn certificate(problem: &Problem, judgement: &Judgement) -> Certificate {
         newton_decrement_gauss_newton: judgement.decrement_gauss_newton.map(up),
         last_step_ratio: judgement.taken.map(|t| t.ratio),
         min_curvature: curvature.and_then(|c| c.smallest),
-        curvature_bound: curvature.filter(|c| c.known && c.smallest.is_none()).map(|_| judgement.band),
+        curvature_bound: curvature.and_then(|c| c.bound),
         free_elements: judgement.long.free + judgement.short.free,
         null_directions: judgement.null_directions,
         weakly_active_zeros: weak(&judgement.long.multipliers) + weak(&judgement.short.multipliers),
@@ -137,7 +137,7 @@ fn warnings(problem: &Problem, judgement: &Judgement, order: &[(usize, f64)]) ->
         out.push(Warning { code: "not-unique", index: None, message });
     }
     if judgement.status != Status::Converged && judgement.curvature.is_none() {
-        let message = "the second-order test was not made (too large, or the call was stopped)".to_string();
+        let message = "the call was stopped before the second-order test".to_string();
         out.push(Warning { code: "curvature-unknown", index: None, message });
     }
     out.sort();

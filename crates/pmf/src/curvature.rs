@@ -2,9 +2,12 @@
 //!
 //! S̃ = D^-½ S_FF D^-½ (unit diagonal of B). One shifted Cholesky factorisation tells whether every eigenvalue
 //! on the slice is above the band β; if so, the smallest is found by Lanczos iteration on the inverse
-//! (C. Lanczos 1950, with full reorthogonalisation). Otherwise all eigenvalues are computed.
+//! (C. Lanczos 1950, with full reorthogonalisation). Otherwise all eigenvalues are computed. Where S is not formed,
+//! [`crate::lanczos`] answers from its products.
 
-use crate::newton::{Reduced, inverse_root};
+use crate::lanczos;
+use crate::reduced::{Reduced, inverse_root};
+use crate::solution::CurvatureBound;
 use headwater_base::rng::{Purpose, Stream};
 use headwater_linalg::{cholesky, eigen};
 
@@ -21,21 +24,35 @@ pub struct Curvature {
     pub flat: Vec<Vec<f64>>,
     /// False where neither the factorisation nor the eigenvalues could tell.
     pub known: bool,
+    /// What is known of the smallest eigenvalue where it was not computed.
+    pub bound: Option<CurvatureBound>,
+}
+
+impl Curvature {
+    pub fn unknown() -> Self {
+        Self { smallest: None, negative: Vec::new(), flat: Vec::new(), known: false, bound: None }
+    }
 }
 
 /// Examines S at its current passive sets on `free`; `band` is β. With `number` false, `smallest` is left out
 /// where the factorisation alone proves that every eigenvalue is above β.
 pub fn examine(reduced: &Reduced, free: &[usize], band: f64, number: bool) -> Curvature {
     let size = free.len();
-    let mut out = Curvature { smallest: None, negative: Vec::new(), flat: Vec::new(), known: true };
+    let mut out = Curvature { known: true, ..Curvature::unknown() };
     if size == 0 {
         return out;
     }
     let gauges = orthonormal(&reduced.gauges(free), size);
+    if !reduced.formed() {
+        return lanczos::examine(reduced, free, &gauges, band);
+    }
     let mut factor = with_gauges(reduced.matrix(free, -band), &gauges, size, 1.0);
     if cholesky::factor(size, &mut factor) {
         if number {
             out.smallest = inverse_lanczos(&factor, &gauges, size).map(|value| value + band);
+        }
+        if out.smallest.is_none() {
+            out.bound = Some(CurvatureBound { bound: -band, confidence: 1.0, products: 0, smallest_seen: -band });
         }
         return out;
     }

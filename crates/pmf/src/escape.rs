@@ -8,6 +8,26 @@ use crate::anls::Sweeper;
 use crate::block::{self, Factor, Normal};
 use crate::judge;
 use crate::problem::Problem;
+use headwater_base::rng::{Purpose, Stream};
+
+/// Directions to walk in a flat valley: its basis and, since in a valley of several dimensions no basis is better
+/// than another, as many random mixtures. At most eight of each.
+pub fn valley(basis: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let basis = &basis[..basis.len().min(8)];
+    let mut out = basis.to_vec();
+    if basis.len() > 1 {
+        let mut random = Stream::new(0, Purpose::Probe, basis.len() as u32);
+        for _ in basis {
+            let mut mixture = vec![0.0; basis[0].len()];
+            for direction in basis {
+                let weight = random.normal() / (basis.len() as f64).sqrt();
+                mixture.iter_mut().zip(direction).for_each(|(m, d)| *m += weight * d);
+            }
+            out.push(mixture);
+        }
+    }
+    out
+}
 
 /// A pair whose Q lies more than `least` below the sweeper's, or `None`. `direction` has unit norm in the D scaling.
 pub fn descend(

@@ -93,7 +93,7 @@ pub fn certify(
     let long = Factor::new(problem.long.count, p, bounds.long, long);
     let short = Factor::new(problem.short.count, p, bounds.short, short);
     let judgement = judge::point(problem, &long, &short, settings.threads, control);
-    let solution = canonical::solution(problem, &long, &short, &judgement, 0);
+    let mut solution = canonical::solution(problem, &long, &short, &judgement, 0);
     let options = Options {
         method: crate::Method::Anls,
         max_iterations: settings.max_iterations,
@@ -105,6 +105,10 @@ pub fn certify(
     let run = run::run(problem, &options, long, short, control);
     let local_minimum = finished(problem, &run, settings.threads, control);
     let excess = solution.q - local_minimum.q;
+    // Second order cannot tell where a flat valley leads; the descent has been there.
+    if solution.status == Status::Converged && excess > judge::GAP * solution.certificate.unit {
+        solution.status = Status::Saddle;
+    }
     Ok(Verdict { solution, local_minimum, excess })
 }
 

@@ -11,8 +11,9 @@ use crate::curvature::{self, Curvature};
 use crate::dead;
 use crate::first_order::{self, FirstOrder};
 use crate::model::Model;
-use crate::newton::{Reduced, Request, Step};
+use crate::newton::{Request, Step};
 use crate::problem::Problem;
+use crate::reduced::Reduced;
 use headwater_base::{Control, Status};
 
 /// Thresholds in units of q̂, see the module's text.
@@ -145,7 +146,12 @@ pub fn conclude(
     let counted = judgement.long.free + judgement.short.free;
     let problem = model.problem;
     (judgement.unit, judgement.degrees_of_freedom) = unit(problem, judgement.q, counted, judgement.null_directions);
-    judgement.decrement = step.filter(|step| step.solved).map(|step| step.decrement.max(0.0));
+    // Without S, conjugate gradients may not have seen the smallest curvature; a random start has.
+    let unseen = |step: &Step| match curvature.bound {
+        Some(bound) if step.residual > 0.0 => step.residual / (0.5 * bound.smallest_seen).max(judgement.band),
+        _ => 0.0,
+    };
+    judgement.decrement = step.filter(|step| step.solved).map(|step| step.decrement.max(0.0) + unseen(step));
     judgement.taken = taken;
     let unit = judgement.unit;
     let small = judgement.decrement.is_some_and(|d| d <= GAP * unit);
@@ -175,7 +181,7 @@ pub fn conclude(
 /// itself is returned unchanged. Also returns the point that the step leads to, if it lowers Q.
 pub fn point(problem: &Problem, long: &Factor, short: &Factor, threads: usize, control: Control) -> Judgement {
     let judgement = first(problem, long, short, threads);
-    if control.cancelled() || !affordable(problem, short.p) {
+    if control.cancelled() {
         return judgement;
     }
     let normal = normal_of(problem, long, short, threads);
@@ -211,7 +217,7 @@ pub fn point(problem: &Problem, long: &Factor, short: &Factor, threads: usize, c
 
 /// One more second-order step, if it does not raise Q: brings a certified point to rounding level.
 pub fn polish(problem: &Problem, long: &mut Factor, short: &mut Factor, threads: usize, control: Control) {
-    if control.cancelled() || !affordable(problem, short.p) {
+    if control.cancelled() {
         return;
     }
     let normal = normal_of(problem, long, short, threads);
@@ -245,11 +251,6 @@ pub fn settled(reduced: &mut Reduced, band: f64, tolerance: f64, cancelled: &dyn
 fn gauss_newton(model: &Model, band: f64, tolerance: f64, cancelled: &dyn Fn() -> bool) -> Option<f64> {
     let plain = model.gauss_newton();
     settled(&mut Reduced::new(&plain), band, tolerance, cancelled).filter(|s| s.solved).map(|s| s.decrement.max(0.0))
-}
-
-/// Whether S can be formed and factored: at most 3000 unknowns (72 MB).
-pub fn affordable(problem: &Problem, p: usize) -> bool {
-    problem.short.count * p <= 3000
 }
 
 /// Normal equations of the long side at a point (the long factor is left as it is).

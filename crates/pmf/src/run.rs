@@ -10,8 +10,9 @@ use crate::dead;
 use crate::escape;
 use crate::judge::{self, GAP, Judgement, NEGLIGIBLE, RESOLUTION, Taken};
 use crate::model::Model;
-use crate::newton::{Reduced, Request, Step};
+use crate::newton::{Request, Step};
 use crate::problem::Problem;
+use crate::reduced::Reduced;
 use crate::settings::{Method, Stop};
 use crate::simple;
 use headwater_base::{Control, Status};
@@ -207,9 +208,6 @@ impl Runner<'_> {
 
     /// Newton steps until the certificate is met or they make no headway.
     fn second_order(&mut self, sweeper: &mut Sweeper) -> Finish {
-        if !judge::affordable(self.problem, sweeper.long.p) {
-            return Finish::NoHeadway;
-        }
         let mut shift = 0.0;
         let mut last: Option<Taken> = None;
         let mut slow = 0;
@@ -311,7 +309,8 @@ impl Runner<'_> {
         if let Some(curvature) = judgement.curvature.as_ref().filter(|_| !judgement.exact()) {
             let least = GAP * judgement.unit;
             let negative = curvature.negative.iter().take(3).map(|(value, v)| (*value, v));
-            for (value, direction) in negative.chain(curvature.flat.iter().take(8).map(|v| (0.0, v))) {
+            let flat = escape::valley(&curvature.flat);
+            for (value, direction) in negative.chain(flat.iter().map(|v| (0.0, v))) {
                 for sign in [1.0, -1.0] {
                     if self.stopped().is_none()
                         && let Some((long, short)) =
@@ -348,4 +347,82 @@ fn unit_of(problem: &Problem, sweeper: &Sweeper) -> f64 {
     let free = |factor: &Factor| factor.passive.iter().filter(|f| **f == 1.0).count();
     let gauges = judge::gauge_count(&sweeper.long, &sweeper.short);
     judge::unit(problem, sweeper.q, free(&sweeper.long) + free(&sweeper.short), gauges).0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headwater_base::rng::{Purpose, Stream};
+
+    /// A noisy problem with missing cells, and a random start for it.
+    fn made(seed: u32) -> (Problem, Factor, Factor) {
+        let mut random = Stream::new(3, Purpose::Synthetic, seed);
+        let (m, n, p) = (12 + random.below(30), 5 + random.below(8), 2 + random.below(3));
+        let mut draw = |size: usize| -> Vec<f64> { (0..size).map(|_| -(1.0 - random.uniform()).ln()).collect() };
+        let (w, h, noise, missing) = (draw(m * p), draw(p * n), draw(m * n), draw(m * n));
+        let (mut values, mut uncertainties) = (Vec::new(), Vec::new());
+        for at in 0..m * n {
+            let fit: f64 = (0..p).map(|k| w[at / n * p + k] * h[k * n + at % n]).sum();
+            uncertainties.push(if missing[at] > 3.0 { f64::NAN } else { 0.1 + 0.3 * fit });
+            values.push(fit + (noise[at] - 1.0) * (0.1 + 0.3 * fit));
+        }
+        let problem = Problem::new(m, n, values, uncertainties).expect("good data");
+        let (long, short) = (problem.long.count, problem.short.count);
+        (problem, Factor::new(long, p, true, draw(long * p)), Factor::new(short, p, true, draw(short * p)))
+    }
+
+    #[test]
+    fn q_never_rises_along_a_run() {
+        let mut steps = [0; 3];
+        for seed in 0..40 {
+            let (problem, long, short) = made(seed);
+            let falls = |what: &str, before: f64, after: f64| {
+                assert!(after <= before * (1.0 + RESOLUTION), "seed {seed}, {what}: Q from {before} to {after}");
+            };
+            for multiplicative in [true, false] {
+                let (mut long, mut short) = (long.clone(), short.clone());
+                let mut q = f64::INFINITY;
+                for _ in 0..20 {
+                    let update = if multiplicative { simple::multiply } else { simple::coordinates };
+                    update(&problem.short, &long.rows, &mut short, 1);
+                    falls("a half sweep", q, block::objective(&problem.long, &long, &short.rows, 1));
+                    update(&problem.long, &short.rows, &mut long, 1);
+                    q = block::objective(&problem.long, &long, &short.rows, 1);
+                    steps[0] += 1;
+                }
+            }
+            let mut sweeper = Sweeper::new(&problem, long, short, 1);
+            for _ in 0..20 {
+                let before = sweeper.q;
+                sweeper.sweep();
+                falls("an extrapolated sweep", before, sweeper.q);
+                steps[1] += 1;
+            }
+            let before = sweeper.q;
+            sweeper.settle();
+            falls("settling", before, sweeper.q);
+            let options = Options {
+                method: Method::Anls,
+                max_iterations: 1000,
+                stop: Stop::Certificate,
+                threads: 1,
+                first_sweeps: 0,
+                full: false,
+            };
+            let runner = Runner { problem: &problem, options: &options, control: Control::none(), iterations: 0 };
+            let (mut shift, mut last) = (0.0, None);
+            while let Attempt::Step(next) = runner.attempt(&sweeper, unit_of(&problem, &sweeper), &mut shift, last) {
+                falls("a second-order step", sweeper.q, next.q);
+                last = Some(next.taken).filter(|_| next.shift == 0.0);
+                shift = if next.taken.ratio > 0.5 && next.shift < 2e-6 { 0.0 } else { next.shift / 30.0 };
+                sweeper.q = next.q;
+                (sweeper.short, sweeper.long, sweeper.normal) = (next.short, next.long, next.normal);
+                steps[2] += 1;
+                if steps[2] % 100 == 99 {
+                    break;
+                }
+            }
+        }
+        assert!(steps[0] == 1600 && steps[1] == 800 && steps[2] > 100, "{steps:?}");
+    }
 }

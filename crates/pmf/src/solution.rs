@@ -23,8 +23,8 @@ pub struct Certificate {
     /// Smallest eigenvalue of the reduced Hessian on the free profile elements, unit diagonal, gauges removed.
     /// Dimensionless. `None` where it was not computed (see `curvature_bound`) or no element is free.
     pub min_curvature: Option<f64>,
-    /// Where `min_curvature` is absent: no curvature below minus this was found.
-    pub curvature_bound: Option<f64>,
+    /// What is known of it where `min_curvature` is absent although elements are free.
+    pub curvature_bound: Option<CurvatureBound>,
     /// Elements of contributions and profiles that are off their bounds.
     pub free_elements: usize,
     /// Null directions of the full Hessian on the free elements (the scale gauges, if the solution is unique).
@@ -42,6 +42,20 @@ impl Certificate {
     pub fn block_gap(&self) -> f64 {
         self.block_gap_contributions.max(self.block_gap_profiles)
     }
+}
+
+/// What is known of the smallest curvature where it is not computed: none is below `bound`, with probability
+/// `confidence` over the random start of the search (1 where it follows from a factorisation).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CurvatureBound {
+    /// No eigenvalue is below this. At most −β: a bound never says that the point is a strict minimum.
+    pub bound: f64,
+    /// Probability that it holds.
+    pub confidence: f64,
+    /// Products with the Hessian that were made.
+    pub products: u32,
+    /// Smallest value that they showed: an upper bound of the smallest curvature.
+    pub smallest_seen: f64,
 }
 
 /// A judged pair of factors in the canonical gauge: mean contribution of each factor 1 (root mean square 1 where
