@@ -4,7 +4,55 @@
 //! writes to a place of its own, and sums over pieces are taken in order of the pieces
 //! ([`pairwise_sum`]). Which thread does which piece is then of no consequence.
 
+use crate::control::Control;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Who does a piece of work: at most `threads` threads of the current rayon pool, until `control` says stop.
+///
+/// What a crew leaves undone when it is stopped is unspecified; its methods say whether they came to the end.
+#[derive(Clone, Copy)]
+pub struct Crew<'a> {
+    /// Most threads, the caller's own among them.
+    pub threads: usize,
+    /// Polled before every piece.
+    pub control: Control<'a>,
+}
+
+impl<'a> Crew<'a> {
+    /// At most `threads` threads under `control`.
+    pub fn new(threads: usize, control: Control<'a>) -> Self {
+        Self { threads, control }
+    }
+
+    /// Whether it was told to stop.
+    pub fn stopped(&self) -> bool {
+        self.control.cancelled()
+    }
+
+    /// [`for_each`]; false if it was stopped before the end.
+    pub fn for_each(&self, count: usize, work: impl Fn(usize) + Sync) -> bool {
+        let control = self.control;
+        for_each(self.threads, count, |index| {
+            if !control.cancelled() {
+                work(index);
+            }
+        });
+        !self.stopped()
+    }
+
+    /// [`map`]; `None` if it was stopped before the end.
+    pub fn map<T: Send>(&self, count: usize, work: impl Fn(usize) -> T + Sync) -> Option<Vec<T>> {
+        let mut out: Vec<Option<T>> = Vec::new();
+        out.resize_with(count, || None);
+        let control = self.control;
+        for_each_piece(self.threads, &mut out, 1, |index, piece| {
+            if !control.cancelled() {
+                piece[0] = Some(work(index));
+            }
+        });
+        out.into_iter().collect()
+    }
+}
 
 /// Calls `work(index)` for every `index < count`, on at most `threads` threads of the current rayon pool
 /// (the caller's own thread is one of them). With `threads <= 1` everything runs here, in order.

@@ -12,10 +12,14 @@ const WIDTH: usize = 8;
 
 simd! {
 /// Factors the lower triangle of `a` (n × n, row-major) in place. Returns false, with `a` destroyed, if a pivot
-/// is not above zero: the matrix is not (numerically) positive definite.
-pub fn factor(n: usize, a: &mut [f64]) -> bool {
+/// is not above zero: the matrix is not (numerically) positive definite; likewise when `stop`, asked every
+/// 48 columns, says so.
+pub fn factor(n: usize, a: &mut [f64], stop: &dyn Fn() -> bool) -> bool {
     let mut start = 0;
     while start < n {
+        if stop() {
+            return false;
+        }
         let end = (start + BLOCK).min(n);
         // Diagonal block and panel: columns start..end, with the contributions of earlier columns already taken off.
         for j in start..end {
@@ -151,7 +155,7 @@ mod tests {
             }
             let b: Vec<f64> = (0..n).map(|_| random.normal()).collect();
             let mut l = a.clone();
-            assert!(factor(n, &mut l));
+            assert!(factor(n, &mut l, &|| false));
             for i in 0..n {
                 for j in 0..=i {
                     let back: f64 = (0..=j).map(|k| l[i * n + k] * l[j * n + k]).sum();
@@ -176,7 +180,7 @@ mod tests {
             a[i * n + i] = 1.0;
         }
         a[55 * n + 3] = 1.0 + 1e-9;
-        assert!(!factor(n, &mut a));
-        assert!(!factor(1, &mut [f64::NAN]));
+        assert!(!factor(n, &mut a, &|| false));
+        assert!(!factor(1, &mut [f64::NAN], &|| false));
     }
 }

@@ -12,6 +12,7 @@
 
 use crate::block::{self, Factor, Normal};
 use crate::problem::Problem;
+use headwater_base::parallel::Crew;
 
 const GROWTH: f64 = 1.05;
 const CAP_GROWTH: f64 = 1.01;
@@ -20,7 +21,7 @@ const SHRINK: f64 = 1.5;
 /// A pair of factors (long, short) that belongs together, its Q, and what sweeps need between calls.
 pub struct Sweeper<'a> {
     problem: &'a Problem,
-    threads: usize,
+    crew: Crew<'a>,
     /// Best accepted pair: `long` is the exact minimiser for `short`.
     pub long: Factor,
     pub short: Factor,
@@ -38,7 +39,7 @@ pub struct Sweeper<'a> {
 
 impl<'a> Sweeper<'a> {
     /// Starts from a long factor; the short one is then solved for. `short.rows` gives the passive sets a first guess.
-    pub fn new(problem: &'a Problem, long: Factor, short: Factor, threads: usize) -> Self {
+    pub fn new(problem: &'a Problem, long: Factor, short: Factor, crew: Crew<'a>) -> Self {
         let p = long.p;
         let normal = Normal::new(problem.long.blocks(), p);
         let short_normal = Normal::new(problem.short.blocks(), p);
@@ -46,7 +47,7 @@ impl<'a> Sweeper<'a> {
         let last_short = short.rows.clone();
         let mut sweeper = Self {
             problem,
-            threads,
+            crew,
             long,
             short,
             q: f64::INFINITY,
@@ -64,31 +65,36 @@ impl<'a> Sweeper<'a> {
 
     /// One sweep without extrapolation from the current long factor.
     pub fn plain(&mut self) {
-        let (problem, threads) = (self.problem, self.threads);
-        block::solve(&problem.short, &self.long.rows, &mut self.short, &mut self.short_normal, threads);
+        let (problem, crew) = (self.problem, self.crew);
+        block::solve(&problem.short, &self.long.rows, &mut self.short, &mut self.short_normal, crew);
         self.settle();
     }
 
     /// Solves for the long factor at the current short one, and takes the pair as the accepted one.
     pub fn settle(&mut self) {
-        let (problem, threads) = (self.problem, self.threads);
-        block::solve(&problem.long, &self.short.rows, &mut self.long, &mut self.normal, threads);
-        self.q = block::objective(&problem.long, &self.long, &self.short.rows, threads);
+        let (problem, crew) = (self.problem, self.crew);
+        block::solve(&problem.long, &self.short.rows, &mut self.long, &mut self.normal, crew);
+        let q = block::objective(&problem.long, &self.long, &self.short.rows, crew);
+        // A stopped crew has not raised Q, and cannot tell by how much it fell.
+        self.q = if crew.stopped() { self.q } else { q };
         self.long_hat.copy_from_slice(&self.long.rows);
         self.last_short.copy_from_slice(&self.short.rows);
     }
 
-    /// One extrapolated sweep, or a plain one where that does not lower Q.
+    /// One extrapolated sweep, or a plain one where that does not lower Q. A crew that is stopped changes nothing.
     pub fn sweep(&mut self) {
-        let (problem, threads) = (self.problem, self.threads);
+        let (problem, crew) = (self.problem, self.crew);
         let mut short = self.short.clone();
-        block::solve(&problem.short, &self.long_hat, &mut short, &mut self.short_normal, threads);
+        block::solve(&problem.short, &self.long_hat, &mut short, &mut self.short_normal, crew);
         let newest = short.rows.clone();
         extrapolate(&mut short.rows, &self.last_short, self.beta, short.bounded);
         short.guess_passive();
         let mut long = self.long.clone();
-        block::solve(&problem.long, &short.rows, &mut long, &mut self.normal, threads);
-        let q = block::objective(&problem.long, &long, &short.rows, threads);
+        block::solve(&problem.long, &short.rows, &mut long, &mut self.normal, crew);
+        let q = block::objective(&problem.long, &long, &short.rows, crew);
+        if crew.stopped() {
+            return;
+        }
         if q < self.q {
             self.long_hat.copy_from_slice(&long.rows);
             extrapolate(&mut self.long_hat, &self.long.rows, self.beta, long.bounded);

@@ -2,7 +2,7 @@
 
 use crate::kernels;
 use crate::problem::Side;
-use headwater_base::parallel;
+use headwater_base::parallel::{self, Crew};
 use headwater_linalg::{LANES, gram, nnls, packed_len};
 
 /// Blocks handed to a thread at a time; fixed, so that sums do not depend on the thread count.
@@ -66,8 +66,9 @@ impl Normal {
 }
 
 /// Replaces `factor` by the minimiser of Q for the given other factor (`design`, inner × p).
-/// The normal equations are left in `normal`.
-pub fn solve(side: &Side, design: &[f64], factor: &mut Factor, normal: &mut Normal, threads: usize) {
+/// The normal equations are left in `normal`. A crew that is stopped leaves some members as they were: Q is a sum
+/// over members, so it has fallen all the same.
+pub fn solve(side: &Side, design: &[f64], factor: &mut Factor, normal: &mut Normal, crew: Crew) {
     let p = factor.p;
     let (q, lane) = (packed_len(p) * LANES, p * LANES);
     let count = factor.count;
@@ -78,7 +79,7 @@ pub fn solve(side: &Side, design: &[f64], factor: &mut Factor, normal: &mut Norm
     let b = Shared(normal.b.as_mut_ptr());
     // No sums over blocks here: pieces may be as small as keeps threads busy.
     let size = (4096 / side.inner).clamp(1, PIECE);
-    parallel::for_each(threads, side.blocks().div_ceil(size), |piece| {
+    crew.for_each(side.blocks().div_ceil(size), |piece| {
         let mut scratch = nnls::Scratch::new(p);
         let mut x = vec![0.0; lane];
         for block in piece * size..((piece + 1) * size).min(side.blocks()) {
@@ -103,21 +104,23 @@ pub fn solve(side: &Side, design: &[f64], factor: &mut Factor, normal: &mut Norm
     });
 }
 
-/// Q = Σ Ω∘(V − WH)², by residuals (no cancellation), pairwise over blocks.
-pub fn objective(side: &Side, factor: &Factor, design: &[f64], threads: usize) -> f64 {
+/// Q = Σ Ω∘(V − WH)², by residuals (no cancellation), pairwise over blocks; infinite if the crew was stopped.
+pub fn objective(side: &Side, factor: &Factor, design: &[f64], crew: Crew) -> f64 {
     let p = factor.p;
-    let mut sums = vec![0.0; side.blocks()];
-    parallel::for_each_piece(threads, &mut sums, PIECE, |piece, sums| {
+    let sums = crew.map(side.blocks().div_ceil(PIECE), |piece| {
         let mut w = vec![0.0; p * LANES];
         let mut u = vec![0.0; side.block_len()];
-        for (i, sum) in sums.iter_mut().enumerate() {
-            let block = piece * PIECE + i;
-            factor.lanes(block, &mut w);
-            let lanes = kernels::residual(p, side.omega_block(block), side.value_block(block), &w, design, &mut u);
-            *sum = parallel::pairwise_sum(&lanes);
-        }
+        let blocks = piece * PIECE..((piece + 1) * PIECE).min(side.blocks());
+        let sums: Vec<f64> = blocks
+            .map(|block| {
+                factor.lanes(block, &mut w);
+                let lanes = kernels::residual(p, side.omega_block(block), side.value_block(block), &w, design, &mut u);
+                parallel::pairwise_sum(&lanes)
+            })
+            .collect();
+        parallel::pairwise_sum(&sums)
     });
-    parallel::pairwise_sum(&sums)
+    sums.map_or(f64::INFINITY, |sums| parallel::pairwise_sum(&sums))
 }
 
 /// A pointer that several threads write through, each to ranges of its own.

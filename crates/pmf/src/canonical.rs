@@ -4,13 +4,21 @@ use crate::block::Factor;
 use crate::judge::Judgement;
 use crate::problem::Problem;
 use crate::solution::{Certificate, Solution};
-use headwater_base::{Status, Warning};
+use headwater_base::parallel::Crew;
+use headwater_base::{Control, Status, Warning};
 
 /// α of the reported Q_robust.
 const ALPHA: f64 = 4.0;
 
 /// The judged pair as a [`Solution`].
-pub fn solution(problem: &Problem, long: &Factor, short: &Factor, judgement: &Judgement, iterations: u32) -> Solution {
+pub fn solution(
+    problem: &Problem,
+    long: &Factor,
+    short: &Factor,
+    judgement: &Judgement,
+    iterations: u32,
+    threads: usize,
+) -> Solution {
     let p = long.p;
     let (rows, cols) = (problem.rows(), problem.cols());
     let (mut contributions, mut profiles) = problem.unscale_factors(p, &long.rows, &short.rows);
@@ -18,7 +26,7 @@ pub fn solution(problem: &Problem, long: &Factor, short: &Factor, judgement: &Ju
     let (bounded_w, bounded_h) =
         if problem.transposed { (short.bounded, long.bounded) } else { (long.bounded, short.bounded) };
 
-    let (q_robust, scaled_q) = residual_sums(problem, long, short);
+    let (q_robust, scaled_q) = residual_sums(problem, long, short, threads);
     let present = samples.present.iter().filter(|p| **p).count() as f64;
     let mut order = Vec::with_capacity(p);
     for k in 0..p {
@@ -146,8 +154,8 @@ fn warnings(problem: &Problem, judgement: &Judgement, order: &[(usize, f64)]) ->
 }
 
 /// (Q_robust in the caller's units, Q in scaled units), by residuals of the engine's factors.
-fn residual_sums(problem: &Problem, long: &Factor, short: &Factor) -> (f64, f64) {
-    let q = crate::block::objective(&problem.long, long, &short.rows, 1);
+fn residual_sums(problem: &Problem, long: &Factor, short: &Factor, threads: usize) -> (f64, f64) {
+    let q = crate::block::objective(&problem.long, long, &short.rows, Crew::new(threads, Control::none()));
     let side = &problem.long;
     let p = long.p;
     let mut robust = Vec::with_capacity(long.count);

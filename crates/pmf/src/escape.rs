@@ -8,6 +8,7 @@ use crate::anls::Sweeper;
 use crate::block::{self, Factor, Normal};
 use crate::judge;
 use crate::problem::Problem;
+use headwater_base::parallel::Crew;
 use headwater_base::rng::{Purpose, Stream};
 
 /// Directions to walk in a flat valley: its basis and, since in a valley of several dimensions no basis is better
@@ -37,14 +38,14 @@ pub fn descend(
     sign: f64,
     curvature: f64,
     least: f64,
-    threads: usize,
+    crew: Crew,
 ) -> Option<(Factor, Factor)> {
     let mut normal = Normal::new(problem.long.blocks(), from.long.p);
     let mut at = |t: f64| {
         let (mut long, mut short) = (from.long.clone(), from.short.clone());
         judge::moved(&mut short, direction, sign * t);
-        block::solve(&problem.long, &short.rows, &mut long, &mut normal, threads);
-        let q = block::objective(&problem.long, &long, &short.rows, threads);
+        block::solve(&problem.long, &short.rows, &mut long, &mut normal, crew);
+        let q = block::objective(&problem.long, &long, &short.rows, crew);
         (q, long, short)
     };
     if curvature < 0.0 {
@@ -74,7 +75,7 @@ pub fn descend(
         }
     }
     let (_, long, short) = at(t);
-    let mut there = Sweeper::new(problem, long, short, threads);
+    let mut there = Sweeper::new(problem, long, short, crew);
     for _ in 0..3 {
         there.plain();
     }

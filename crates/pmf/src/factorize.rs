@@ -16,6 +16,7 @@ use crate::run::{self, Options, Run};
 use crate::settings::{Initialization, Settings, Starts, Stop};
 use crate::solution::{Factorization, Origin, Solution, StartReport, Verdict};
 use crate::start::{self, Bounds};
+use headwater_base::parallel::Crew;
 use headwater_base::{Control, Error, Progress, Status, Warning, parallel};
 use std::sync::Mutex;
 
@@ -53,7 +54,7 @@ pub fn factorize(problem: &Problem, settings: &Settings, control: Control) -> Re
             method: settings.method,
             max_iterations: settings.max_iterations,
             stop: settings.stop,
-            threads: if inside { settings.threads } else { 1 },
+            crew: Crew::new(if inside { settings.threads } else { 1 }, control),
             first_sweeps: run::FIRST_SWEEPS,
             full: inside,
         },
@@ -92,18 +93,19 @@ pub fn certify(
     let (long, short) = problem.scale_factors(p, contributions, profiles);
     let long = Factor::new(problem.long.count, p, bounds.long, long);
     let short = Factor::new(problem.short.count, p, bounds.short, short);
-    let judgement = judge::point(problem, &long, &short, settings.threads, control);
-    let mut solution = canonical::solution(problem, &long, &short, &judgement, 0);
+    let crew = Crew::new(settings.threads, control);
+    let judgement = judge::point(problem, &long, &short, crew);
+    let mut solution = canonical::solution(problem, &long, &short, &judgement, 0, crew.threads);
     let options = Options {
         method: crate::Method::Anls,
         max_iterations: settings.max_iterations,
         stop: Stop::Certificate,
-        threads: settings.threads,
+        crew,
         first_sweeps: 0,
         full: false,
     };
-    let run = run::run(problem, &options, long, short, control);
-    let local_minimum = finished(problem, &run, settings.threads, control);
+    let run = run::run(problem, &options, long, short);
+    let local_minimum = finished(problem, &run, crew);
     let excess = solution.q - local_minimum.q;
     // Second order cannot tell where a flat valley leads; the descent has been there.
     if solution.status == Status::Converged && excess > judge::GAP * solution.certificate.unit {
@@ -118,20 +120,19 @@ fn bounds(problem: &Problem, settings: &Settings) -> Bounds {
 }
 
 /// The run's end point with every number of the report.
-fn finished(problem: &Problem, run: &Run, threads: usize, control: Control) -> Solution {
-    if run.judgement.status == Status::Converged && run.full {
-        return canonical::solution(problem, &run.long, &run.short, &run.judgement, run.iterations);
+fn finished(problem: &Problem, run: &Run, crew: Crew) -> Solution {
+    if run.full {
+        return canonical::solution(problem, &run.long, &run.short, &run.judgement, run.iterations, crew.threads);
     }
     let (mut long, mut short) = (run.long.clone(), run.short.clone());
     if run.judgement.status == Status::Converged {
-        judge::polish(problem, &mut long, &mut short, threads, control);
+        judge::polish(problem, &mut long, &mut short, crew);
     }
-    let mut judgement = judge::point(problem, &long, &short, threads, control);
-    let ended_early = matches!(run.judgement.status, Status::Budget | Status::Aborted);
-    if judgement.status != Status::Converged && (ended_early || control.cancelled()) {
-        judgement.status = if control.cancelled() { Status::Aborted } else { run.judgement.status };
+    let mut judgement = judge::point(problem, &long, &short, crew);
+    if judgement.status != Status::Converged && crew.stopped() {
+        judgement.status = Status::Aborted;
     }
-    canonical::solution(problem, &long, &short, &judgement, run.iterations)
+    canonical::solution(problem, &long, &short, &judgement, run.iterations, crew.threads)
 }
 
 #[derive(Default)]
@@ -156,7 +157,7 @@ struct Search<'a> {
     settings: &'a Settings,
     control: Control<'a>,
     outer: usize,
-    options: Options,
+    options: Options<'a>,
     bounds: Bounds,
     tally: Mutex<Tally>,
 }
@@ -218,7 +219,7 @@ impl Search<'_> {
     }
 
     fn one(&self, number: u32, origin: Origin, long: Factor, short: Factor, total: u32) -> Entry {
-        let run = run::run(self.problem, &self.options, long, short, self.control);
+        let run = run::run(self.problem, &self.options, long, short);
         let judgement = &run.judgement;
         let q = self.problem.unscale_q(judgement.q);
         let up = |q: f64| self.problem.unscale_q(q);
@@ -332,8 +333,7 @@ impl Search<'_> {
     /// A run whose short factor is the guess: the long one is solved for first.
     fn one_from_short(&self, number: u32, origin: Origin, mut long: Factor, short: Factor, total: u32) -> Entry {
         let mut normal = crate::block::Normal::new(self.problem.long.blocks(), long.p);
-        let threads = self.options.threads;
-        crate::block::solve(&self.problem.long, &short.rows, &mut long, &mut normal, threads);
+        crate::block::solve(&self.problem.long, &short.rows, &mut long, &mut normal, self.options.crew);
         self.one(number, origin, long, short, total)
     }
 
@@ -381,7 +381,7 @@ impl Search<'_> {
             })
             .min_by(|&a, &b| entries[a].scaled_q.total_cmp(&entries[b].scaled_q));
         let run = entries[chosen].run.take().expect("the best and the chosen run are kept");
-        let mut solution = finished(self.problem, &run, self.settings.threads, self.control);
+        let mut solution = finished(self.problem, &run, Crew::new(self.settings.threads, self.control));
         if let Some(at) = lower {
             let report = &entries[at].report;
             let message = format!(

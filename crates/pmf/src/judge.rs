@@ -14,7 +14,8 @@ use crate::model::Model;
 use crate::newton::{Request, Step};
 use crate::problem::Problem;
 use crate::reduced::Reduced;
-use headwater_base::{Control, Status};
+use headwater_base::Status;
+use headwater_base::parallel::Crew;
 
 /// Thresholds in units of q̂, see the module's text.
 pub const GAP: f64 = 1e-4;
@@ -81,9 +82,9 @@ pub fn free_set(model: &Model) -> Vec<usize> {
 }
 
 /// First-order measures, dead factors and q̂: what does not need a Hessian.
-pub fn first(problem: &Problem, long: &Factor, short: &Factor, threads: usize) -> Judgement {
-    let fl = first_order::measure(&problem.long, long, &short.rows, threads);
-    let fs = first_order::measure(&problem.short, short, &long.rows, threads);
+pub fn first(problem: &Problem, long: &Factor, short: &Factor, crew: Crew) -> Judgement {
+    let fl = first_order::measure(&problem.long, long, &short.rows, crew.threads);
+    let fs = first_order::measure(&problem.short, short, &long.rows, crew.threads);
     let null = gauge_count(long, short);
     let (unit, nu) = unit(problem, fl.q, fl.free + fs.free, null);
     let dead = dead::negligible(problem, long, short, GAP * unit);
@@ -179,15 +180,15 @@ pub fn conclude(
 
 /// Judges any point: takes the step that the model at it predicts, only to see whether it delivers; the point
 /// itself is returned unchanged. Also returns the point that the step leads to, if it lowers Q.
-pub fn point(problem: &Problem, long: &Factor, short: &Factor, threads: usize, control: Control) -> Judgement {
-    let judgement = first(problem, long, short, threads);
-    if control.cancelled() {
+pub fn point(problem: &Problem, long: &Factor, short: &Factor, crew: Crew) -> Judgement {
+    let judgement = first(problem, long, short, crew);
+    if crew.stopped() {
         return judgement;
     }
-    let normal = normal_of(problem, long, short, threads);
-    let model = Model::new(problem, long, short, &normal, threads, control);
+    let normal = normal_of(problem, long, short, crew);
+    let model = Model::new(problem, long, short, &normal, crew);
     let mut reduced = Reduced::new(&model);
-    let cancelled = || control.cancelled();
+    let cancelled = || crew.stopped();
     let tolerance = 1e-3 * NEGLIGIBLE * judgement.unit;
     let band = judgement.band;
     let step = settled(&mut reduced, band, tolerance, &cancelled);
@@ -198,8 +199,8 @@ pub fn point(problem: &Problem, long: &Factor, short: &Factor, threads: usize, c
         moved(&mut after, &step.delta, 1.0);
         let mut other = long.clone();
         let mut there = Normal::new(problem.long.blocks(), long.p);
-        block::solve(&problem.long, &after.rows, &mut other, &mut there, threads);
-        let model = Model::new(problem, &other, &after, &there, threads, control);
+        block::solve(&problem.long, &after.rows, &mut other, &mut there, crew);
+        let model = Model::new(problem, &other, &after, &there, crew);
         taken =
             Some(Taken { decrement: step.decrement, ratio: (judgement.q - model.q) / step.decrement, q: judgement.q });
         next =
@@ -216,23 +217,23 @@ pub fn point(problem: &Problem, long: &Factor, short: &Factor, threads: usize, c
 }
 
 /// One more second-order step, if it does not raise Q: brings a certified point to rounding level.
-pub fn polish(problem: &Problem, long: &mut Factor, short: &mut Factor, threads: usize, control: Control) {
-    if control.cancelled() {
+pub fn polish(problem: &Problem, long: &mut Factor, short: &mut Factor, crew: Crew) {
+    if crew.stopped() {
         return;
     }
-    let normal = normal_of(problem, long, short, threads);
+    let normal = normal_of(problem, long, short, crew);
     let (next_long, next_short) = {
-        let model = Model::new(problem, long, short, &normal, threads, control);
+        let model = Model::new(problem, long, short, &normal, crew);
         let Some(step) =
-            Reduced::new(&model).minimise(&Request { exact: false, ..Request::close(0.0) }, &|| control.cancelled())
+            Reduced::new(&model).minimise(&Request { exact: false, ..Request::close(0.0) }, &|| crew.stopped())
         else {
             return;
         };
         let (mut after, mut other) = (short.clone(), long.clone());
         moved(&mut after, &step.delta, 1.0);
         let mut there = normal.clone();
-        block::solve(&problem.long, &after.rows, &mut other, &mut there, threads);
-        if block::objective(&problem.long, &other, &after.rows, threads) > model.q * (1.0 + 1e-14) {
+        block::solve(&problem.long, &after.rows, &mut other, &mut there, crew);
+        if block::objective(&problem.long, &other, &after.rows, crew) > model.q * (1.0 + 1e-14) {
             return;
         }
         (other, after)
@@ -254,9 +255,9 @@ fn gauss_newton(model: &Model, band: f64, tolerance: f64, cancelled: &dyn Fn() -
 }
 
 /// Normal equations of the long side at a point (the long factor is left as it is).
-pub fn normal_of(problem: &Problem, long: &Factor, short: &Factor, threads: usize) -> Normal {
+pub fn normal_of(problem: &Problem, long: &Factor, short: &Factor, crew: Crew) -> Normal {
     let mut normal = Normal::new(problem.long.blocks(), long.p);
-    block::solve(&problem.long, &short.rows, &mut long.clone(), &mut normal, threads);
+    block::solve(&problem.long, &short.rows, &mut long.clone(), &mut normal, crew);
     normal
 }
 

@@ -44,7 +44,7 @@ pub fn examine(reduced: &Reduced, free: &[usize], gauges: &[f64], band: f64) -> 
     let limit = PRODUCTS.min(room);
     let mut whole = false;
     while diagonal.len() < limit && norm > 0.0 {
-        if reduced.model.control.cancelled() {
+        if reduced.model.crew.stopped() {
             return out;
         }
         next.iter_mut().for_each(|x| *x /= norm);

@@ -10,14 +10,13 @@ use crate::block::{Factor, Normal, PIECE, Shared};
 use crate::kernels;
 use crate::problem::Problem;
 use crate::schur::Members;
-use headwater_base::{Control, parallel};
+use headwater_base::parallel::{self, Crew};
 use headwater_linalg::{LANES, gram, nnls, packed, packed_len};
 
-/// The model at one point. `long` must be the exact minimiser for `short`.
+/// The model at one point, worthless once the crew was stopped: who asks for it looks. `long` must be the exact minimiser for `short`.
 pub struct Model<'a> {
     pub problem: &'a Problem,
-    pub threads: usize,
-    pub control: Control<'a>,
+    pub crew: Crew<'a>,
     pub p: usize,
     pub n: usize,
     pub short: &'a Factor,
@@ -52,14 +51,7 @@ pub struct Evaluation {
 
 impl<'a> Model<'a> {
     /// Cost: about one sweep.
-    pub fn new(
-        problem: &'a Problem,
-        long: &'a Factor,
-        short: &'a Factor,
-        normal: &'a Normal,
-        threads: usize,
-        control: Control<'a>,
-    ) -> Self {
+    pub fn new(problem: &'a Problem, long: &'a Factor, short: &'a Factor, normal: &'a Normal, crew: Crew<'a>) -> Self {
         let (p, n) = (short.p, short.count);
         let side = &problem.long;
         let blocks = side.blocks();
@@ -70,7 +62,7 @@ impl<'a> Model<'a> {
         let pieces = blocks.div_ceil(PIECE);
         let zeros = vec![0.0; n * p];
         let (sw, su, sg) = (Shared::new(&mut w), Shared::new(&mut u), Shared::new(&mut g_long));
-        let parts = parallel::map(threads, pieces, |piece| {
+        let parts = crew.map(pieces, |piece| {
             let mut gradient = vec![0.0; n * lane];
             let mut sums = Vec::with_capacity(PIECE);
             let nothing = vec![0.0; lane];
@@ -91,12 +83,12 @@ impl<'a> Model<'a> {
             }
             (parallel::pairwise_sum(&sums), fold_lanes(&gradient))
         });
+        let parts = parts.unwrap_or_default();
         let q = parallel::pairwise_sum(&parts.iter().map(|part| part.0).collect::<Vec<_>>());
         let g_short = add_parts(n * p, parts.iter().map(|part| part.1.as_slice()));
         let mut model = Self {
             problem,
-            threads,
-            control,
+            crew,
             p,
             n,
             short,
@@ -119,11 +111,12 @@ impl<'a> Model<'a> {
         let (p, n) = (self.p, self.n);
         let side = &self.problem.short;
         let pairs = packed_len(p);
-        let blocks = parallel::map(self.threads, side.blocks(), |block| {
+        let blocks = self.crew.map(side.blocks(), |block| {
             let (mut a, mut b) = (vec![0.0; pairs * LANES], vec![0.0; p * LANES]);
             gram::normal_equations(p, side.omega_block(block), side.value_block(block), design, &mut a, &mut b);
             a
         });
+        let Some(blocks) = blocks else { return };
         for j in 0..n {
             for at in 0..pairs {
                 self.b_short[j * pairs + at] = blocks[j / LANES][at * LANES + j % LANES];
@@ -138,8 +131,7 @@ impl<'a> Model<'a> {
     pub fn gauss_newton(&self) -> Model<'a> {
         Model {
             problem: self.problem,
-            threads: self.threads,
-            control: self.control,
+            crew: self.crew,
             p: self.p,
             n: self.n,
             short: self.short,
@@ -158,7 +150,7 @@ impl<'a> Model<'a> {
 
     /// What the Schur complement needs of the long side.
     pub fn members(&self) -> Members<'_> {
-        Members { side: &self.problem.long, w: &self.w, u: &self.u, h: &self.short.rows, control: self.control }
+        Members { side: &self.problem.long, w: &self.w, u: &self.u, h: &self.short.rows, control: self.crew.control }
     }
 
     /// φ and ½∇φ at δ = 0 where the long factor is the exact minimiser: no change, the point's own gradient.
@@ -174,7 +166,7 @@ impl<'a> Model<'a> {
         let (lane, pairs) = (p * LANES, packed_len(p) * LANES);
         let mut passive = guess.to_vec();
         let shared = Shared::new(&mut passive);
-        let parts = parallel::map(self.threads, blocks.div_ceil(PIECE), |piece| {
+        let parts = self.crew.map(blocks.div_ceil(PIECE), |piece| {
             let mut gradient = vec![0.0; n * lane];
             let mut rhs = vec![0.0; lane];
             let mut x = vec![0.0; lane];
@@ -209,6 +201,9 @@ impl<'a> Model<'a> {
             }
             (parallel::pairwise_sum(&sums), fold_lanes(&gradient))
         });
+        let Some(parts) = parts else {
+            return Evaluation { value: f64::INFINITY, gradient: vec![0.0; n * p], passive };
+        };
         let mut gradient = add_parts(n * p, parts.iter().map(|part| part.1.as_slice()));
         let mut value = parallel::pairwise_sum(&parts.iter().map(|part| part.0).collect::<Vec<_>>());
         // gradient holds Bδ + Σ Cᵀdw so far; δᵀBδ is taken from B itself.
@@ -239,7 +234,7 @@ impl<'a> Model<'a> {
         let side = &self.problem.long;
         let blocks = side.blocks();
         let (lane, pairs) = (p * LANES, packed_len(p) * LANES);
-        let parts = parallel::map(self.threads, blocks.div_ceil(PIECE), |piece| {
+        let parts = self.crew.map(blocks.div_ceil(PIECE), |piece| {
             let mut gradient = vec![0.0; n * lane];
             let [mut rhs, mut dw] = [(); 2].map(|()| vec![0.0; lane]);
             let mut inverse = vec![0.0; pairs];
@@ -262,6 +257,7 @@ impl<'a> Model<'a> {
             }
             fold_lanes(&gradient)
         });
+        let parts = parts.unwrap_or_default();
         add_parts(n * p, parts.iter().map(Vec::as_slice))
     }
 

@@ -22,7 +22,7 @@ impl<'m, 'a> Reduced<'m, 'a> {
             let mut schur = Schur::new(model.n, model.p);
             let list: Vec<usize> = (0..model.problem.long.count).collect();
             let inverse = model.inverses(&list, model.passive);
-            schur.add(&model.members(), &list, &inverse, model.threads);
+            schur.add(&model.members(), &list, &inverse, model.crew.threads);
             schur
         });
         Self { model, schur, passive: model.passive.to_vec() }
@@ -58,7 +58,7 @@ impl<'m, 'a> Reduced<'m, 'a> {
         for (new, old) in inverse.iter_mut().zip(self.model.inverses(&list, &self.passive)) {
             *new -= old;
         }
-        schur.add(&self.model.members(), &list, &inverse, self.model.threads);
+        schur.add(&self.model.members(), &list, &inverse, self.model.crew.threads);
         self.passive.copy_from_slice(passive);
     }
 

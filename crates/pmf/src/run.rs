@@ -15,15 +15,16 @@ use crate::problem::Problem;
 use crate::reduced::Reduced;
 use crate::settings::{Method, Stop};
 use crate::simple;
-use headwater_base::{Control, Status};
+use headwater_base::Status;
+use headwater_base::parallel::Crew;
 
 /// What a run needs to know of the settings.
 #[derive(Clone, Copy)]
-pub struct Options {
+pub struct Options<'a> {
     pub method: Method,
     pub max_iterations: u32,
     pub stop: Stop,
-    pub threads: usize,
+    pub crew: Crew<'a>,
     /// Extrapolated sweeps before the first second-order step.
     pub first_sweeps: u32,
     /// Whether the run's own certificate holds all numbers of a report (large problems: S is formed once less).
@@ -47,9 +48,8 @@ const FORCING: f64 = 0.05;
 pub const FIRST_SWEEPS: u32 = 80;
 
 /// Runs one start.
-pub fn run(problem: &Problem, options: &Options, long: Factor, short: Factor, control: Control) -> Run {
-    let mut runner = Runner { problem, options, control, iterations: 0 };
-    let threads = options.threads;
+pub fn run(problem: &Problem, options: &Options, long: Factor, short: Factor) -> Run {
+    let mut runner = Runner { problem, options, crew: options.crew, iterations: 0 };
     let (long, short) = match options.method {
         Method::Mu | Method::Hals => runner.simple(long, short),
         _ => (long, short),
@@ -59,7 +59,7 @@ pub fn run(problem: &Problem, options: &Options, long: Factor, short: Factor, co
     {
         return runner.end(long, short, None);
     }
-    let mut sweeper = Sweeper::new(problem, long, short, threads);
+    let mut sweeper = Sweeper::new(problem, long, short, options.crew);
     if let Stop::Decrease { decrease, over } = options.stop {
         runner.sweep_until_decrease(&mut sweeper, problem.scale_q(decrease), over);
         return runner.end(sweeper.long, sweeper.short, None);
@@ -91,15 +91,15 @@ enum Finish {
 
 struct Runner<'a> {
     problem: &'a Problem,
-    options: &'a Options,
-    control: Control<'a>,
+    options: &'a Options<'a>,
+    crew: Crew<'a>,
     iterations: u32,
 }
 
 impl Runner<'_> {
     /// The status of a run that may not go on.
     fn stopped(&self) -> Option<Status> {
-        if self.control.cancelled() {
+        if self.crew.stopped() {
             Some(Status::Aborted)
         } else if self.iterations >= self.options.max_iterations {
             Some(Status::Budget)
@@ -110,18 +110,20 @@ impl Runner<'_> {
 
     /// Judges the end point; a run that was stopped before its certificate says so.
     fn end(&self, long: Factor, short: Factor, judged: Option<Judgement>) -> Run {
+        // A judgement made here holds every number.
+        let full = self.options.full || judged.is_none();
         let judgement = judged.unwrap_or_else(|| {
-            let mut judgement = judge::point(self.problem, &long, &short, self.options.threads, self.control);
+            let mut judgement = judge::point(self.problem, &long, &short, self.crew);
             // Proof wins over a budget spent at the same step.
             if judgement.status != Status::Converged && self.options.stop == Stop::Certificate {
                 judgement.status = self.stopped().unwrap_or(judgement.status);
             }
-            if self.control.cancelled() {
+            if self.crew.stopped() {
                 judgement.status = Status::Aborted;
             }
             judgement
         });
-        Run { long, short, iterations: self.iterations, full: self.options.full, judgement }
+        Run { long, short, iterations: self.iterations, full, judgement }
     }
 
     fn sweeps(&mut self, sweeper: &mut Sweeper, count: u32) {
@@ -156,25 +158,25 @@ impl Runner<'_> {
     /// Multiplicative updates or coordinate descent: by the older programs' rule, or until the second-order
     /// finish takes over.
     fn simple(&mut self, mut long: Factor, mut short: Factor) -> (Factor, Factor) {
-        let (problem, threads) = (self.problem, self.options.threads);
+        let (problem, crew) = (self.problem, self.crew);
         let (decrease, over) = match self.options.stop {
             Stop::Decrease { decrease, over } => (problem.scale_q(decrease), over as usize),
             // Hand over when 20 sweeps gain less than 1e-4 of Q.
             Stop::Certificate => (f64::NAN, 20),
         };
         let multiplicative = self.options.method == Method::Mu;
-        let mut q = block::objective(&problem.long, &long, &short.rows, threads);
+        let mut q = block::objective(&problem.long, &long, &short.rows, crew);
         let mut history = vec![q];
         while self.stopped().is_none() {
             if multiplicative {
-                simple::multiply(&problem.short, &long.rows, &mut short, threads);
-                simple::multiply(&problem.long, &short.rows, &mut long, threads);
+                simple::multiply(&problem.short, &long.rows, &mut short, crew);
+                simple::multiply(&problem.long, &short.rows, &mut long, crew);
             } else {
-                simple::coordinates(&problem.short, &long.rows, &mut short, threads);
-                simple::coordinates(&problem.long, &short.rows, &mut long, threads);
+                simple::coordinates(&problem.short, &long.rows, &mut short, crew);
+                simple::coordinates(&problem.long, &short.rows, &mut long, crew);
             }
             self.iterations += 1;
-            q = block::objective(&problem.long, &long, &short.rows, threads);
+            q = block::objective(&problem.long, &long, &short.rows, crew);
             history.push(q);
             let last = history.len() - 1;
             let least = if decrease.is_nan() { 1e-4 * q } else { decrease };
@@ -250,10 +252,9 @@ impl Runner<'_> {
 
     /// One outer step from the sweeper's pair, raising the shift until the subproblem is convex and delivers.
     fn attempt(&self, sweeper: &Sweeper, unit: f64, shift: &mut f64, last: Option<Taken>) -> Attempt {
-        let (problem, threads) = (self.problem, self.options.threads);
-        let control = self.control;
-        let cancelled = || control.cancelled();
-        let model = Model::new(problem, &sweeper.long, &sweeper.short, &sweeper.normal, threads, self.control);
+        let (problem, crew) = (self.problem, self.crew);
+        let cancelled = || crew.stopped();
+        let model = Model::new(problem, &sweeper.long, &sweeper.short, &sweeper.normal, crew);
         let mut reduced = Reduced::new(&model);
         let tolerance = 1e-3 * NEGLIGIBLE * unit;
         if model.q <= GAP * unit {
@@ -265,6 +266,9 @@ impl Runner<'_> {
         loop {
             let request = Request { shift: *shift, most: 1e6, tolerance, relative, exact: true };
             let Some(step) = reduced.minimise(&request, &cancelled) else { return Attempt::Failed };
+            if crew.stopped() {
+                return Attempt::Failed;
+            }
             *shift = step.shift;
             let tiny = step.solved && step.decrement <= NEGLIGIBLE * unit;
             if tiny && *shift == 0.0 {
@@ -272,7 +276,7 @@ impl Runner<'_> {
             }
             if tiny {
                 // Stationary, but not positive definite: a saddle or a flat valley.
-                let band = judge::first(problem, &sweeper.long, &sweeper.short, threads).band;
+                let band = judge::first(problem, &sweeper.long, &sweeper.short, crew).band;
                 let step = judge::settled(&mut reduced, band, tolerance, &cancelled);
                 return self.conclude(sweeper, reduced, step.as_ref(), None);
             }
@@ -280,8 +284,8 @@ impl Runner<'_> {
             judge::moved(&mut short, &step.delta, 1.0);
             let mut long = sweeper.long.clone();
             let mut normal = sweeper.normal.clone();
-            block::solve(&problem.long, &short.rows, &mut long, &mut normal, threads);
-            let q = block::objective(&problem.long, &long, &short.rows, threads);
+            block::solve(&problem.long, &short.rows, &mut long, &mut normal, crew);
+            let q = block::objective(&problem.long, &long, &short.rows, crew);
             let taken = Taken { decrement: step.decrement, ratio: (model.q - q) / step.decrement, q: model.q };
             let visible = step.decrement > RESOLUTION * model.q;
             let descends = if visible { taken.ratio > 0.1 } else { q <= model.q * (1.0 + RESOLUTION) };
@@ -303,8 +307,8 @@ impl Runner<'_> {
 
     /// The certificate where the subproblem has nothing left to promise; from saddles and flat valleys onwards.
     fn conclude(&self, sweeper: &Sweeper, mut reduced: Reduced, step: Option<&Step>, last: Option<Taken>) -> Attempt {
-        let (problem, threads) = (self.problem, self.options.threads);
-        let judgement = judge::first(problem, &sweeper.long, &sweeper.short, threads);
+        let (problem, crew) = (self.problem, self.crew);
+        let judgement = judge::first(problem, &sweeper.long, &sweeper.short, crew);
         let judgement = judge::conclude(judgement, &mut reduced, step, None, last, self.options.full);
         if let Some(curvature) = judgement.curvature.as_ref().filter(|_| !judgement.exact()) {
             let least = GAP * judgement.unit;
@@ -314,7 +318,7 @@ impl Runner<'_> {
                 for sign in [1.0, -1.0] {
                     if self.stopped().is_none()
                         && let Some((long, short)) =
-                            escape::descend(problem, sweeper, direction, sign, value, least, threads)
+                            escape::descend(problem, sweeper, direction, sign, value, least, crew)
                     {
                         return Attempt::Lower(long, short);
                     }
@@ -352,6 +356,7 @@ fn unit_of(problem: &Problem, sweeper: &Sweeper) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use headwater_base::Control;
     use headwater_base::rng::{Purpose, Stream};
 
     /// A noisy problem with missing cells, and a random start for it.
@@ -373,6 +378,7 @@ mod tests {
 
     #[test]
     fn q_never_rises_along_a_run() {
+        let alone = Crew::new(1, Control::none());
         let mut steps = [0; 3];
         for seed in 0..40 {
             let (problem, long, short) = made(seed);
@@ -384,14 +390,14 @@ mod tests {
                 let mut q = f64::INFINITY;
                 for _ in 0..20 {
                     let update = if multiplicative { simple::multiply } else { simple::coordinates };
-                    update(&problem.short, &long.rows, &mut short, 1);
-                    falls("a half sweep", q, block::objective(&problem.long, &long, &short.rows, 1));
-                    update(&problem.long, &short.rows, &mut long, 1);
-                    q = block::objective(&problem.long, &long, &short.rows, 1);
+                    update(&problem.short, &long.rows, &mut short, alone);
+                    falls("a half sweep", q, block::objective(&problem.long, &long, &short.rows, alone));
+                    update(&problem.long, &short.rows, &mut long, alone);
+                    q = block::objective(&problem.long, &long, &short.rows, alone);
                     steps[0] += 1;
                 }
             }
-            let mut sweeper = Sweeper::new(&problem, long, short, 1);
+            let mut sweeper = Sweeper::new(&problem, long, short, alone);
             for _ in 0..20 {
                 let before = sweeper.q;
                 sweeper.sweep();
@@ -405,11 +411,11 @@ mod tests {
                 method: Method::Anls,
                 max_iterations: 1000,
                 stop: Stop::Certificate,
-                threads: 1,
+                crew: alone,
                 first_sweeps: 0,
                 full: false,
             };
-            let runner = Runner { problem: &problem, options: &options, control: Control::none(), iterations: 0 };
+            let runner = Runner { problem: &problem, options: &options, crew: options.crew, iterations: 0 };
             let (mut shift, mut last) = (0.0, None);
             while let Attempt::Step(next) = runner.attempt(&sweeper, unit_of(&problem, &sweeper), &mut shift, last) {
                 falls("a second-order step", sweeper.q, next.q);

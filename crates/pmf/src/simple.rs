@@ -3,7 +3,7 @@
 use crate::block::{Factor, PIECE, Shared};
 use crate::kernels;
 use crate::problem::Side;
-use headwater_base::parallel;
+use headwater_base::parallel::Crew;
 use headwater_linalg::{LANES, gram, packed, packed_len};
 
 /// Elements below this, in scaled units, are lifted to it when their gradient asks for growth, so that none is
@@ -16,9 +16,9 @@ const FLOOR: f64 = 1e-9;
 /// algorithm utilizing uncertainty estimates", BMC Bioinformatics 7:175. Deviation: zeros are released as in
 /// C.-J. Lin (2007), "On the convergence of multiplicative update algorithms for nonnegative matrix
 /// factorization", IEEE Trans. Neural Networks 18:1589. Negative data can make a numerator negative: it counts as 0.
-pub fn multiply(side: &Side, design: &[f64], factor: &mut Factor, threads: usize) {
+pub fn multiply(side: &Side, design: &[f64], factor: &mut Factor, crew: Crew) {
     let p = factor.p;
-    each_block(side, factor, threads, |block, x| {
+    each_block(side, factor, crew, |block, x| {
         let mut top = vec![0.0; p * LANES];
         let mut bottom = vec![0.0; p * LANES];
         kernels::products(p, side.omega_block(block), side.value_block(block), x, design, &mut top, &mut bottom);
@@ -38,9 +38,9 @@ pub fn multiply(side: &Side, design: &[f64], factor: &mut Factor, threads: usize
 ///
 /// Source: A. Cichocki, R. Zdunek, S. Amari (2007), "Hierarchical ALS algorithms for nonnegative matrix and 3D
 /// tensor factorization", ICA 2007.
-pub fn coordinates(side: &Side, design: &[f64], factor: &mut Factor, threads: usize) {
+pub fn coordinates(side: &Side, design: &[f64], factor: &mut Factor, crew: Crew) {
     let (p, bounded) = (factor.p, factor.bounded);
-    each_block(side, factor, threads, |block, x| {
+    each_block(side, factor, crew, |block, x| {
         let mut a = vec![0.0; packed_len(p) * LANES];
         let mut b = vec![0.0; p * LANES];
         gram::normal_equations(p, side.omega_block(block), side.value_block(block), design, &mut a, &mut b);
@@ -62,11 +62,11 @@ pub fn coordinates(side: &Side, design: &[f64], factor: &mut Factor, threads: us
 }
 
 /// Hands every block of the factor, in lanes, to `update` and writes it back.
-fn each_block(side: &Side, factor: &mut Factor, threads: usize, update: impl Fn(usize, &mut [f64]) + Sync) {
+fn each_block(side: &Side, factor: &mut Factor, crew: Crew, update: impl Fn(usize, &mut [f64]) + Sync) {
     let (p, count) = (factor.p, factor.count);
     let old = factor.clone();
     let rows = Shared::new(&mut factor.rows);
-    parallel::for_each(threads, side.blocks().div_ceil(PIECE), |piece| {
+    crew.for_each(side.blocks().div_ceil(PIECE), |piece| {
         let mut x = vec![0.0; p * LANES];
         for block in piece * PIECE..((piece + 1) * PIECE).min(side.blocks()) {
             old.lanes(block, &mut x);
