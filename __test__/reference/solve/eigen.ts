@@ -1,5 +1,5 @@
 /** Hermitian eigenvalue problems by cyclic Jacobi rotations. (Golub, Van Loan, 8.5.) */
-import { copy, identity, isReal, matrixFrom, type Matrix } from './dense.ts'
+import { copy, identity, isReal, matrixFrom, type Matrix, type Vector } from './dense.ts'
 
 export interface Eigen {
   /** Ascending. */
@@ -10,29 +10,39 @@ export interface Eigen {
 
 /**
  * Eigenvalues and vectors of a Hermitian matrix. Each step multiplies row and column q by a phase that makes a_pq real
- * and then rotates the pair by the real angle that makes it zero.
+ * and then rotates the pair by the real angle that makes it zero. Only rows are computed, since they lie together in
+ * memory; columns are their conjugates. Row k of `v` is the transpose of vector k.
  */
 export function hermitianEigen(hermitian: Matrix): Eigen {
   const n = hermitian.rows
   const a = copy(hermitian)
   const v = identity(n)
-  const parts = isReal(a) ? [a.re] : [a.re, a.im]
-  const vectorParts = isReal(a) ? [v.re] : [v.re, v.im]
+  const real = isReal(a)
   for (let sweep = 0; sweep < 60; sweep++) {
     let rotated = false
     for (let p = 0; p < n - 1; p++) {
       for (let q = p + 1; q < n; q++) {
-        const size = Math.hypot(a.re[p * n + q]!, a.im[p * n + q]!)
+        const [re, im] = [a.re[p * n + q]!, a.im[p * n + q]!]
+        const size = real ? Math.abs(re) : Math.hypot(re, im)
         const [app, aqq] = [a.re[p * n + p]!, a.re[q * n + q]!]
         // What is below the rounding of the largest diagonal element of the pair moves no eigenvalue by more than that.
         if (size <= 1e-17 * Math.max(Math.abs(app), Math.abs(aqq)) || size < 1e-300) continue
         rotated = true
-        turn(a.re, a.im, v.re, v.im, n, q, a.re[p * n + q]! / size, a.im[p * n + q]! / size, parts.length === 1)
+        if (im !== 0 || re < 0) {
+          turnRow(a, n, q, re / size, im / size)
+          turnRow(v, n, q, re / size, -im / size)
+        }
         const theta = (aqq - app) / (2 * size)
         const t = (theta >= 0 ? 1 : -1) / (Math.abs(theta) + Math.hypot(theta, 1))
         const c = 1 / Math.hypot(t, 1)
-        for (const part of parts) rotate(part, n, p, q, c, t * c, true)
-        for (const part of vectorParts) rotate(part, n, p, q, c, t * c, false)
+        for (const part of real ? [a.re, v.re] : [a.re, v.re, a.im, v.im]) rotateRows(part, n, p, q, c, t * c)
+        for (let k = 0; k < n; k++) {
+          a.re[k * n + p] = a.re[p * n + k]!
+          a.re[k * n + q] = a.re[q * n + k]!
+          if (real) continue
+          a.im[k * n + p] = -a.im[p * n + k]!
+          a.im[k * n + q] = -a.im[q * n + k]!
+        }
         a.re[p * n + q] = a.re[q * n + p] = a.im[p * n + q] = a.im[q * n + p] = 0
         // The diagonal from the angle and not from the products, which would lose a rounding per rotation.
         a.re[p * n + p] = app - t * size
@@ -45,47 +55,25 @@ export function hermitianEigen(hermitian: Matrix): Eigen {
   const order = Array.from({ length: n }, (_, k) => k).sort((i, j) => a.re[i * n + i]! - a.re[j * n + j]!)
   return {
     values: Float64Array.from(order, (k) => a.re[k * n + k]!),
-    vectors: matrixFrom(n, n, (i, j) => ({ re: v.re[i * n + order[j]!]!, im: v.im[i * n + order[j]!]! })),
+    vectors: matrixFrom(n, n, (i, j) => ({ re: v.re[order[j]! * n + i]!, im: v.im[order[j]! * n + i]! })),
   }
 }
 
-/** Column q of A and V times conj(phase), row q of A times phase, where phase = re + i im: a_pq becomes real. */
-function turn(
-  are: Float64Array,
-  aim: Float64Array,
-  vre: Float64Array,
-  vim: Float64Array,
-  n: number,
-  q: number,
-  re: number,
-  im: number,
-  real: boolean,
-): void {
-  const multiplyAt = (x: Float64Array, y: Float64Array, k: number, sign: number): void => {
-    const [p, r] = [x[k]!, y[k]!]
-    x[k] = p * re - sign * r * im
-    y[k] = r * re + sign * p * im
-  }
-  if (real && re > 0) return
-  for (let k = 0; k < n; k++) {
-    multiplyAt(are, aim, k * n + q, -1)
-    multiplyAt(vre, vim, k * n + q, -1)
-    multiplyAt(are, aim, q * n + k, 1)
+/** Row q times re + i im. */
+function turnRow(a: Vector, n: number, q: number, re: number, im: number): void {
+  for (let k = q * n; k < q * n + n; k++) {
+    const [x, y] = [a.re[k]!, a.im[k]!]
+    a.re[k] = x * re - y * im
+    a.im[k] = x * im + y * re
   }
 }
 
-/** Columns p and q become (c x_p − s x_q, s x_p + c x_q); then the rows, if asked. */
-function rotate(a: Float64Array, n: number, p: number, q: number, c: number, s: number, rows: boolean): void {
-  for (let k = 0; k < n; k++) {
-    const [x, y] = [a[k * n + p]!, a[k * n + q]!]
-    a[k * n + p] = c * x - s * y
-    a[k * n + q] = s * x + c * y
-  }
-  if (!rows) return
-  for (let k = 0; k < n; k++) {
-    const [x, y] = [a[p * n + k]!, a[q * n + k]!]
-    a[p * n + k] = c * x - s * y
-    a[q * n + k] = s * x + c * y
+/** Rows p and q become c x_p − s x_q and s x_p + c x_q. */
+function rotateRows(a: Float64Array, n: number, p: number, q: number, c: number, s: number): void {
+  for (let i = p * n, j = q * n; i < p * n + n; i++, j++) {
+    const [x, y] = [a[i]!, a[j]!]
+    a[i] = c * x - s * y
+    a[j] = s * x + c * y
   }
 }
 
