@@ -4,10 +4,15 @@ import type { Options, Run } from './run.ts'
 
 /**
  * CG on AᴴAx = Aᴴb, in the form that carries the residual of Ax = b (Hestenes, Stiefel 1952; called CGLS, or CGNR):
- * s = Aᴴr, α = ‖s‖²/‖Ap‖², r −= αAp, β = ‖s₊‖²/‖s‖². Also stops where ‖s‖ ≤ rtol ‖Aᴴb‖: a least-squares solution.
+ * s = Aᴴr, α = ‖s‖²/‖Ap‖², r −= αAp, β = ‖s₊‖²/‖s‖². Also stops where ‖s‖ ≤ gradientRtol ‖Aᴴb‖: a least-squares solution.
  */
-export function cgnr(apply: Apply, applyAdjoint: Apply, b: Vector, options: Options = {}): Run {
-  const { rtol = 1e-10, observe } = options
+export function cgnr(
+  apply: Apply,
+  applyAdjoint: Apply,
+  b: Vector,
+  options: Options & { gradientRtol?: number } = {},
+): Run {
+  const { rtol = 1e-10, gradientRtol = rtol, observe } = options
   let r = copy(b)
   let s = applyAdjoint(r)
   const { maxIterations = 10 * s.re.length } = options
@@ -19,7 +24,7 @@ export function cgnr(apply: Apply, applyAdjoint: Apply, b: Vector, options: Opti
   const residuals = [norm(r)]
   const end = (iterations: number, stopped: Run['stopped']): Run => ({ x, iterations, matvecs, stopped, residuals })
   for (let k = 0; ; k++) {
-    if (residuals[k]! <= rtol * residuals[0]! || norm(s) <= rtol * gradient) return end(k, 'tolerance')
+    if (residuals[k]! <= rtol * residuals[0]! || norm(s) <= gradientRtol * gradient) return end(k, 'tolerance')
     if (k === maxIterations) return end(k, 'maxIterations')
     const q = apply(p)
     const alpha = square / dot(q, q).re
