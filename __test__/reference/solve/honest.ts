@@ -119,17 +119,22 @@ function others(system: System, a: Matrix, b: Vector, method: Method): Found {
   // The methods for shifted systems are of A as given; unscaled, since I + iaH needs its 1.
   const forward: Apply = (x) => apply(a, x)
   const backward = adjoint(a)
+  // A least-squares solution, after Paige and Saunders: ‖Aᴴr‖ ≤ rtol ‖A‖ ‖r‖.
+  const orthogonal = (x: Vector): boolean => {
+    const r = minus(b, forward(x))
+    return norm(apply(backward, r)) <= system.rtol * norm(a) * norm(r)
+  }
   const run =
     method === 'cgnr'
-      ? cgnr(forward, (x) => apply(backward, x), b, options)
+      ? cgnr(forward, (x) => apply(backward, x), b, { ...options, gradientRtol: 0, observe: orthogonal })
       : method === 'cocg'
         ? cocg(forward, b, options)
         : method === 'cgw'
           ? cgw((x) => scaled(complex(1 / unit(system, a)), forward(x)), scaled(1 / unit(system, a), b), options)
           : galerkin(forward, b, options)
   const residual = norm(minus(b, apply(a, run.x)))
-  const reason: Reason =
-    residual <= tau ? name : run.iterations === system.maxIterations ? 'maxIterations' : 'accuracyLimit'
+  const solved = residual <= tau || (method === 'cgnr' && orthogonal(run.x))
+  const reason: Reason = solved ? name : run.iterations === system.maxIterations ? 'maxIterations' : 'accuracyLimit'
   return { x: run.x, reason, iterations: run.iterations, recurrence: run.residuals.at(-1)! }
 }
 

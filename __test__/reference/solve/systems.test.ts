@@ -4,7 +4,7 @@ import { adjoint, apply, distance, isFinite, isReal, largest, minus, norm, scale
 import { chooseSeed, describe, KINDS, system, systems, type Kind, type System } from './systems.ts'
 import { truth, type Truth } from './truth.ts'
 
-const COUNT = 600
+const COUNT = 300
 const all = [...systems(1, COUNT)]
 
 test('a system depends on its seed and its number alone', () => {
@@ -32,7 +32,7 @@ test('the seed is said, and can be given', () => {
 /** What must be true of each kind. */
 const EXPECTED: Record<Kind, (known: Truth, given: System) => boolean> = {
   definite: (known) => known.definite && known.kappa < 1.001e8,
-  preconditioned: (known) => known.definite && known.preconditionerDefinite !== false,
+  preconditioned: (known) => known.definite && known.kappa < 1.001e6 && known.preconditionerDefinite !== false,
   'ill-conditioned': (known, { n }) => known.definite && (n === 1 || (known.kappa > 0.9e9 && known.kappa < 1.1e12)),
   tight: (known) => known.definite && known.kappa > 0.9e5,
   indefinite: (known) => known.hermitian && known.negative > 0 && known.zero === 0,
@@ -44,8 +44,8 @@ const EXPECTED: Record<Kind, (known: Truth, given: System) => boolean> = {
   scaled: (known) => known.definite && known.kappa < 1.001e5,
   unrepresentable: (known) => known.definite,
   planted: (known) => known.definite,
-  'zero-rhs': (known) => known.definite && norm(known.x) === 0,
-  'exact-guess': (known, { x0 }) => known.definite && distance(known.x, x0!) < 1e-12,
+  'zero-rhs': (known) => known.definite && known.kappa < 1.001e3 && norm(known.x) === 0,
+  'exact-guess': (known, { x0 }) => known.definite && known.kappa < 1e8 && distance(known.x, x0!) < 1e-12,
   'indefinite-preconditioner': (known) => known.definite && known.preconditionerDefinite === false,
 }
 
@@ -55,7 +55,7 @@ test(`every kind occurs in ${COUNT} systems, and the dense truth of each is that
     seen.set(given.kind, (seen.get(given.kind) ?? 0) + 1)
     expect(EXPECTED[given.kind](truth(given), given), describe(given)).toBe(true)
   }
-  for (const kind of KINDS) expect(seen.get(kind) ?? 0, kind).toBeGreaterThan(10)
+  for (const kind of KINDS) expect(seen.get(kind) ?? 0, kind).toBeGreaterThan(2)
   for (const where of ['operator', 'b', 'x0', 'preconditioner'])
     expect(all.some(({ planted }) => planted?.where === where)).toBe(true)
 })
@@ -67,7 +67,7 @@ test('real systems are real, complex ones are not all real, Hermitian ones exact
     if (!truth(given).hermitian) continue
     expect(largest(minus(a, adjoint(a))), describe(given)).toBe(0)
   }
-  expect(all.filter(({ complex, plain }) => complex && !isReal(plain.b)).length).toBeGreaterThan(200)
+  expect(all.filter(({ complex, plain }) => complex && !isReal(plain.b)).length).toBeGreaterThan(80)
 })
 
 test('scaling is by powers of two, hence exact, and reaches 1e±199', () => {

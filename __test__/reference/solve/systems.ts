@@ -3,7 +3,7 @@
  * can be made without the others: `system(seed, k)`. What is true of it is computed densely in `truth.ts`, and `judge.ts`
  * says whether a solver's answer is right.
  */
-import { adjoint, apply, combine, complex, diagonal, identity, largest, matrixFrom, multiply, norm, plus, scaled, type Complex, type Matrix, type Vector } from './dense.ts' // prettier-ignore
+import { adjoint, apply, combine, complex, diagonal, dot, identity, largest, matrixFrom, multiply, norm, plus, scaled, type Complex, type Matrix, type Vector } from './dense.ts' // prettier-ignore
 import { grid, laplacian, ring } from './graph.ts'
 import { random, type Random } from './random.ts'
 import { truth } from './truth.ts'
@@ -259,33 +259,32 @@ class Draw {
     })
   }
 
-  /** Q diag(values) Qᴴ, Q random unitary; made exactly Hermitian. */
+  /**
+   * Q diag(values) Qᴴ, Q a product of up to 6 reflections P = I − 2vvᴴ with random v, ‖v‖ = 1; exactly Hermitian:
+   * PAP = A − 2(v wᴴ + w vᴴ) with w = Av − ⟨v, Av⟩v.
+   */
   withSpectrum(values: Float64Array): Matrix {
     const n = values.length
-    const q = this.unitary(n)
-    const product = multiply(multiply(q, diagonal(values)), adjoint(q))
-    return matrixFrom(n, n, (i, j) => {
-      const [row, column] = i <= j ? [i, j] : [j, i]
-      const [re, im] = [product.re[row * n + column]!, product.im[row * n + column]!]
-      return { re, im: i === j ? 0 : i < j ? im : -im }
-    })
-  }
-
-  /** A product of n reflections I − 2vvᴴ/‖v‖² with random v. */
-  private unitary(n: number): Matrix {
-    let q = identity(n)
+    const a = diagonal(values)
     for (let k = 0; k < Math.min(n, 6); k++) {
-      const v = this.vector(n)
-      const square = norm(v) ** 2
-      const image = apply(adjoint(q), v)
-      q = matrixFrom(n, n, (i, j) => {
-        // Q − 2 v (Qᴴv)ᴴ / ‖v‖²
-        const [vr, vi, wr, wi] = [v.re[i]!, v.im[i]!, image.re[j]!, image.im[j]!]
-        const f = 2 / square
-        return { re: q.re[i * n + j]! - f * (vr * wr + vi * wi), im: q.im[i * n + j]! - f * (vi * wr - vr * wi) }
-      })
+      const direction = this.vector(n)
+      const v = scaled(1 / norm(direction), direction)
+      const av = apply(a, v)
+      const w = plus(av, -dot(v, av).re, v)
+      for (let i = 0; i < n; i++) {
+        for (let j = i; j < n; j++) {
+          // v_i conj(w_j) + w_i conj(v_j)
+          const re = v.re[i]! * w.re[j]! + v.im[i]! * w.im[j]! + (w.re[i]! * v.re[j]! + w.im[i]! * v.im[j]!)
+          const im = v.im[i]! * w.re[j]! - v.re[i]! * w.im[j]! + (w.im[i]! * v.re[j]! - w.re[i]! * v.im[j]!)
+          a.re[i * n + j]! -= 2 * re
+          a.re[j * n + i] = a.re[i * n + j]!
+          if (i === j) continue
+          a.im[i * n + j]! -= 2 * im
+          a.im[j * n + i] = -a.im[i * n + j]!
+        }
+      }
     }
-    return q
+    return a
   }
 
   /** A right-hand side at random, or the image of a solution at random (which makes the solution smaller). */
