@@ -70,9 +70,12 @@ export function dot(u: Vector, v: Vector): Complex {
 /** uᵀv, nothing conjugated. */
 export const dotUnconjugated = (u: Vector, v: Vector): Complex => dot({ re: u.re, im: u.im.map((x) => -x) }, v)
 
-export const largest = (x: Vector): number => {
+export function largest({ re, im }: Vector): number {
   let most = 0
-  for (const part of [x.re, x.im]) for (const value of part) if (!(Math.abs(value) <= most)) most = Math.abs(value)
+  for (let k = 0; k < re.length; k++) {
+    // Math.max keeps a NaN.
+    most = Math.max(most, Math.abs(re[k]!), Math.abs(im[k]!))
+  }
   return most
 }
 /** ‖x‖₂; squares neither overflow nor vanish. */
@@ -80,17 +83,19 @@ export function norm(x: Vector): number {
   const size = largest(x)
   if (size === 0 || !Number.isFinite(size)) return size
   let sum = 0
-  for (const part of [x.re, x.im]) for (const value of part) sum += (value / size) ** 2
+  for (let k = 0; k < x.re.length; k++) sum += (x.re[k]! / size) ** 2 + (x.im[k]! / size) ** 2
   return size * Math.sqrt(sum)
 }
 
 /** y + αx */
 export function plus(y: Vector, alpha: Complex | number, x: Vector): Vector {
-  const a = typeof alpha === 'number' ? complex(alpha) : alpha
-  return {
-    re: y.re.map((value, k) => value + (a.re * x.re[k]! - a.im * x.im[k]!)),
-    im: y.im.map((value, k) => value + (a.re * x.im[k]! + a.im * x.re[k]!)),
+  const [a, b] = typeof alpha === 'number' ? [alpha, 0] : [alpha.re, alpha.im]
+  const sum = zeros(y.re.length)
+  for (let k = 0; k < y.re.length; k++) {
+    sum.re[k] = y.re[k]! + (a * x.re[k]! - b * x.im[k]!)
+    sum.im[k] = y.im[k]! + (a * x.im[k]! + b * x.re[k]!)
   }
+  return sum
 }
 export const minus = (y: Vector, x: Vector): Vector => plus(y, -1, x)
 export const scaled = (alpha: Complex | number, x: Vector): Vector => plus(zeros(x.re.length), alpha, x)
