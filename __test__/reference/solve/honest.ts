@@ -98,7 +98,7 @@ function conjugateGradients(system: System, a: Matrix, b: Vector, ratio: number)
     const delta = dot(p, q).re
     // Rounding of the curvature is a matter of ‖A‖ ‖p‖², not of ‖q‖, which may itself be rounding.
     const noise = n * EPSILON * size * norm(p) ** 2
-    if (delta <= -noise) return end('indefiniteOperator', k, norm(r))
+    if (delta < -noise) return end('indefiniteOperator', k, norm(r))
     if (delta <= noise) return end('zeroCurvature', k, norm(r))
     x = plus(x, gamma / delta, p)
     r = plus(r, -gamma / delta, q)

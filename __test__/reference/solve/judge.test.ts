@@ -24,6 +24,16 @@ test(`honest solvers are right on all of ${COUNT} systems, and converge on 99 % 
   expect(answers.filter(({ verdict }) => verdict.preferred).length / COUNT).toBeGreaterThan(0.95)
 })
 
+test('a residual that only rounding puts above the tolerance is no false claim', () => {
+  for (const [index, method] of [[813, 'direct'], [3296, 'cg']] as const) {
+    const about = system(2026, index)
+    const result = honest(about, method)
+    const verdict = judge(about, result, method)
+    expect([result.reason, verdict.right]).toEqual(['accuracyLimit', true])
+    expect(verdict.relative).toBeLessThan(about.rtol)
+  } // prettier-ignore
+})
+
 test('a solver that believes its recurrence is wrong where it matters', () => {
   const wrong = new Map<Kind, number[]>()
   for (const given of all.slice(0, 300).filter(({ method }) => METHOD[method] === 'cg')) {

@@ -164,7 +164,13 @@ const MAKERS: Record<Kind, (draw: Draw, n: number) => Made> = {
   },
   skew: (draw, n) => {
     const g = draw.square(n)
-    return { a: combine(g, -1, adjoint(g)), b: draw.vector(n), method: draw.next.pick(ANY) }
+    // For n = 1 in real arithmetic that is 0, exactly.
+    return {
+      a: combine(g, -1, adjoint(g)),
+      b: draw.vector(n),
+      method: draw.next.pick(ANY),
+      exact: n === 1 && !draw.complex,
+    }
   },
   shifted: (draw, n) => {
     const real = draw.next.chance(0.5)
