@@ -1,5 +1,5 @@
 /** Conjugate gradients for Hermitian positive definite A, and its truncated form in a ball. */
-import { complex, copy, dot, minus, norm, over, plus, scaled, zeros, type Apply, type Vector } from './dense.ts'
+import { copy, dot, minus, norm, over, plus, zeros, type Apply, type Vector } from './dense.ts'
 import type { Options, Run } from './run.ts'
 
 /**
@@ -139,6 +139,3 @@ export function neumann(apply: Apply, b: Vector, terms: number): Vector {
   }
   return sum
 }
-
-/** Direction of the largest component, for tests that need a unit vector: x / ‖x‖. */
-export const normalised = (x: Vector): Vector => scaled(complex(1 / norm(x)), x)

@@ -4,7 +4,7 @@ import { adjoint, apply, distance, isFinite, isReal, largest, minus, norm, scale
 import { chooseSeed, describe, KINDS, system, systems, type Kind, type System } from './systems.ts'
 import { truth, type Truth } from './truth.ts'
 
-const COUNT = 300
+const COUNT = 400
 const all = [...systems(1, COUNT)]
 
 test('a system depends on its seed and its number alone', () => {
