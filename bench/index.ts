@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 const steps: Record<string, readonly string[]> = {
   sweep: ['cargo', 'bench', '-p', 'headwater-pmf', '--bench', 'sweep'],
   fit: [process.execPath, 'bench/fit.ts'],
+  mu: [process.execPath, 'bench/mu.ts'],
   large: [process.execPath, 'bench/large.ts', '10000', '100', '8', '1'],
   'larger, two threads': [process.execPath, 'bench/large.ts', '100000', '100', '8', '2'],
   esat: [process.execPath, 'bench/peers/esat/compare.ts'],

@@ -116,7 +116,7 @@ export interface CertifyOptions extends JobOptions {
   maxIterations?: number | undefined
 }
 
-/** What is known of the smallest curvature where the Hessian is too large to form (over 3000 unknowns). */
+/** What is known of the smallest curvature where the Hessian is too large to form (over 1500 unknowns). */
 export interface CurvatureBound {
   /** No curvature is below this. At most 0: a bound never says that the point is a strict minimum. */
   bound: number

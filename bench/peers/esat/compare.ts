@@ -1,4 +1,4 @@
-// ESAT and headwater on the same data in one go: CPU per start, Q reached, what a descent from ESAT's stop still finds.
+// ESAT and headwater on the same data in one go: CPU per start, Q reached, time to match ESAT's Q.
 // Installs ESAT into a private Python environment at the first run.
 //   node bench/peers/esat/compare.ts [MODELS]
 import { spawnSync } from 'node:child_process'
@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { factorize } from 'headwater'
 import { machine, median, seconds } from '../../common.ts'
+import { reach } from '../../reach.ts'
 import { CASES, epa, paths } from '../../sets.ts'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
@@ -44,6 +45,15 @@ for (const { set, factors, optimum } of CASES) {
       `ESAT ${seconds(median(theirs))} per start (${flagged}/${models} say converged, Q ${theirQ.map((q) => q.toFixed(1)).join(' ')}; ` +
       `optimum ${optimum}): 1/${ratio.toFixed(0)}`,
   )
+  // Not the point of a certified start, but what others would measure: the time to come down to where ESAT stops.
+  const q = median(theirQ)
+  const matched = await reach(data, factors, 'anls', q)
+  if (matched) {
+    const share = median(theirs) / matched.seconds
+    console.log(
+      `  to match ESAT's Q ${q.toFixed(1)}: ${matched.sweeps} sweeps, ${seconds(matched.seconds)}: 1/${share.toFixed(0)}`,
+    )
+  } else console.log(`  half of headwater's starts end in minima above ESAT's Q ${q.toFixed(1)}`)
 }
 const mean = Math.exp(ratios.reduce((sum, r) => sum + Math.log(r), 0) / ratios.length)
 console.log(`geometric mean: 1/${mean.toFixed(0)}, smallest 1/${Math.min(...ratios).toFixed(0)}`)

@@ -19,7 +19,8 @@ fn main() {
         }
     }
     let t = Instant::now();
-    let problem = Problem::new(m, n, v, u).unwrap();
+    let limit = std::env::var("HEADWATER_FORMED_UP_TO").map_or(1500, |x| x.parse().unwrap());
+    let problem = Problem::new(m, n, v, u).unwrap().with_formed_up_to(limit);
     println!("problem {:.2?}", t.elapsed());
     let mut s = Settings::new(p);
     s.starts = Starts::Count(1);

@@ -25,7 +25,7 @@ fn load(name: &str) -> (usize, usize, Vec<f64>, Vec<f64>) {
 fn main() {
     let a: Vec<String> = std::env::args().collect();
     let (m, n, v, u) = load(&a[1]);
-    let limit = std::env::var("HEADWATER_FORMED_UP_TO").map_or(3000, |x| x.parse().unwrap());
+    let limit = std::env::var("HEADWATER_FORMED_UP_TO").map_or(1500, |x| x.parse().unwrap());
     let pr = Problem::new(m, n, v, u).unwrap().with_formed_up_to(limit);
     let mut s = Settings::new(a[2].parse().unwrap());
     let starts: u32 = a[3].parse().unwrap();
