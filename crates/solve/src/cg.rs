@@ -65,7 +65,7 @@ impl Ball {
 }
 
 /// ⟨r, M⁻¹r⟩ and ‖M⁻¹r‖ with z = M⁻¹r computed, or the reason why M is refused.
-async fn precondition<T: Scalar>(s: &mut System<'_, T>, r: &[T], z: &mut [T]) -> Result<(f64, f64), End<T>> {
+pub(crate) async fn precondition<T: Scalar>(s: &mut System<'_, T>, r: &[T], z: &mut [T]) -> Result<(f64, f64), End<T>> {
     s.precondition(r, z).await?;
     let [gamma, rr, zz] = vector::dot_and_norms(T::reals(r), T::reals(z));
     let (rnorm, znorm) = (vector::norm_from(rr, T::reals(r)), vector::norm_from(zz, T::reals(z)));

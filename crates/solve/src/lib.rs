@@ -1,9 +1,15 @@
 //! Krylov solvers that say what their answer is worth.
 
 pub mod cg;
+pub mod cgnr;
+pub mod cgw;
+pub mod cocg;
+pub mod cr;
 pub mod csr;
 pub mod deflation;
 pub mod dense;
+pub mod lsqr;
+pub mod minres;
 pub mod null_space;
 pub mod operator;
 pub mod oracle;
@@ -12,6 +18,7 @@ mod probe;
 pub mod scalar;
 pub mod session;
 pub mod settings;
+pub mod shifted_hermitian;
 mod small;
 mod spectrum;
 mod system;

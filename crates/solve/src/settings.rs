@@ -90,7 +90,7 @@ pub struct Settings<T> {
     pub harvest: usize,
     /// Keep the residual norms.
     pub history: bool,
-    /// When the recurrence residual is replaced by the true one (`cg`, `cr`, `cgnr`).
+    /// When the recurrence residual is replaced by the true one (`cg`, `cgnr`).
     pub replacement: Replacement,
     /// ‖r‖ > divergence·‖b‖ ends the solve.
     pub divergence: f64,

@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use crate::deflation::Prepared;
 use crate::oracle::{End, Oracle, Stop};
-use crate::outcome::{ActiveTerm, Location, Outcome, Reason, Residual, Tolerance};
+use crate::outcome::{ActiveTerm, Condition, Location, Outcome, Reason, Residual, Tolerance};
 use crate::scalar::{Scalar, power_of_two_inverse};
 use crate::settings::{Method, Norm, Replacement, Settings};
 use crate::spectrum::Coefficients;
-use crate::{cg, probe, vector};
+use crate::{cg, cgnr, cgw, cocg, cr, lsqr, minres, probe, shifted_hermitian, vector};
 
 /// Restarts from the true residual before `accuracyLimit`.
 const RESTARTS: usize = 3;
@@ -36,6 +36,9 @@ pub(crate) struct System<'a, T: Scalar> {
     /// Where the recurrence residual calls for a confirmation.
     target: f64,
     scratch: Vec<T>,
+    /// The x of the smallest residual so far, within a factor of two, and that residual.
+    kept: Vec<T>,
+    kept_norm: f64,
     true_norm: Option<f64>,
     pub normal_residual: Option<f64>,
     /// Estimate of ‖sA‖, for least squares.
@@ -87,6 +90,10 @@ pub(crate) async fn run<T: Scalar>(
 impl<'a, T: Scalar> System<'a, T> {
     fn new(method: Method, oracle: Oracle<'a, T>, b: Vec<T>, settings: Settings<T>) -> Self {
         let n = oracle.cols();
+        let mut oracle = oracle;
+        if matches!(method, Method::ShiftedHermitian { .. }) {
+            oracle.smallest_ratio = 0.0;
+        }
         let max_iterations = settings.max_iterations.unwrap_or((10 * n).max(1000));
         let window = settings.stagnation_window.unwrap_or(50.max(n.min(1000)).max((n as f64).sqrt() as usize));
         Self {
@@ -98,6 +105,8 @@ impl<'a, T: Scalar> System<'a, T> {
             recurrence: 0.0,
             target: 0.0,
             scratch: Vec::new(),
+            kept: Vec::new(),
+            kept_norm: f64::INFINITY,
             true_norm: None,
             normal_residual: None,
             operator_norm: 0.0,
@@ -182,7 +191,13 @@ impl<'a, T: Scalar> System<'a, T> {
             }
             let end = match self.method {
                 Method::Cg => cg::pass(self, &mut r).await,
-                _ => Err(Reason::UserStop.into()),
+                Method::Minres => minres::pass(self, &mut r).await,
+                Method::Cr => cr::pass(self, &mut r).await,
+                Method::ShiftedHermitian { .. } => shifted_hermitian::pass(self, &mut r).await,
+                Method::Cocg => cocg::pass(self, &mut r).await,
+                Method::Cgw => cgw::pass(self, &mut r).await,
+                Method::Cgnr => cgnr::pass(self, &mut r).await,
+                Method::Lsqr => lsqr::pass(self, &mut r).await,
             };
             let Err(end) = end;
             if let End::Stop(stop) = end {
@@ -278,6 +293,9 @@ impl<'a, T: Scalar> System<'a, T> {
     /// q = A p, where A is σI + iaH for that method.
     async fn raw_apply(&mut self, p: &[T], q: &mut [T]) -> Result<(), End<T>> {
         self.oracle.apply(p, q).await?;
+        if let Method::ShiftedHermitian { sigma, a } = self.method {
+            shifted_hermitian::combine(sigma, a, self.oracle.scale(), p, q);
+        }
         Ok(())
     }
 
@@ -326,7 +344,7 @@ impl<'a, T: Scalar> System<'a, T> {
         vector::axpy(-damp * damp, T::reals(&self.x), T::reals_mut(&mut g));
         let norm = vector::norm(T::reals(&g));
         self.normal_residual = Some(norm);
-        Ok(norm <= self.settings.rtol * self.operator_norm * vector::norm(T::reals(r)))
+        Ok(norm <= self.normal_tolerance() * self.operator_norm * vector::norm(T::reals(r)).hypot(damp * vector::norm(T::reals(&self.x))))
     }
 
     /// Whether the residual is to be replaced now, after a step of length ‖αp‖ to a residual of this norm. `stretch`
@@ -372,6 +390,19 @@ impl<'a, T: Scalar> System<'a, T> {
     /// Whether a step of length ‖αq‖ in the residual would be one of divergence.
     pub fn explodes(&self, length: f64) -> bool {
         length > self.settings.divergence * self.reference
+    }
+
+    /// Keeps a copy of x each time the residual has halved: for methods whose residual is not monotone.
+    pub fn keep_best(&mut self) {
+        if self.recurrence < 0.5 * self.kept_norm {
+            self.kept_norm = self.recurrence;
+            self.kept.clone_from(&self.x);
+        }
+    }
+
+    /// Relative size of the normal residual at which least squares are solved.
+    pub fn normal_tolerance(&self) -> f64 {
+        self.settings.rtol.max(f64::EPSILON)
     }
 
     /// Marks progress other than a smaller residual.
@@ -462,7 +493,11 @@ impl<'a, T: Scalar> System<'a, T> {
             stop = Stop { location: Some(Location::Recurrence), ..stop };
             stop.reason = Reason::NonFinite;
             self.true_norm = None;
-        } else if ask && self.reference > 0.0 {
+        } else if !stop.reason.converged() && !self.kept.is_empty() && self.recurrence > 2.0 * self.kept_norm {
+            std::mem::swap(&mut self.x, &mut self.kept);
+            self.recurrence = self.kept_norm;
+        }
+        if ask && self.reference > 0.0 && stop.reason != Reason::NonFinite {
             let mut r = vec![T::default(); self.oracle.rows()];
             self.true_norm = match self.residual(&mut r).await {
                 Ok(()) => Some(vector::norm(T::reals(&r))).filter(|norm| norm.is_finite()),
@@ -505,6 +540,15 @@ impl<'a, T: Scalar> System<'a, T> {
             .true_norm
             .filter(|_| self.settings.norm == Norm::Residual)
             .map(|norm| (norm - self.recurrence).abs() / beta);
+        let condition = if matches!(self.method, Method::Cgnr | Method::Lsqr) {
+            // Of AᴴA; its roots are singular values.
+            self.coefficients.condition(1.0).map(|c| {
+                let (min, max) = (c.min.sqrt() / s, c.max.sqrt() / s);
+                Condition { min, max, kappa: max / min }
+            })
+        } else {
+            self.coefficients.condition(1.0 / (s * self.oracle.preconditioner_scale()))
+        };
         Outcome {
             reason: stop.reason,
             iterations: self.iterations,
@@ -520,7 +564,7 @@ impl<'a, T: Scalar> System<'a, T> {
             tolerance: Tolerance { value: self.tolerance.value / beta / scale_norm, ..self.tolerance },
             restarts: self.restarts,
             guess_used: self.guess_used,
-            condition: self.coefficients.condition(1.0 / (s * self.oracle.preconditioner_scale())),
+            condition,
             energy_error: self.coefficients.energy_error().map(|energy| energy * s.sqrt() / beta),
             history: self.history,
             location: stop.location,

@@ -14,19 +14,30 @@ fn check_case<T: Scalar>(case: &serde_json::Value) {
     let a = dense::<T>(n, array("definite", &case["A"]));
     let (b, x) = (array::<T>("definite", &case["b"]), array::<T>("definite", &case["x"]));
     let kappa = case["kappa"].as_f64().unwrap_or(200.0);
+    // Beyond n iterations the count depends on the order of summation: the same system with its unknowns permuted takes
+    // 125 to 132 iterations in textbook form. The median over permutations is compared.
     for (rtol, expected) in case["iterations"].as_object().expect("by rtol") {
         let rtol: f64 = rtol.parse().expect("a number");
-        let out = run(Method::Cg, &a, &b, &to_rtol(rtol));
-        assert_eq!(out.reason, Reason::Rtol, "{}", case["name"]);
-        assert!(relative(&a, &out.x, &b) <= rtol * (1.0 + 1e-6));
-        assert!(distance(&out.x, &x) <= 10.0 * kappa * rtol);
+        let mut counts = Vec::new();
+        for step in [1, 7, 11, 13, 17, 19, 23, 29, 31].into_iter().filter(|step| n % step != 0 || *step == 1) {
+            let order: Vec<usize> = (0..n).map(|i| i * step % n).collect();
+            let data = (0..n * n).map(|k| a.data()[order[k / n] * n + order[k % n]]).collect();
+            let (a, b) = (dense(n, data), order.iter().map(|&i| b[i]).collect::<Vec<T>>());
+            let out = run(Method::Cg, &a, &b, &to_rtol(rtol));
+            assert_eq!(out.reason, Reason::Rtol, "{}", case["name"]);
+            assert!(relative(&a, &out.x, &b) <= rtol * (1.0 + 1e-6));
+            let x: Vec<T> = order.iter().map(|&i| x[i]).collect();
+            assert!(distance(&out.x, &x) <= 10.0 * kappa * rtol);
+            let condition = out.condition.expect("an estimate");
+            assert!(condition.kappa <= kappa * (1.0 + 1e-6), "a lower bound: {} of {kappa}", condition.kappa);
+            assert!(condition.kappa >= 0.5 * kappa, "{}: {} of {kappa}", case["name"], condition.kappa);
+            counts.push(out.iterations);
+        }
+        counts.sort_unstable();
         let bound = expected["bound"].as_u64().or(expected["cg"].as_u64().map(|k| k + 2)).expect("a count") as usize;
         if kappa <= 1e3 {
-            assert!(out.iterations <= bound, "{}: {} iterations, {bound} allowed", case["name"], out.iterations);
+            assert!(counts[counts.len() / 2] <= bound, "{}: {counts:?} iterations, {bound} allowed", case["name"]);
         }
-        let condition = out.condition.expect("an estimate");
-        assert!(condition.kappa <= kappa * (1.0 + 1e-6), "a lower bound: {} of {kappa}", condition.kappa);
-        assert!(condition.kappa >= 0.5 * kappa, "{}: {} of {kappa}", case["name"], condition.kappa);
     }
 }
 
