@@ -7,9 +7,10 @@
 //! carried: r_k = s_k² r_{k−1} − φ̄_k c_k M v_{k+1}.
 //!
 //! Requires A = Aᴴ (probed, and |Im ⟨v, Av⟩| on the way) and M Hermitian positive definite. Cost an iteration: one product
-//! with A, one with M⁻¹, 9 passes; memory 9 vectors, 10 with a preconditioner. Stops at the true ‖r‖ <= τ. If
-//! ‖A r‖ <= 10nε‖A‖‖r‖ with ‖r‖ > τ the system is singular and inconsistent: `zeroCurvature`, and x is a least-squares
-//! solution; the same at an exact breakdown β = 0.
+//! with A, one with M⁻¹, 10 passes; memory 9 vectors, 10 with a preconditioner. Stops at the true ‖r‖ <= τ. If
+//! ‖A r‖ <= ε^⅔‖A‖‖r‖ with ‖r‖ > τ, what is left of r is a null vector up to a condition number of 1/ε^⅔ = 3·10¹⁰: the
+//! system is singular and inconsistent, `zeroCurvature`, and x is nearly a least-squares solution. The same reason ends a
+//! pass before a step whose rounding alone, ε‖A‖‖φw‖, would exceed the residual: it runs along a null vector.
 //!
 //! Source: C. C. Paige, M. A. Saunders (1975), "Solution of sparse indefinite systems of linear equations";
 //! residual recurrence: S.-C. T. Choi, C. C. Paige, M. A. Saunders (2011), "MINRES-QLP".
@@ -26,6 +27,7 @@ use crate::vector;
 pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Result<Infallible, End<T>> {
     let n = r.len();
     let eps = f64::EPSILON;
+    let flat = eps.powf(2.0 / 3.0).max(n as f64 * eps);
     let preconditioned = s.oracle.preconditioned();
     let zeros = || vec![T::default(); n];
     let (mut v, mut y, mut r1, mut r2) = (zeros(), zeros(), zeros(), r.to_vec());
@@ -77,13 +79,16 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
         let gamma = gbar.hypot(beta);
         // ‖A r_{k−1}‖ in the norm of M⁻¹.
         let image = phibar * gbar.hypot(dbar);
-        if gamma <= eps * size.sqrt() || image <= 10.0 * n as f64 * eps * size.sqrt() * phibar {
+        if gamma.min(image / phibar) <= flat * size.sqrt() {
             return Err(Reason::ZeroCurvature.into());
         }
         (cosine, sine) = (gbar / gamma, beta / gamma);
         let phi = cosine * phibar;
         phibar *= sine;
         vector::scale(1.0 / gamma, T::reals_mut(&mut w));
+        if eps * size.sqrt() * phi.abs() * vector::norm(T::reals(&w)) > vector::norm(T::reals(r)) {
+            return Err(Reason::ZeroCurvature.into());
+        }
         vector::axpy(phi, T::reals(&w), T::reals_mut(&mut s.x));
         let along = if beta > 0.0 { -phibar * cosine / beta } else { 0.0 };
         vector::axpby(along, T::reals(&r2), sine * sine, T::reals_mut(r));
