@@ -55,8 +55,7 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
             vector::dot(T::reals(&q), T::reals(&q))
         };
         let alpha = rho / denominator;
-        let [square, _] =
-            vector::step(alpha, T::reals(&p), T::reals(&q), T::reals_mut(&mut s.x), T::reals_mut(r));
+        let [square, _] = vector::step(alpha, T::reals(&p), T::reals(&q), T::reals_mut(&mut s.x), T::reals_mut(r));
         if preconditioned {
             vector::axpy(-alpha, T::reals(&mq), T::reals_mut(&mut z));
         }

@@ -65,7 +65,8 @@ impl<T: Scalar> Prepared<T> {
         if let Err(pivot) = small::factor(k, &mut factor) {
             // Not definite on W. A basis vector may show it; otherwise the combination is not given.
             let shown = (0..k).find(|&i| diagonal[i] < 0.0);
-            let reason = if shown.is_some() || k > pivot + 1 { Reason::IndefiniteOperator } else { Reason::ZeroCurvature };
+            let reason =
+                if shown.is_some() || k > pivot + 1 { Reason::IndefiniteOperator } else { Reason::ZeroCurvature };
             return Err(End::Stop(Stop {
                 reason,
                 location: None,

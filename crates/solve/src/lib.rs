@@ -1,5 +1,9 @@
 //! Krylov solvers that say what their answer is worth.
 
+pub mod arrow;
+pub mod batch;
+pub mod block_jacobi;
+mod blocks;
 pub mod cg;
 pub mod cgnr;
 pub mod cgw;
@@ -8,8 +12,15 @@ pub mod cr;
 pub mod csr;
 pub mod deflation;
 pub mod dense;
+pub mod direct;
+pub mod exact_hessian;
+pub mod incomplete_cholesky;
+pub mod jacobi;
+pub mod kronecker;
+pub mod lanczos;
 pub mod lsqr;
 pub mod minres;
+pub mod neumann;
 pub mod null_space;
 pub mod operator;
 pub mod oracle;
@@ -24,9 +35,19 @@ mod spectrum;
 mod system;
 pub mod vector;
 
-pub use csr::Csr;
+pub use arrow::Arrow;
+pub use batch::solve_many;
+pub use block_jacobi::BlockJacobi;
+pub use csr::{Csr, Lifted};
 pub use deflation::Deflation;
 pub use dense::Dense;
+pub use direct::Direct;
+pub use exact_hessian::{ExactHessian, exact_hessian};
+pub use incomplete_cholesky::{IncompleteCholesky, Pattern};
+pub use jacobi::Jacobi;
+pub use kronecker::KroneckerSum;
+pub use lanczos::{Bounds, gershgorin, lanczos};
+pub use neumann::neumann;
 pub use null_space::NullSpace;
 pub use operator::{Operator, Preconditioner};
 pub use oracle::{Parts, RequestKind, Supply};

@@ -58,6 +58,8 @@ pub struct Parts<'a, T: Scalar> {
     pub operator: Supply<'a, dyn Operator<T> + 'a>,
     /// M⁻¹, if any.
     pub preconditioner: Option<Supply<'a, dyn Preconditioner<T> + 'a>>,
+    /// Whether A is known to be Hermitian (or not to be) where the caller answers; `None` leaves it to the probe.
+    pub hermitian: Option<bool>,
 }
 
 impl<T: Scalar> Clone for Parts<'_, T> {
@@ -67,6 +69,7 @@ impl<T: Scalar> Clone for Parts<'_, T> {
             cols: self.cols,
             operator: self.operator.clone(),
             preconditioner: self.preconditioner.clone(),
+            hermitian: self.hermitian,
         }
     }
 }
@@ -191,7 +194,7 @@ impl<'a, T: Scalar> Oracle<'a, T> {
         &self.control
     }
     pub fn hermitian(&self) -> Option<bool> {
-        self.parts.operator.get().and_then(Operator::hermitian)
+        self.parts.hermitian.or_else(|| self.parts.operator.get().and_then(Operator::hermitian))
     }
     /// The factor s of the scaled operator sA.
     pub fn scale(&self) -> f64 {
@@ -259,11 +262,7 @@ impl<'a, T: Scalar> Oracle<'a, T> {
                     return Ok(());
                 }
                 let ratio = to / from;
-                let factor = if (smallest..EXTREME).contains(&ratio) {
-                    1.0
-                } else {
-                    power_of_two_inverse(ratio, true)
-                };
+                let factor = if (smallest..EXTREME).contains(&ratio) { 1.0 } else { power_of_two_inverse(ratio, true) };
                 *scale = Some(factor);
                 factor
             }

@@ -210,3 +210,53 @@ impl<T> Outcome<T> {
         self.reason.converged()
     }
 }
+
+impl<T: crate::Scalar> Outcome<T> {
+    /// x = 0 for a method without an iteration of its own: reason `zeroRhs`, `nonFinite`, or, for now, `maxIterations`.
+    pub(crate) fn at_zero(cols: usize, b: &[T], rtol: f64, atol: f64) -> Self {
+        let norm = crate::vector::norm(T::reals(b));
+        let finite = crate::vector::finite(T::reals(b));
+        let term = if rtol * norm >= atol { ActiveTerm::Rtol } else { ActiveTerm::Atol };
+        Self {
+            x: vec![T::default(); cols],
+            reason: match (finite, norm == 0.0) {
+                (false, _) => Reason::NonFinite,
+                (true, true) => Reason::ZeroRhs,
+                (true, false) => Reason::MaxIterations,
+            },
+            iterations: 0,
+            matvecs: 0,
+            probes: 0,
+            preconditions: 0,
+            residual: Residual { true_norm: finite.then_some(norm), recurrence: norm, relative: None },
+            gap: None,
+            tolerance: Tolerance { value: (rtol * norm).max(atol), term },
+            restarts: 0,
+            guess_used: false,
+            condition: None,
+            energy_error: None,
+            history: None,
+            location: (!finite).then_some(Location::Rhs),
+            direction: None,
+            curvature: None,
+            inconsistency: None,
+            normal_residual: None,
+            ritz: None,
+            seconds: 0.0,
+        }
+    }
+
+    /// Enters the true residual, and success if it is at the tolerance.
+    pub(crate) fn judge(&mut self, norm: f64, reference: f64) {
+        if !norm.is_finite() {
+            self.residual.true_norm = None;
+            return;
+        }
+        self.residual.true_norm = Some(norm);
+        self.residual.relative = Some(norm / reference);
+        self.gap = Some((norm - self.residual.recurrence).abs());
+        if norm <= self.tolerance.value {
+            self.reason = if self.tolerance.term == ActiveTerm::Rtol { Reason::Rtol } else { Reason::Atol };
+        }
+    }
+}

@@ -57,6 +57,7 @@ pub fn solve<T: Scalar>(
         cols: operator.cols(),
         operator: Supply::Borrowed(operator),
         preconditioner: preconditioner.map(Supply::Borrowed),
+        hermitian: None,
     };
     let settings = Settings { observe: false, ..settings.clone() };
     check(method, &parts, b, &settings)?;

@@ -55,7 +55,9 @@ impl Coefficients {
 
     /// Sets the element right of the last diagonal one.
     pub fn couple(&mut self, off: f64) {
-        if !self.closed && let Some(last) = self.off.last_mut() {
+        if !self.closed
+            && let Some(last) = self.off.last_mut()
+        {
             *last = off;
         }
     }
@@ -88,7 +90,11 @@ impl Coefficients {
     pub fn condition(&self, factor: f64) -> Option<Condition> {
         let (min, max) = extremes(&self.diagonal, &self.off)?;
         // Ritz values of a definite operator are positive; what rounding leaves is not reported as a condition.
-        (min > 0.0 && (max * factor).is_finite()).then(|| Condition { min: min * factor, max: max * factor, kappa: max / min })
+        (min > 0.0 && (max * factor).is_finite()).then(|| Condition {
+            min: min * factor,
+            max: max * factor,
+            kappa: max / min,
+        })
     }
 
     pub fn tridiagonal(&self) -> (&[f64], &[f64]) {

@@ -344,7 +344,10 @@ impl<'a, T: Scalar> System<'a, T> {
         vector::axpy(-damp * damp, T::reals(&self.x), T::reals_mut(&mut g));
         let norm = vector::norm(T::reals(&g));
         self.normal_residual = Some(norm);
-        Ok(norm <= self.normal_tolerance() * self.operator_norm * vector::norm(T::reals(r)).hypot(damp * vector::norm(T::reals(&self.x))))
+        Ok(norm
+            <= self.normal_tolerance()
+                * self.operator_norm
+                * vector::norm(T::reals(r)).hypot(damp * vector::norm(T::reals(&self.x))))
     }
 
     /// Whether the residual is to be replaced now, after a step of length ‖αp‖ to a residual of this norm. `stretch`

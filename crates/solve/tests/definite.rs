@@ -294,7 +294,8 @@ fn trivial_ends_have_their_own_reasons() {
 #[test]
 fn misuse_is_an_error() {
     let a = diagonal(&[1.0, 2.0, 4.0]);
-    let refused = |b: &[f64], settings: Settings<f64>| solve(Method::Cg, &a, None, b, &settings, Control::none()).is_err();
+    let refused =
+        |b: &[f64], settings: Settings<f64>| solve(Method::Cg, &a, None, b, &settings, Control::none()).is_err();
     assert!(refused(&[1.0; 2], Settings::default()));
     assert!(refused(&[1.0; 3], to_rtol(-1.0)));
     assert!(refused(&[1.0; 3], to_rtol(f64::NAN)));

@@ -8,7 +8,8 @@ use headwater_solve::operator::FnPreconditioner;
 use headwater_solve::{Complex64, Dense, Location, Method, Operator, Reason, Scalar, Settings, solve};
 
 fn indefinite<T: Scalar>(n: usize, index: u32) -> Dense<T> {
-    let values: Vec<f64> = geometric(100.0, n).iter().enumerate().map(|(i, v)| if i % 3 == 0 { -v } else { *v }).collect();
+    let values: Vec<f64> =
+        geometric(100.0, n).iter().enumerate().map(|(i, v)| if i % 3 == 0 { -v } else { *v }).collect();
     with_spectrum(&values, index)
 }
 

@@ -18,7 +18,8 @@ fn a_session_asks_for_products_and_gives_the_same_bits() {
     });
     let settings = Settings { probe: false, ..Settings::default() };
     let native = solve(Method::Cg, &a, Some(&m), &b, &settings, Control::none()).expect("no misuse");
-    let parts = Parts { rows: 144, cols: 144, operator: Supply::Caller, preconditioner: Some(Supply::Caller) };
+    let parts =
+        Parts { rows: 144, cols: 144, operator: Supply::Caller, preconditioner: Some(Supply::Caller), hermitian: None };
     let mut session = Session::new(Method::Cg, parts, &b, settings, Control::none()).expect("no misuse");
     let (mut products, mut preconditions) = (0, 0);
     while session.resume() {
@@ -47,7 +48,7 @@ fn a_session_can_be_watched_and_stopped() {
     let a = poisson(12);
     let b = gaussian::<f64>(144, 1);
     let settings = Settings { observe: true, ..Settings::default() };
-    let parts = Parts { rows: 144, cols: 144, operator: Supply::Borrowed(&a), preconditioner: None };
+    let parts = Parts { rows: 144, cols: 144, operator: Supply::Borrowed(&a), preconditioner: None, hermitian: None };
     let mut session = Session::new(Method::Cg, parts, &b, settings, Control::none()).expect("no misuse");
     let mut seen = Vec::new();
     while session.resume() {

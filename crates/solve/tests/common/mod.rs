@@ -166,7 +166,6 @@ pub fn graph(case: &Value) -> Csr<Complex64> {
     let edges = array::<f64>("cayley", &case["edges"]);
     let weights = array::<f64>("cayley", &case["weights"]);
     let flux = case.get("flux").map(|f| array::<f64>("cayley", f));
-    let list: Vec<_> =
-        edges.chunks_exact(2).zip(&weights).map(|(e, &w)| (e[0] as usize, e[1] as usize, w)).collect();
+    let list: Vec<_> = edges.chunks_exact(2).zip(&weights).map(|(e, &w)| (e[0] as usize, e[1] as usize, w)).collect();
     laplacian(n, &list, flux.as_deref())
 }
