@@ -8,15 +8,17 @@
 //! preconditioner. Rate: ‖e_m‖_A <= 2ρᵐ‖e₀‖_A, ρ = (√κ−1)/(√κ+1), κ the condition number of M⁻¹A.
 //!
 //! Stops at ‖r‖ <= max(rtol‖b‖, atol), confirmed by the true residual. On the way, with ε_c = nε:
-//! * δ <= −ε_c‖p‖‖q‖ is `indefiniteOperator`, with p and its curvature;
-//! * |δ| <= ε_c‖p‖‖q‖ is `zeroCurvature`. Without a preconditioner the bound is 2√ε: for a definite A,
+//! * δ <= −ε_c‖A‖‖p‖² is `indefiniteOperator`, with p and its curvature (‖A‖ is the largest ‖Ap‖/‖p‖ seen, so that the
+//!   rounding of Ap along a null vector is no negative curvature);
+//! * other δ <= ε_c‖p‖‖q‖ are `zeroCurvature`. Without a preconditioner the bound is 2√ε: for a definite A,
 //!   cos∠(p, Ap) >= 2√κ/(1+κ) (Wielandt's inequality), so a smaller cosine proves κ >= 1/ε. A step that would blow the
 //!   residual up beyond the divergence bound is not taken; it is `zeroCurvature` too if the cosine is below 10/bound
 //!   (an inconsistent singular system looks like that), else `diverged`;
 //! * γ <= ε_c‖r‖‖z‖ is `indefinitePreconditioner`;
-//! * |Im δ| > √ε|δ| is `notHermitian`, and so is the loss of local orthogonality, |⟨r⁺, z⟩| > 0.1√(γγ⁺): in exact
+//! * |Im δ| > max(√ε|δ|, ε_c‖A‖‖p‖²) is `notHermitian`, and so is the loss of local orthogonality, |⟨r⁺, z⟩| > 0.1√(γγ⁺): in exact
 //!   arithmetic it is 0 for any Hermitian A. Required besides is that it exceeds √ε γ (a residual that falls by eight
-//!   digits at once is no false alarm) and the rounding of its own terms, 10³ε α‖A‖‖p‖‖z‖ (nor is a direction in the
+//!   digits at once is no false alarm) and the rounding of its own terms, η = (αβ/α_old) η_old + 10³ε α‖A‖‖p‖(‖z‖ + ‖βp_old‖),
+//!   (nor is a direction in the
 //!   null space). It costs nothing: the sum is taken with the update of r.
 //!
 //! *Trust radius* Δ (Steihaug, Toint): from x = 0, ‖x‖²_M, ⟨x, p⟩_M and ‖p‖²_M are carried by recurrences; a step that
@@ -115,8 +117,10 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
         space.direction(if preconditioned { &z } else { r }, &mut p);
     }
     let mut ball = s.settings.radius.map(|_| Ball { square: 0.0, cross: 0.0, direction: gamma, radius: 0.0 });
-    let kept = if s.settings.harvest > 0 && s.ritz.is_none() { 3 * s.settings.harvest + 10 } else { 0 };
+    let kept = if s.settings.harvest > 0 && s.ritz.is_none() { 4 * s.settings.harvest + 40 } else { 0 };
     let mut basis: Vec<Vec<T>> = Vec::with_capacity(kept);
+    // ‖βp‖ of the direction before, and what rounding may leave of ⟨r⁺, z⟩.
+    let (mut along, mut noise) = (0.0, 0.0);
     let (mut alpha_before, mut beta) = (1.0, 0.0);
     s.coefficients.close();
 
@@ -138,15 +142,17 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
             break s.blame(&q, Location::Operator);
         }
         let size = pnorm * qnorm;
+        // What rounding in Ap leaves of δ.
+        let rounding = tiny * s.largest_stretch().max(qnorm / pnorm) * pnorm * pnorm;
         if T::COMPLEX {
             let imaginary = T::dot(&p, &q).im().abs();
-            if imaginary > EPS.sqrt() * delta.abs() && imaginary > tiny * size {
+            if imaginary > EPS.sqrt() * delta.abs() && imaginary > rounding {
                 break Reason::NotHermitian.into();
             }
         }
         if delta <= flat * size {
             let curvature = delta / (pnorm * pnorm);
-            let negative = delta <= -tiny * size;
+            let negative = delta <= -rounding;
             if let Some(ball) = &ball {
                 vector::axpy(ball.boundary(), T::reals(&p), T::reals_mut(&mut s.x));
                 s.iterations += 1;
@@ -217,7 +223,8 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
         {
             break end;
         }
-        let noise = 1e3 * EPS * alpha * s.largest_stretch() * pnorm * before;
+        noise = alpha * beta.abs() / alpha_before * noise
+            + 1e3 * EPS * alpha * s.largest_stretch() * pnorm * (before + along);
         if product.abs() > 0.1 * (gamma * next).sqrt() && product.abs() > (EPS.sqrt() * gamma).max(noise) {
             break Reason::NotHermitian.into();
         }
@@ -236,7 +243,7 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
         if let Some(space) = &mut deflation {
             space.direction(z, &mut p);
         }
-        (gamma, before) = (next, znorm);
+        (gamma, before, along) = (next, znorm, beta.abs() * pnorm);
         alpha_before = alpha;
     };
     s.deflation = deflation;

@@ -27,6 +27,8 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
     let (mut z, mut mq) = (zeros(preconditioned), zeros(preconditioned));
     let (mut p, mut q, mut az) = (zeros(true), zeros(true), zeros(true));
     let mut before = None;
+    // The largest ‖Az‖/‖z‖: what rounding leaves of ⟨z, Az⟩ is measured by it.
+    let mut stretch = 0.0_f64;
     if preconditioned {
         precondition(s, r, &mut z).await?;
     }
@@ -39,11 +41,14 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
         if !(rho.is_finite() && size.is_finite()) {
             return Err(s.blame(&az, Location::Operator));
         }
-        if T::COMPLEX && T::dot(residual, &az).im().abs() > (eps.sqrt() * rho.abs()).max(tiny * size) {
+        stretch = stretch.max(size / (znorm * znorm));
+        if T::COMPLEX && T::dot(residual, &az).im().abs() > (eps.sqrt() * rho.abs()).max(tiny * stretch * znorm * znorm)
+        {
             return Err(Reason::NotHermitian.into());
         }
         if rho <= flat * size {
-            let reason = if rho <= -tiny * size { Reason::IndefiniteOperator } else { Reason::ZeroCurvature };
+            let reason =
+                if rho <= -tiny * stretch * znorm * znorm { Reason::IndefiniteOperator } else { Reason::ZeroCurvature };
             return Err(curved(reason, residual, znorm, rho / (znorm * znorm)));
         }
         let beta = before.map_or(0.0, |before| rho / before);

@@ -6,8 +6,8 @@
 //! φ̄_k is ‖r_k‖ in the M⁻¹ norm and falls monotonically. The stopping test is about ‖r_k‖₂, so the residual itself is
 //! carried: r_k = s_k² r_{k−1} − φ̄_k c_k M v_{k+1}.
 //!
-//! Requires A = Aᴴ (probed, and |Im ⟨v, Av⟩| on the way) and M Hermitian positive definite. Cost an iteration: one product
-//! with A, one with M⁻¹, 10 passes; memory 9 vectors, 10 with a preconditioner. Stops at the true ‖r‖ <= τ. If
+//! Requires A = Aᴴ (probed; on the way |Im ⟨v_k, Av_k⟩| and the local orthogonality ⟨v_{k−1}, v_{k+1}⟩_M) and M Hermitian positive definite. Cost an iteration: one product
+//! with A, one with M⁻¹, 11 passes; memory 9 vectors, 10 with a preconditioner. Stops at the true ‖r‖ <= τ. If
 //! ‖A r‖ <= ε^⅔‖A‖‖r‖ with ‖r‖ > τ, what is left of r is a null vector up to a condition number of 1/ε^⅔ = 3·10¹⁰: the
 //! system is singular and inconsistent, `zeroCurvature`, and x is nearly a least-squares solution. The same reason ends a
 //! pass before a step whose rounding alone, ε‖A‖‖φw‖, would exceed the residual: it runs along a null vector.
@@ -59,6 +59,7 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
         std::mem::swap(&mut r1, &mut r2);
         std::mem::swap(&mut r2, &mut y);
         let scale = vector::norm(T::reals(&r1)) / beta;
+        let before = beta_old;
         beta_old = beta;
         // The direction is updated with v before v is overwritten.
         let epsilon_old = epsilon;
@@ -74,6 +75,13 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
         let exhausted = length <= n as f64 * eps * size.sqrt() * scale;
         beta = if exhausted { 0.0 } else { weighted_norm(s, preconditioned, &r2, &mut v).await? };
         s.coefficients.push(alpha, beta);
+        // y is the M v of two steps ago: Lanczos vectors of a Hermitian A are locally orthogonal.
+        if before > 0.0 && beta > 0.0 {
+            let overlap = vector::dot(T::reals(&y), T::reals(&v)).abs() / before;
+            if overlap > (0.1 * beta).max(eps.sqrt() * size.sqrt()) {
+                return Err(Reason::NotHermitian.into());
+            }
+        }
         epsilon = sine * beta;
         dbar = -cosine * beta;
         let gamma = gbar.hypot(beta);

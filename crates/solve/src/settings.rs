@@ -85,8 +85,8 @@ pub struct Settings<T> {
     pub null_space: Option<Arc<NullSpace<T>>>,
     /// Space to deflate (`cg`).
     pub deflation: Option<Arc<Deflation<T>>>,
-    /// `cg`: harvest this many Ritz vectors of the smallest Ritz values; 0 is none. Stores up to 3 times as many vectors
-    /// plus 10 while running.
+    /// `cg`: harvest this many Ritz vectors of the smallest Ritz values; 0 is none. Stores up to 4 times as many vectors
+    /// plus 40 while running.
     pub harvest: usize,
     /// Keep the residual norms.
     pub history: bool,
