@@ -38,6 +38,7 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
     let (mut cosine, mut sine) = (-1.0, 0.0);
     // ‖T‖_F², and ‖M v‖ to judge a breakdown by.
     let mut size = 0.0_f64;
+    let mut noise = 0.0;
     s.coefficients.close();
     loop {
         vector::scale(1.0 / beta, T::reals_mut(&mut v));
@@ -78,7 +79,10 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
         // y is the M v of two steps ago: Lanczos vectors of a Hermitian A are locally orthogonal.
         if before > 0.0 && beta > 0.0 {
             let overlap = vector::dot(T::reals(&y), T::reals(&v)).abs() / before;
-            if overlap > (0.1 * beta).max(eps.sqrt() * size.sqrt()) {
+            // Rounding of this step, and what it makes of that of the steps before.
+            let growth = size.sqrt() / beta_old;
+            noise = growth * noise + 1e3 * eps * size.sqrt() * (1.0 + growth);
+            if overlap > (0.1 * beta).max(noise) {
                 return Err(Reason::NotHermitian.into());
             }
         }
