@@ -68,8 +68,7 @@ impl Ball {
 
 /// ⟨r, M⁻¹r⟩ and ‖M⁻¹r‖ with z = M⁻¹r computed, or the reason why M is refused.
 pub(crate) async fn precondition<T: Scalar>(s: &mut System<'_, T>, r: &[T], z: &mut [T]) -> Result<(f64, f64), End<T>> {
-    s.precondition(r, z).await?;
-    let [gamma, rr, zz] = vector::dot_and_norms(T::reals(r), T::reals(z));
+    let [gamma, rr, zz] = s.precondition_dot(r, z).await?;
     let (rnorm, znorm) = (vector::norm_from(rr, T::reals(r)), vector::norm_from(zz, T::reals(z)));
     if !gamma.is_finite() || !znorm.is_finite() {
         return Err(s.blame(z, Location::Preconditioner));
@@ -130,13 +129,13 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
             vector::scale(1.0 / gamma.sqrt(), T::reals_mut(&mut v));
             basis.push(v);
         }
-        if let Err(end) = s.apply(&p, &mut q).await {
-            break end;
-        }
+        let [delta, pp, qq] = match s.apply_dot(&p, &mut q).await {
+            Ok(sums) => sums,
+            Err(end) => break end,
+        };
         if let (Some(ball), Some(radius)) = (&mut ball, s.trust_radius()) {
             ball.radius = radius * radius;
         }
-        let [delta, pp, qq] = vector::dot_and_norms(T::reals(&p), T::reals(&q));
         let (pnorm, qnorm) = (vector::norm_from(pp, T::reals(&p)), vector::norm_from(qq, T::reals(&q)));
         if !(delta.is_finite() && pnorm.is_finite() && qnorm.is_finite()) {
             break s.blame(&q, Location::Operator);

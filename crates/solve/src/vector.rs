@@ -6,7 +6,8 @@
 use headwater_linalg::simd;
 
 const WIDTH: usize = 16;
-const CHUNK: usize = 4096;
+/// Numbers summed at a time.
+pub const CHUNK: usize = 4096;
 
 #[inline(always)]
 fn fold(s: [f64; WIDTH]) -> f64 {
@@ -15,6 +16,20 @@ fn fold(s: [f64; WIDTH]) -> f64 {
         eight[e] = s[e] + s[e + 8];
     }
     ((eight[0] + eight[4]) + (eight[2] + eight[6])) + ((eight[1] + eight[5]) + (eight[3] + eight[7]))
+}
+
+#[inline(always)]
+fn axpy_pairs(re: f64, im: f64, x: &[f64], y: &mut [f64]) {
+    let signed = [-im, im, -im, im, -im, im, -im, im];
+    let ((xs, x_tail), (ys, y_tail)) = (x.as_chunks::<8>(), y.as_chunks_mut::<8>());
+    for (x, y) in xs.iter().zip(ys) {
+        for e in 0..8 {
+            y[e] = re.mul_add(x[e], signed[e].mul_add(x[e ^ 1], y[e]));
+        }
+    }
+    for e in 0..x_tail.len() {
+        y_tail[e] = re.mul_add(x_tail[e], signed[e].mul_add(x_tail[e ^ 1], y_tail[e]));
+    }
 }
 
 simd! {
@@ -180,10 +195,7 @@ pub fn dot_pairs(x: &[f64], y: &[f64]) -> [[f64; 2]; 2] {
 
 /// y += a x for interleaved complex vectors.
 pub fn axpy_complex(re: f64, im: f64, x: &[f64], y: &mut [f64]) {
-    for (x, y) in x.as_chunks::<2>().0.iter().zip(y.as_chunks_mut::<2>().0) {
-        y[0] = re.mul_add(x[0], (-im).mul_add(x[1], y[0]));
-        y[1] = re.mul_add(x[1], im.mul_add(x[0], y[1]));
-    }
+    axpy_pairs(re, im, x, y);
 }
 
 /// y = x + b y for interleaved complex vectors.
@@ -193,6 +205,27 @@ pub fn xpby_complex(x: &[f64], re: f64, im: f64, y: &mut [f64]) {
         y[0] = re.mul_add(old[0], (-im).mul_add(old[1], x[0]));
         y[1] = re.mul_add(old[1], im.mul_add(old[0], x[1]));
     }
+}
+
+/// x += a p, r −= a q for interleaved complex vectors; returns ‖r‖².
+pub fn step_complex(re: f64, im: f64, p: &[f64], q: &[f64], x: &mut [f64], r: &mut [f64]) -> f64 {
+    let mut total = 0.0;
+    for (((p, q), x), r) in p.chunks(CHUNK).zip(q.chunks(CHUNK)).zip(x.chunks_mut(CHUNK)).zip(r.chunks_mut(CHUNK)) {
+        axpy_pairs(re, im, p, x);
+        axpy_pairs(-re, -im, q, r);
+        let (rs, tail) = r.as_chunks::<WIDTH>();
+        let mut sums = [0.0; WIDTH];
+        for r in rs {
+            for e in 0..WIDTH {
+                sums[e] = r[e].mul_add(r[e], sums[e]);
+            }
+        }
+        for (e, r) in tail.iter().enumerate() {
+            sums[e] = r.mul_add(*r, sums[e]);
+        }
+        total += fold(sums);
+    }
+    total
 }
 
 /// Largest absolute value; NaN if there is one.
