@@ -4,7 +4,7 @@
 //! q = Ap; δ = ⟨p, q⟩; α = γ/δ; x += αp; r −= αq; z = M⁻¹r; γ⁺ = ⟨r, z⟩; β = γ⁺/γ; p = z + βp.
 //! *Flexible* (M may vary): β = ⟨r⁺ − r, z⁺⟩/γ = −α⟨q, z⁺⟩/γ (Polak–Ribière), no vector more.
 //!
-//! Cost an iteration: one product with A, one with M⁻¹, 6 passes over vectors; memory x, r, p, q, and z with a
+//! Cost an iteration: one product with A, one with M⁻¹, and reads or writes 11 vectors (13 with M); memory x, r, p, q, and z with a
 //! preconditioner. Rate: ‖e_m‖_A <= 2ρᵐ‖e₀‖_A, ρ = (√κ−1)/(√κ+1), κ the condition number of M⁻¹A.
 //!
 //! Stops at ‖r‖ <= max(rtol‖b‖, atol), confirmed by the true residual. On the way, with ε_c = nε:
@@ -88,6 +88,14 @@ pub(crate) fn curved<T: Scalar>(reason: Reason, p: &[T], norm: f64, curvature: f
     End::Stop(Stop { reason, location: None, direction: Some(direction), curvature: Some(curvature) })
 }
 
+/// Takes the step that x still lacks.
+fn settle<T: Scalar>(owed: &mut f64, p: &[T], x: &mut [T]) {
+    if *owed != 0.0 {
+        vector::axpy(*owed, T::reals(p), T::reals_mut(x));
+        *owed = 0.0;
+    }
+}
+
 /// From the true residual r of x to an end.
 pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Result<Infallible, End<T>> {
     let n = r.len();
@@ -123,6 +131,8 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
     let (mut alpha_before, mut beta) = (1.0, 0.0);
     s.coefficients.close();
 
+    // The step x += αp waits for the pass that makes the next direction, which reads p as well: this is its α.
+    let mut owed = 0.0;
     let end = loop {
         if basis.len() < kept {
             let mut v = if preconditioned { z.clone() } else { r.to_vec() };
@@ -181,24 +191,28 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
             }
             break Reason::Diverged.into();
         }
-        let (pr, qr, xr) = (T::reals(&p), T::reals(&q), T::reals_mut(&mut s.x));
         let [square, product] = if preconditioned {
-            vector::step_against(alpha, pr, qr, T::reals(&z), xr, T::reals_mut(r))
+            vector::reduce_against(alpha, T::reals(&q), T::reals(&z), T::reals_mut(r))
         } else {
-            vector::step(alpha, pr, qr, xr, T::reals_mut(r))
+            vector::reduce(alpha, T::reals(&q), T::reals_mut(r))
         };
+        owed = alpha;
         let mut norm = vector::norm_from(square, T::reals(r));
         s.coefficients.push(1.0 / alpha + beta / alpha_before, 0.0);
         if s.coefficients.energy(alpha * gamma) {
             s.progress();
         }
-        if s.settings.norm == Norm::Residual
-            && let Err(end) = s.iterate(norm).await
-        {
-            break end;
+        if s.settings.norm == Norm::Residual {
+            if s.confirms(norm) {
+                settle(&mut owed, &p, &mut s.x);
+            }
+            if let Err(end) = s.iterate(norm).await {
+                break end;
+            }
         }
         // The flexible β needs q, which replacement would use as scratch.
         if s.replacement_due(norm, alpha * pnorm, qnorm / pnorm) && !s.settings.flexible {
+            settle(&mut owed, &p, &mut s.x);
             match s.replace(r, norm, &mut q).await {
                 Ok(replaced) => norm = replaced,
                 Err(end) => break end,
@@ -217,10 +231,13 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
             Norm::Natural => Some(next.sqrt()),
             Norm::Preconditioned => Some(znorm),
         };
-        if let Some(measured) = measured
-            && let Err(end) = s.iterate(measured).await
-        {
-            break end;
+        if let Some(measured) = measured {
+            if s.confirms(measured) {
+                settle(&mut owed, &p, &mut s.x);
+            }
+            if let Err(end) = s.iterate(measured).await {
+                break end;
+            }
         }
         noise = alpha * beta.abs() / alpha_before * noise
             + 1e3 * EPS * alpha * s.largest_stretch() * pnorm * (before + along);
@@ -238,13 +255,15 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
             ball.advance(alpha, beta, next);
         }
         let z = if preconditioned { &z } else { &*r };
-        vector::xpby(T::reals(z), beta, T::reals_mut(&mut p));
+        vector::advance(owed, T::reals(z), beta, T::reals_mut(&mut p), T::reals_mut(&mut s.x));
+        owed = 0.0;
         if let Some(space) = &mut deflation {
             space.direction(z, &mut p);
         }
         (gamma, before, along) = (next, znorm, beta.abs() * pnorm);
         alpha_before = alpha;
     };
+    settle(&mut owed, &p, &mut s.x);
     s.deflation = deflation;
     if kept > 0 {
         s.ritz = Some(deflation::harvest(s.settings.harvest, &basis, &s.coefficients));

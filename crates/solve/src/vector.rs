@@ -136,26 +136,50 @@ pub fn step(a: f64, p: &[f64], q: &[f64], x: &mut [f64], r: &mut [f64]) -> [f64;
     total
 }
 
-/// The same with a preconditioned residual z: x += a p, r −= a q; returns (‖r‖², ⟨r, z⟩).
-pub fn step_against(a: f64, p: &[f64], q: &[f64], z: &[f64], x: &mut [f64], r: &mut [f64]) -> [f64; 2] {
+/// r −= a q; returns (‖r‖², ⟨r, r_old⟩).
+pub fn reduce(a: f64, q: &[f64], r: &mut [f64]) -> [f64; 2] {
     let mut total = [0.0; 2];
-    let chunks = p.chunks(CHUNK).zip(q.chunks(CHUNK)).zip(z.chunks(CHUNK));
-    for (((p, q), z), (x, r)) in chunks.zip(x.chunks_mut(CHUNK).zip(r.chunks_mut(CHUNK))) {
-        let ((ps, p_tail), (qs, q_tail)) = (p.as_chunks::<WIDTH>(), q.as_chunks::<WIDTH>());
-        let (zs, z_tail) = z.as_chunks::<WIDTH>();
-        let ((xs, x_tail), (rs, r_tail)) = (x.as_chunks_mut::<WIDTH>(), r.as_chunks_mut::<WIDTH>());
+    for (q, r) in q.chunks(CHUNK).zip(r.chunks_mut(CHUNK)) {
+        let ((qs, q_tail), (rs, r_tail)) = (q.as_chunks::<WIDTH>(), r.as_chunks_mut::<WIDTH>());
         let (mut square, mut product) = ([0.0; WIDTH], [0.0; WIDTH]);
-        for (((p, q), z), (x, r)) in ps.iter().zip(qs).zip(zs).zip(xs.iter_mut().zip(rs)) {
+        for (q, r) in qs.iter().zip(rs) {
             for e in 0..WIDTH {
-                x[e] = a.mul_add(p[e], x[e]);
+                let old = r[e];
+                let new = (-a).mul_add(q[e], old);
+                r[e] = new;
+                square[e] = new.mul_add(new, square[e]);
+                product[e] = new.mul_add(old, product[e]);
+            }
+        }
+        for e in 0..q_tail.len() {
+            let old = r_tail[e];
+            let new = (-a).mul_add(q_tail[e], old);
+            r_tail[e] = new;
+            square[e] = new.mul_add(new, square[e]);
+            product[e] = new.mul_add(old, product[e]);
+        }
+        total[0] += fold(square);
+        total[1] += fold(product);
+    }
+    total
+}
+
+/// r −= a q with a preconditioned residual z; returns (‖r‖², ⟨r, z⟩).
+pub fn reduce_against(a: f64, q: &[f64], z: &[f64], r: &mut [f64]) -> [f64; 2] {
+    let mut total = [0.0; 2];
+    for ((q, z), r) in q.chunks(CHUNK).zip(z.chunks(CHUNK)).zip(r.chunks_mut(CHUNK)) {
+        let ((qs, q_tail), (zs, z_tail)) = (q.as_chunks::<WIDTH>(), z.as_chunks::<WIDTH>());
+        let (rs, r_tail) = r.as_chunks_mut::<WIDTH>();
+        let (mut square, mut product) = ([0.0; WIDTH], [0.0; WIDTH]);
+        for ((q, z), r) in qs.iter().zip(zs).zip(rs) {
+            for e in 0..WIDTH {
                 let new = (-a).mul_add(q[e], r[e]);
                 r[e] = new;
                 square[e] = new.mul_add(new, square[e]);
                 product[e] = new.mul_add(z[e], product[e]);
             }
         }
-        for e in 0..p_tail.len() {
-            x_tail[e] = a.mul_add(p_tail[e], x_tail[e]);
+        for e in 0..q_tail.len() {
             let new = (-a).mul_add(q_tail[e], r_tail[e]);
             r_tail[e] = new;
             square[e] = new.mul_add(new, square[e]);
@@ -165,6 +189,15 @@ pub fn step_against(a: f64, p: &[f64], q: &[f64], z: &[f64], x: &mut [f64], r: &
         total[1] += fold(product);
     }
     total
+}
+
+/// x += a p, then p = z + b p: the step of the iteration before and its new direction read p once.
+pub fn advance(a: f64, z: &[f64], b: f64, p: &mut [f64], x: &mut [f64]) {
+    for ((z, p), x) in z.iter().zip(p).zip(x) {
+        let old = *p;
+        *x = a.mul_add(old, *x);
+        *p = b.mul_add(old, *z);
+    }
 }
 
 /// For interleaved complex vectors: [[Σ re·re, Σ im·im], [Σ x_re y_im, Σ x_im y_re]].

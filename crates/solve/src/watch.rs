@@ -86,6 +86,11 @@ impl<T: Scalar> System<'_, T> {
         self.best_at = self.iterations;
     }
 
+    /// Whether [`System::iterate`] with this norm would compute the true residual, for which x must be up to date.
+    pub fn confirms(&self, norm: f64) -> bool {
+        norm <= self.target
+    }
+
     /// To be called once an iteration with the recurrence's residual norm: every general reason to stop.
     pub async fn iterate(&mut self, norm: f64) -> Result<(), End<T>> {
         self.iterations += 1;
