@@ -7,7 +7,8 @@
 //! Cost an iteration: one product with A, one with M⁻¹, and reads or writes 11 vectors (13 with M); memory x, r, p, q, and z with a
 //! preconditioner. Rate: ‖e_m‖_A <= 2ρᵐ‖e₀‖_A, ρ = (√κ−1)/(√κ+1), κ the condition number of M⁻¹A.
 //!
-//! Stops at ‖r‖ <= max(rtol‖b‖, atol), confirmed by the true residual. On the way, with ε_c = nε:
+//! Stops at ‖r‖ <= max(rtol‖b‖, atol), confirmed by the true residual. On the way, with ε_c = 4(n + 4)ε, a bound of the rounding of a product and an
+//! inner product of length n:
 //! * δ <= −ε_c‖A‖‖p‖² is `indefiniteOperator`, with p and its curvature (‖A‖ is the largest ‖Ap‖/‖p‖ seen, so that the
 //!   rounding of Ap along a null vector is no negative curvature);
 //! * other δ <= ε_c‖p‖‖q‖ are `zeroCurvature`. Without a preconditioner the bound is 2√ε: for a definite A,
@@ -100,7 +101,7 @@ fn settle<T: Scalar>(owed: &mut f64, p: &[T], x: &mut [T]) {
 pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Result<Infallible, End<T>> {
     let n = r.len();
     let preconditioned = s.oracle.preconditioned();
-    let tiny = (n as f64 * EPS).min(EPS.sqrt());
+    let tiny = vector::rounding(n);
     let flat = if preconditioned { tiny } else { 2.0 * EPS.sqrt() };
     let mut z = if preconditioned { vec![T::default(); n] } else { Vec::new() };
     let (mut p, mut q) = (vec![T::default(); n], vec![T::default(); n]);

@@ -20,7 +20,8 @@
 //! All share: τ = max(rtol‖b‖, atol); when the recurrence reaches it the true residual b − Ax decides (one product, one
 //! vector). A near miss goes on to a lower target, a clear one restarts from the true residual, at most three times
 //! (`accuracyLimit`). Systems scaled by anything that f64 can hold are brought into range by powers of two, exactly.
-//! Hot loops allocate nothing, except the history if asked for.
+//! Hot loops allocate nothing, except the history if asked for and what an operator or preconditioner needs for itself
+//! ([`ExactHessian`], [`Arrow`] and [`KroneckerSum`] take a work vector a product).
 //!
 //! Each method is one `async fn`, a coroutine over its products: [`solve`] answers them natively, [`Session`] hands them
 //! to the caller, [`solve_many`] runs many right-hand sides in lockstep over one product.

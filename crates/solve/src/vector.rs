@@ -295,6 +295,11 @@ pub fn norm(x: &[f64]) -> f64 {
     norm_from(dot(x, x), x)
 }
 
+/// 4(n + 4)ε, at most √ε: what rounding may leave of ⟨x, Ax⟩ relative to ‖A‖‖x‖², rows of A with n elements.
+pub fn rounding(n: usize) -> f64 {
+    (4.0 * (n + 4) as f64 * f64::EPSILON).min(f64::EPSILON.sqrt())
+}
+
 /// Whether no element is NaN or infinite.
 pub fn finite(x: &[f64]) -> bool {
     largest(x).is_finite()
