@@ -1,7 +1,7 @@
 //! Where products with A, Aᴴ and M⁻¹ come from: the coroutine's view.
 //!
 //! A method is an `async fn` that asks its oracle. A native operator answers at once, so the future is ready on its
-//! first poll; a request to the caller is laid into the [`Exchange`] and the future is pending until it is answered.
+//! first poll; a request to the caller is laid into the exchange and the future is pending until it is answered.
 //!
 //! The oracle also keeps the arithmetic in range: if the first product shows that A (or M⁻¹) scales vectors by more
 //! than 2^±200, its results are multiplied by a power of two, which is exact, and the outcome is scaled back.

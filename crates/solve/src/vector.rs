@@ -1,6 +1,6 @@
 //! Kernels over vectors of f64 (a complex vector is one of twice the length).
 //!
-//! Sums are taken over chunks of [`CHUNK`] numbers in [`WIDTH`] lanes, and then over the chunks in order: the value
+//! Sums are taken over chunks of [`CHUNK`] numbers in 16 lanes, and then over the chunks in order: the value
 //! depends on the data alone. What bounds them is memory, so what one pass can do together is done together.
 
 use headwater_linalg::simd;
