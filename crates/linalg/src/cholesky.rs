@@ -10,11 +10,15 @@ use crate::simd;
 const BLOCK: usize = 48;
 const WIDTH: usize = 8;
 
-simd! {
 /// Factors the lower triangle of `a` (n × n, row-major) in place. Returns false, with `a` destroyed, if a pivot
-/// is not above zero: the matrix is not (numerically) positive definite; likewise when `stop`, asked every
-/// 48 columns, says so.
-pub fn factor(n: usize, a: &mut [f64], stop: &dyn Fn() -> bool) -> bool {
+/// is not above zero: the matrix is not (numerically) positive definite.
+pub fn factor(n: usize, a: &mut [f64]) -> bool {
+    factor_unless(n, a, &|| false)
+}
+
+simd! {
+/// [`factor`], given up (and answered with false) as soon as `stop`, asked every 48 columns, says so.
+pub fn factor_unless(n: usize, a: &mut [f64], stop: &dyn Fn() -> bool) -> bool {
     let mut start = 0;
     while start < n {
         if stop() {
@@ -155,7 +159,7 @@ mod tests {
             }
             let b: Vec<f64> = (0..n).map(|_| random.normal()).collect();
             let mut l = a.clone();
-            assert!(factor(n, &mut l, &|| false));
+            assert!(factor(n, &mut l));
             for i in 0..n {
                 for j in 0..=i {
                     let back: f64 = (0..=j).map(|k| l[i * n + k] * l[j * n + k]).sum();
@@ -180,7 +184,7 @@ mod tests {
             a[i * n + i] = 1.0;
         }
         a[55 * n + 3] = 1.0 + 1e-9;
-        assert!(!factor(n, &mut a, &|| false));
-        assert!(!factor(1, &mut [f64::NAN], &|| false));
+        assert!(!factor(n, &mut a));
+        assert!(!factor(1, &mut [f64::NAN]));
     }
 }

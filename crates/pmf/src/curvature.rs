@@ -47,7 +47,7 @@ pub fn examine(reduced: &Reduced, free: &[usize], band: f64, number: bool) -> Cu
         return lanczos::examine(reduced, free, &gauges, band);
     }
     let mut factor = with_gauges(reduced.matrix(free, -band), &gauges, size, 1.0);
-    if cholesky::factor(size, &mut factor, &|| reduced.model.crew.stopped()) {
+    if cholesky::factor_unless(size, &mut factor, &|| reduced.model.crew.stopped()) {
         if number {
             out.smallest = inverse_lanczos(&factor, &gauges, size).map(|value| value + band);
         }

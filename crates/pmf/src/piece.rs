@@ -64,7 +64,7 @@ impl Reduced<'_, '_> {
                     }
                 }
             }
-            if !cholesky::factor(nf, &mut block, &|| model.crew.stopped()) {
+            if !cholesky::factor_unless(nf, &mut block, &|| model.crew.stopped()) {
                 return None;
             }
             let mut step: Vec<f64> = free.iter().map(|&a| -g[a] - image[a]).collect();
@@ -90,7 +90,7 @@ impl Reduced<'_, '_> {
                     border[r * count + c] = dot(&slice[r], &columns[c]);
                 }
             }
-            if count > 0 && cholesky::factor(count, &mut border, &|| false) {
+            if count > 0 && cholesky::factor(count, &mut border) {
                 cholesky::solve(count, &border, &mut nu);
                 for (nu, column) in nu.iter().zip(&columns) {
                     for (s, c) in step.iter_mut().zip(column) {
