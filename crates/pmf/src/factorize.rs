@@ -105,13 +105,14 @@ pub fn certify(
     };
     let run = pins::run(problem, &options, long.clone(), short.clone());
     let local_minimum = finished(problem, &run, crew);
-    let pulled = (!problem.pins.is_empty()).then(|| {
-        let mut pulled = problem.with_shifts(&run.shifts);
-        pulled.pull_pins(&long, &short, judge::NEGLIGIBLE * run.judgement.unit);
-        pulled
-    });
-    let problem = pulled.as_ref().unwrap_or(problem);
-    let judgement = judge::point(problem, &long, &short, crew);
+    let missed = problem.misses_pins(&long, &short, judge::NEGLIGIBLE * run.judgement.unit);
+    let pinned = (!problem.pins.is_empty())
+        .then(|| if missed { problem.without_pins() } else { problem.with_shifts(&run.shifts) });
+    let problem = pinned.as_ref().unwrap_or(problem);
+    let mut judgement = judge::point(problem, &long, &short, crew);
+    if missed && judgement.status == Status::Converged {
+        judgement.status = Status::Stalled;
+    }
     let mut solution = canonical::solution(problem, &long, &short, &judgement, 0, crew.threads);
     let excess = solution.q - local_minimum.q;
     // Second order cannot tell where a flat valley leads; the descent has been there.

@@ -5,7 +5,7 @@
 //! wants ω̄ (v + s − f) = ω (v − f): the same force, so the same stationary points. With κ = ω/ω̄ and λ the force,
 //!   s ← (1 − 1/κ)(v − f + s)
 //! is the method of multipliers; it contracts by about 1e-6 a round. At its fixed point
-//!   Q = Q̄ − λ²/ω̄ + λ²/ω,   ∇Q = ∇Q̄,   ∇²Q − ∇²Q̄ = 2(ω − ω̄) ∇f ∇fᵀ, positive semidefinite,
+//!   v − f = λ/ω,   ∇Q = ∇Q̄,   ∇²Q − ∇²Q̄ = 2(ω − ω̄) ∇f ∇fᵀ, positive semidefinite,
 //! so the certificate of Q̄ (gaps, λ²_J, curvature) bounds that of Q.
 //!
 //! Source: M. R. Hestenes (1969), "Multiplier and gradient methods", J. Optim. Theory Appl. 4:303.
@@ -73,6 +73,11 @@ impl Pin {
     fn force(&self, fit: f64) -> f64 {
         self.capped * (self.value - fit + self.shift)
     }
+
+    /// ω (v − f)².
+    fn share(&self, fit: f64) -> f64 {
+        self.weight * (self.value - fit).powi(2)
+    }
 }
 
 /// Finds the heavy cells and caps their weights on both sides.
@@ -130,17 +135,20 @@ impl Problem {
         largest
     }
 
-    /// Shifts for a point that was not reached by rounds of multipliers: a cell that is missed by more than rounding
-    /// (its share of Q is seen) pulls with its own force ω (v − f); the others keep the force they have.
-    pub(crate) fn pull_pins(&mut self, long: &Factor, short: &Factor, visible: f64) {
-        for i in 0..self.pins.len() {
-            let pin = &self.pins[i];
-            let residual = pin.value - fit(pin, long, short);
-            if pin.weight * residual * residual > visible {
-                let shift = (pin.weight / pin.capped - 1.0) * residual;
-                self.set_shift(i, shift);
-            }
+    /// Whether a pinned cell is missed by so much that its share of Q exceeds `visible`.
+    pub(crate) fn misses_pins(&self, long: &Factor, short: &Factor, visible: f64) -> bool {
+        self.pins.iter().any(|pin| pin.share(fit(pin, long, short)) > visible)
+    }
+
+    /// The problem with the weights as they were given: fit for the first-order measures of a point that misses a
+    /// pinned cell, where they are dominated by it, and not for a proof.
+    pub(crate) fn without_pins(&self) -> Problem {
+        let mut out = self.with_shifts(&vec![0.0; self.pins.len()]);
+        for pin in std::mem::take(&mut out.pins) {
+            let (at, there) = (out.long.cell(pin.long, pin.short), out.short.cell(pin.short, pin.long));
+            (out.long.omega[at], out.short.omega[there]) = (pin.weight, pin.weight);
         }
+        out
     }
 
     /// The problem with the shifts that a run ended with.
@@ -161,11 +169,11 @@ impl Problem {
         self.short.value[there] = value;
     }
 
-    /// Q − Q̄ at a pair of factors, and each pinned cell's own share λ²/ω of Q.
+    /// Q − Q̄ at a pair of factors, and each pinned cell's own share ω (v − f)² of Q.
     pub(crate) fn pinned_q(&self, long: &Factor, short: &Factor) -> (f64, Vec<f64>) {
         let share = |pin: &Pin| {
-            let force = pin.force(fit(pin, long, short));
-            (force * force / pin.weight, force * force / pin.capped)
+            let fit = fit(pin, long, short);
+            (pin.share(fit), pin.force(fit).powi(2) / pin.capped)
         };
         let shares: Vec<(f64, f64)> = self.pins.iter().map(share).collect();
         (shares.iter().map(|(own, capped)| own - capped).sum(), shares.into_iter().map(|(own, _)| own).collect())
