@@ -34,6 +34,22 @@ pub struct EdgeGradient {
     pub flux: Option<Vec<f64>>,
 }
 
+impl EdgeGradient {
+    pub(crate) fn zero(graph: &Graph) -> Self {
+        let zeros = vec![0.0; graph.edges.len()];
+        Self { flux: graph.flux.as_ref().map(|_| zeros.clone()), weights: zeros }
+    }
+
+    /// Adds another gradient for the same graph.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let sum = |into: &mut [f64], from: &[f64]| into.iter_mut().zip(from).for_each(|(a, b)| *a += b);
+        sum(&mut self.weights, &other.weights);
+        if let (Some(into), Some(from)) = (&mut self.flux, &other.flux) {
+            sum(into, from);
+        }
+    }
+}
+
 fn refuse<V>(message: String) -> Result<V, Error> {
     Err(Error::new("invalid-graph", message))
 }
