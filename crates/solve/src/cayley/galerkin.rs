@@ -92,7 +92,6 @@ impl Workspace {
                     reason = Reason::AccuracyLimit;
                     break;
                 }
-                // The product is lost; the direction stands, and the next one is made from it below.
                 target = 0.25 * norm.min(tolerance);
             }
             if control.cancelled() {
@@ -100,7 +99,7 @@ impl Workspace {
                 break;
             }
             let beta = (alpha / alpha.conj()) * (-next / gamma);
-            vector::xpby_complex(Complex64::reals(&self.r), beta.re, beta.im, Complex64::reals_mut(&mut self.p));
+            direction([beta.re, beta.im], Complex64::reals(&self.r), Complex64::reals_mut(&mut self.p));
             gamma = next;
         }
         let residual = residual(h, a, b, y, &mut self.q);
@@ -115,94 +114,135 @@ pub(super) fn residual(h: &Hamiltonian, a: f64, b: &[Complex64], y: &[Complex64]
 }
 
 const WIDTH: usize = 16;
+type Lanes = [f64; WIDTH];
 
-/// z[e] + c·x as interleaved complex numbers, component e.
+/// (−v, v, −v, v, …): what multiplies the swapped parts in a product with a complex number of imaginary part v.
 #[inline(always)]
-fn times(c: [f64; 2], x: &[f64], e: usize, z: f64) -> f64 {
-    let cross = if e % 2 == 0 { -c[1] } else { c[1] };
-    cross.mul_add(x[e ^ 1], c[0].mul_add(x[e], z))
+fn alternating(v: f64) -> Lanes {
+    let mut lanes = [v; WIDTH];
+    for e in 0..WIDTH / 2 {
+        lanes[2 * e] = -v;
+    }
+    lanes
+}
+
+/// z + (re + i·im)·x for interleaved complex numbers, `im` alternating.
+#[inline(always)]
+fn multiply_add(re: f64, im: &Lanes, x: &Lanes, z: &Lanes) -> Lanes {
+    let mut out = *z;
+    for e in 0..WIDTH {
+        out[e] = re.mul_add(x[e], out[e]);
+    }
+    for e in 0..WIDTH {
+        out[e] = im[e].mul_add(x[e ^ 1], out[e]);
+    }
+    out
+}
+
+/// Chunk k, the last one filled with zeros.
+#[inline(always)]
+fn load(x: &[f64], k: usize) -> Lanes {
+    let mut lanes = [0.0; WIDTH];
+    let rest = &x[k * WIDTH..];
+    if rest.len() >= WIDTH {
+        lanes.copy_from_slice(&rest[..WIDTH]);
+    } else {
+        lanes[..rest.len()].copy_from_slice(rest);
+    }
+    lanes
+}
+
+#[inline(always)]
+fn store(x: &mut [f64], k: usize, lanes: &Lanes) {
+    let rest = &mut x[k * WIDTH..];
+    if rest.len() >= WIDTH {
+        rest[..WIDTH].copy_from_slice(lanes);
+    } else {
+        let length = rest.len();
+        rest.copy_from_slice(&lanes[..length]);
+    }
+}
+
+#[inline(always)]
+fn squares(x: &Lanes, sums: &mut Lanes) {
+    for e in 0..WIDTH {
+        sums[e] = x[e].mul_add(x[e], sums[e]);
+    }
+}
+
+#[inline(always)]
+fn total(sums: &Lanes) -> f64 {
+    let mut total = 0.0;
+    for e in 0..WIDTH / 2 {
+        total += sums[e] + sums[e + WIDTH / 2];
+    }
+    total
 }
 
 simd! {
 /// q ← p + ia q, and ⟨r, q⟩ of the new q.
 fn shift(a: f64, p: &[f64], q: &mut [f64], r: &[f64]) -> [f64; 2] {
+    let im = alternating(a);
     let (mut same, mut cross) = ([0.0; WIDTH], [0.0; WIDTH]);
-    let ((ps, p_tail), (qs, q_tail)) = (p.as_chunks::<WIDTH>(), q.as_chunks_mut::<WIDTH>());
-    let (rs, r_tail) = r.as_chunks::<WIDTH>();
-    for ((p, q), r) in ps.iter().zip(qs).zip(rs) {
-        let mut new = [0.0; WIDTH];
+    for k in 0..p.len().div_ceil(WIDTH) {
+        let (r, old) = (load(r, k), load(q, k));
+        let mut new = load(p, k);
         for e in 0..WIDTH {
-            new[e] = (if e % 2 == 0 { -a } else { a }).mul_add(q[e ^ 1], p[e]);
+            new[e] = im[e].mul_add(old[e ^ 1], new[e]);
         }
         for e in 0..WIDTH {
             same[e] = r[e].mul_add(new[e], same[e]);
+        }
+        for e in 0..WIDTH {
             cross[e] = r[e].mul_add(new[e ^ 1], cross[e]);
         }
-        *q = new;
+        store(q, k, &new);
     }
-    let mut new = [0.0; WIDTH];
-    for e in 0..p_tail.len() {
-        new[e] = (if e % 2 == 0 { -a } else { a }).mul_add(q_tail[e ^ 1], p_tail[e]);
-    }
-    for e in 0..p_tail.len() {
-        same[e] = r_tail[e].mul_add(new[e], same[e]);
-        cross[e] = r_tail[e].mul_add(new[e ^ 1], cross[e]);
-        q_tail[e] = new[e];
-    }
-    let mut sums = [0.0; 2];
+    let mut difference = 0.0;
     for e in 0..WIDTH / 2 {
-        sums[0] += same[2 * e] + same[2 * e + 1];
-        sums[1] += cross[2 * e] - cross[2 * e + 1];
+        difference += cross[2 * e] - cross[2 * e + 1];
     }
-    sums
+    [total(&same), difference]
 }
 
 /// x += αp, r −= αq; returns ‖r‖².
 fn update(alpha: [f64; 2], p: &[f64], q: &[f64], x: &mut [f64], r: &mut [f64]) -> f64 {
-    let minus = [-alpha[0], -alpha[1]];
+    let (plus, minus) = (alternating(alpha[1]), alternating(-alpha[1]));
     let mut sums = [0.0; WIDTH];
-    let ((ps, p_tail), (qs, q_tail)) = (p.as_chunks::<WIDTH>(), q.as_chunks::<WIDTH>());
-    let ((xs, x_tail), (rs, r_tail)) = (x.as_chunks_mut::<WIDTH>(), r.as_chunks_mut::<WIDTH>());
-    for (((p, q), x), r) in ps.iter().zip(qs).zip(xs).zip(rs) {
-        for e in 0..WIDTH {
-            x[e] = times(alpha, p, e, x[e]);
-            let new = times(minus, q, e, r[e]);
-            r[e] = new;
-            sums[e] = new.mul_add(new, sums[e]);
-        }
+    for k in 0..p.len().div_ceil(WIDTH) {
+        let moved = multiply_add(alpha[0], &plus, &load(p, k), &load(x, k));
+        store(x, k, &moved);
+        let new = multiply_add(-alpha[0], &minus, &load(q, k), &load(r, k));
+        store(r, k, &new);
+        squares(&new, &mut sums);
     }
-    for e in 0..p_tail.len() {
-        x_tail[e] = times(alpha, p_tail, e, x_tail[e]);
-        let new = times(minus, q_tail, e, r_tail[e]);
-        r_tail[e] = new;
-        sums[e] = new.mul_add(new, sums[e]);
+    total(&sums)
+}
+
+/// p = r + βp.
+fn direction(beta: [f64; 2], r: &[f64], p: &mut [f64]) {
+    let im = alternating(beta[1]);
+    for k in 0..r.len().div_ceil(WIDTH) {
+        let new = multiply_add(beta[0], &im, &load(p, k), &load(r, k));
+        store(p, k, &new);
     }
-    let mut total = 0.0;
-    for e in 0..WIDTH / 2 {
-        total += sums[e] + sums[e + WIDTH / 2];
-    }
-    total
 }
 
 /// ‖b − y − ia·w‖², w = Hy.
 fn defect(a: f64, b: &[f64], y: &[f64], w: &[f64]) -> f64 {
+    let im = alternating(-a);
     let mut sums = [0.0; WIDTH];
-    let ((bs, b_tail), (ys, y_tail)) = (b.as_chunks::<WIDTH>(), y.as_chunks::<WIDTH>());
-    let (ws, w_tail) = w.as_chunks::<WIDTH>();
-    for ((b, y), w) in bs.iter().zip(ys).zip(ws) {
+    for k in 0..b.len().div_ceil(WIDTH) {
+        let (b, y, w) = (load(b, k), load(y, k), load(w, k));
+        let mut d = [0.0; WIDTH];
         for e in 0..WIDTH {
-            let d = times([0.0, -a], w, e, b[e] - y[e]);
-            sums[e] = d.mul_add(d, sums[e]);
+            d[e] = b[e] - y[e];
         }
+        for e in 0..WIDTH {
+            d[e] = im[e].mul_add(w[e ^ 1], d[e]);
+        }
+        squares(&d, &mut sums);
     }
-    for e in 0..b_tail.len() {
-        let d = times([0.0, -a], w_tail, e, b_tail[e] - y_tail[e]);
-        sums[e] = d.mul_add(d, sums[e]);
-    }
-    let mut total = 0.0;
-    for e in 0..WIDTH / 2 {
-        total += sums[e] + sums[e + WIDTH / 2];
-    }
-    total
+    total(&sums)
 }
 }

@@ -18,16 +18,21 @@
 //! Sources: J. Crank, P. Nicolson (1947), "A practical method for numerical evaluation of solutions of partial
 //! differential equations of the heat-conduction type"; A. Cayley (1846) for the transform.
 
+mod chebyshev;
 mod galerkin;
 mod gradient;
 mod hamiltonian;
+mod imaginary;
+mod pade;
 mod strang;
 mod unitary;
 
 use headwater_base::{Control, Error};
 
+pub use chebyshev::{ChebyshevOutcome, chebyshev};
 pub use gradient::{Cotangents, Tangent};
 pub use hamiltonian::Hamiltonian;
+pub use imaginary::{ImaginaryReport, imaginary_time};
 
 use crate::operator::{Operator, Shifted};
 use crate::outcome::Reason;
