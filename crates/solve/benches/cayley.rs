@@ -27,9 +27,8 @@ fn main() {
         let h = Graph::combine(&weighted).expect("same nodes").laplacian().expect("no flux");
         let top = headwater_solve::lanczos(&h, 60, 0).expect("square").max;
         let elements = h.nnz();
-        let psi: Vec<Complex64> = (0..n)
-            .map(|i| Complex64::from_polar(1.0 / (n as f64).sqrt(), (i * i) as f64))
-            .collect();
+        let psi: Vec<Complex64> =
+            (0..n).map(|i| Complex64::from_polar(1.0 / (n as f64).sqrt(), (i * i) as f64)).collect();
         let h = Hamiltonian::from(h);
         let mut image = psi.clone();
         let product = best(30, 10, || h.apply(&psi, &mut image));

@@ -121,7 +121,11 @@ impl<T: Scalar> Direct<T> {
             Condition { min: max / kappa, max, kappa }
         });
         let residual = |x: &[T], r: &mut [T]| {
-            if adjoint { self.a.apply_adjoint(x, r) } else { self.a.apply(x, r) }
+            if adjoint {
+                self.a.apply_adjoint(x, r)
+            } else {
+                self.a.apply(x, r)
+            }
             vector::axpby(1.0, T::reals(b), -1.0, T::reals_mut(r));
             vector::norm(T::reals(r))
         };

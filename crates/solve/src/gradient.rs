@@ -78,7 +78,10 @@ pub(crate) fn require<T>(which: &str, outcome: &Outcome<T>, allow_inexact: bool)
 fn sizes<T: Scalar>(operator: &dyn Operator<T>, x: &[T], right: &[T]) -> Result<(), Error> {
     let (rows, cols) = (operator.rows(), operator.cols());
     if rows != cols {
-        return Err(Error::new("invalid-option", format!("A is {rows} × {cols}; for least squares use least_squares_vjp")));
+        return Err(Error::new(
+            "invalid-option",
+            format!("A is {rows} × {cols}; for least squares use least_squares_vjp"),
+        ));
     }
     if x.len() != rows || right.len() != rows {
         return Err(Error::new(

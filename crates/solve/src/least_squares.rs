@@ -108,7 +108,10 @@ fn check<T: Scalar>(operator: &dyn Operator<T>, x: &[T], b: &[T], v: &[T], damp:
     }
     let fits = x.len() == operator.cols() && b.len() == operator.rows() && v.len() == operator.cols();
     if !fits || !(damp >= 0.0 && damp.is_finite()) {
-        return Err(Error::new("invalid-option", "x, b and the cotangent must fit A, and damp be a finite number from 0"));
+        return Err(Error::new(
+            "invalid-option",
+            "x, b and the cotangent must fit A, and damp be a finite number from 0",
+        ));
     }
     Ok(())
 }

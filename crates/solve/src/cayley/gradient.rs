@@ -141,7 +141,8 @@ impl Cayley {
     ) -> Result<(Vec<Complex64>, Vec<Complex64>, Report), Error> {
         self.check(psi)?;
         let n = psi.len();
-        let sizes = tangent.psi.is_none_or(|t| t.len() == n) && tangent.h.is_none_or(|h| h.rows() == n && h.cols() == n);
+        let sizes =
+            tangent.psi.is_none_or(|t| t.len() == n) && tangent.h.is_none_or(|h| h.rows() == n && h.cols() == n);
         if !sizes || !tangent.dt.is_finite() {
             return Err(Error::new("invalid-option", format!("the tangents need {n} elements and a finite dt")));
         }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use headwater_base::{Control, Error};
 use headwater_base::rng::{Purpose, Stream};
+use headwater_base::{Control, Error};
 
 use crate::csr::Csr;
 use crate::graph::Graph;
@@ -67,7 +67,10 @@ impl Hamiltonian {
     pub(crate) fn check(&self) -> Result<(), Error> {
         let n = self.rows();
         if self.cols() != n || n == 0 {
-            return Err(Error::new("invalid-matrix", format!("H is {n} × {}; it must be square, not empty", self.cols())));
+            return Err(Error::new(
+                "invalid-matrix",
+                format!("H is {n} × {}; it must be square, not empty", self.cols()),
+            ));
         }
         let finite = match self {
             Self::Real(h) => vector::finite(h.values()),

@@ -36,7 +36,7 @@ pub use imaginary::{ImaginaryReport, imaginary_time};
 
 use crate::operator::{Operator, Shifted};
 use crate::outcome::Reason;
-use crate::scalar::{Complex64, Scalar};
+use crate::scalar::{Complex64, Scalar, power_of_two_inverse};
 use crate::session::solve;
 use crate::settings::{Method, Settings};
 use crate::vector;
@@ -320,6 +320,16 @@ impl Cayley {
             plus.fill(Complex64::default());
             return Ok(galerkin::Solved { reason: Reason::ZeroRhs, matvecs: 0, residual: 0.0 });
         }
+        if norm.is_finite() && !(1e-100..1e100).contains(&norm) {
+            // Sums of squares would leave the range; a power of two is exact.
+            let factor = power_of_two_inverse(norm, false);
+            let scaled: Vec<Complex64> = b.iter().map(|v| v.scale(factor)).collect();
+            let solved = self.advance(adjoint, rtol, &scaled, y, plus, control)?;
+            for v in y.iter_mut().chain(plus.iter_mut()) {
+                *v = v.scale(1.0 / factor);
+            }
+            return Ok(solved);
+        }
         if let (Some(direct), true) = (&mut self.direct, norm.is_finite()) {
             direct.apply(adjoint, b, plus);
             for i in 0..b.len() {
@@ -354,8 +364,7 @@ impl Cayley {
         control: Control<'_>,
     ) -> Result<galerkin::Solved, Error> {
         let settings = Settings { rtol, max_iterations: Some(self.max_iterations), ..Settings::default() };
-        let shifted =
-            Shifted { operator: &self.h, shift: Complex64::new(1.0, 0.0), factor: Complex64::new(0.0, a) };
+        let shifted = Shifted { operator: &self.h, shift: Complex64::new(1.0, 0.0), factor: Complex64::new(0.0, a) };
         // H was checked before the first step, so the structure of I + iaH is known.
         let known = Settings { probe: !self.h.is_real(), ..settings.clone() };
         let out = match self.solver {

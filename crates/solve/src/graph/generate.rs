@@ -88,7 +88,9 @@ impl Graph {
     pub fn ring_with_pairs(nodes: usize, sparsity: usize, seed: u64) -> Result<Self, Error> {
         let reach = (sparsity / 2).max(1);
         if nodes < 3 || 2 * reach >= nodes {
-            return refuse(format!("a ring of {nodes} nodes with offsets to {reach}: at least 3 nodes, offsets below half"));
+            return refuse(format!(
+                "a ring of {nodes} nodes with offsets to {reach}: at least 3 nodes, offsets below half"
+            ));
         }
         let mut random = Stream::new(seed, Purpose::Synthetic, 1);
         let mut edges: HashSet<(usize, usize)> = HashSet::new();

@@ -104,7 +104,8 @@ impl Graph {
         let Some((_, first)) = parts.first() else {
             return refuse("no graph to combine".into());
         };
-        let mut out = Self { edges: Vec::new(), weights: Vec::new(), flux: first.flux.as_ref().map(|_| Vec::new()), ..**first };
+        let mut out =
+            Self { edges: Vec::new(), weights: Vec::new(), flux: first.flux.as_ref().map(|_| Vec::new()), ..**first };
         for (factor, part) in parts {
             if part.nodes != out.nodes || part.flux.is_some() != out.flux.is_some() || !factor.is_finite() {
                 return refuse("graphs to combine need the same nodes, all or no fluxes, and finite factors".into());
