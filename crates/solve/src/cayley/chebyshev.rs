@@ -73,7 +73,7 @@ pub fn chebyshev(
     // A little more than half the width: bounds are rounded too.
     let radius = 0.5 * (high - low) * (1.0 + 1e-12) + f64::MIN_POSITIVE;
     let z = radius * t;
-    if !(z.abs() <= LONGEST) {
+    if z.is_nan() || z.abs() > LONGEST {
         return refuse(format!("R|t| is {:.3e}; allowed is up to {LONGEST:e}: take several times", z.abs()));
     }
     let bessel = bessel(z.abs());

@@ -134,13 +134,14 @@ impl Report {
         self.energy.map(|[before, after]| after - before)
     }
 
-    fn enter(&mut self, solved: galerkin::Solved) -> bool {
+    /// Takes a solve down; whether the run may go on.
+    fn enter(&mut self, solved: galerkin::Solved, allow_inexact: bool) -> bool {
         self.matvecs += solved.matvecs;
         self.residuals.push(solved.residual);
         if !solved.reason.converged() && self.reason.converged() {
             self.reason = solved.reason;
         }
-        solved.reason.converged()
+        solved.reason.converged() || (allow_inexact && solved.residual.is_finite())
     }
 }
 
@@ -263,7 +264,7 @@ impl Cayley {
         let (mut y, mut plus) = (psi.to_vec(), psi.to_vec());
         while report.steps < steps {
             let solved = self.advance(false, self.settings.rtol, psi, &mut y, &mut plus, control)?;
-            if !report.enter(solved) && !(self.settings.allow_inexact && solved.residual.is_finite()) {
+            if !report.enter(solved, self.settings.allow_inexact) {
                 break;
             }
             report.steps += 1;

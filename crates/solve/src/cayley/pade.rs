@@ -51,7 +51,7 @@ impl Cayley {
                 let out = solve(method, &Known(shifted), None, psi, &settings, control)?;
                 let residual = out.residual.relative.unwrap_or(if out.converged() { 0.0 } else { f64::NAN });
                 let solved = super::galerkin::Solved { reason: out.reason, matvecs: out.matvecs, residual };
-                fine = report.enter(solved) || (self.settings.allow_inexact && residual.is_finite());
+                fine = report.enter(solved, self.settings.allow_inexact);
                 if !fine {
                     break;
                 }

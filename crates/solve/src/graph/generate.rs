@@ -48,7 +48,7 @@ impl Graph {
     /// moved with the given probability to a node drawn at random (no loops, no duplicates). The number of edges is
     /// nodes·neighbours/2. Source: D. J. Watts, S. H. Strogatz (1998), "Collective dynamics of 'small-world' networks".
     pub fn small_world(nodes: usize, neighbours: usize, probability: f64, seed: u64) -> Result<Self, Error> {
-        if neighbours % 2 != 0 || neighbours == 0 || neighbours >= nodes {
+        if !neighbours.is_multiple_of(2) || neighbours == 0 || neighbours >= nodes {
             return refuse(format!("neighbours is {neighbours}; allowed are even numbers from 2 to below {nodes}"));
         }
         if !(0.0..=1.0).contains(&probability) {
