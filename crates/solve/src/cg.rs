@@ -4,10 +4,11 @@
 //! q = Ap; δ = ⟨p, q⟩; α = γ/δ; x += αp; r −= αq; z = M⁻¹r; γ⁺ = ⟨r, z⟩; β = γ⁺/γ; p = z + βp.
 //! *Flexible* (M may vary): β = ⟨r⁺ − r, z⁺⟩/γ = −α⟨q, z⁺⟩/γ (Polak–Ribière), no vector more.
 //!
-//! Cost an iteration: one product with A, one with M⁻¹, 6 passes over vectors; memory x, r, p, q, and z with a
+//! Cost an iteration: one product with A, one with M⁻¹, and reads or writes 11 vectors (13 with M); memory x, r, p, q, and z with a
 //! preconditioner. Rate: ‖e_m‖_A <= 2ρᵐ‖e₀‖_A, ρ = (√κ−1)/(√κ+1), κ the condition number of M⁻¹A.
 //!
-//! Stops at ‖r‖ <= max(rtol‖b‖, atol), confirmed by the true residual. On the way, with ε_c = nε:
+//! Stops at ‖r‖ <= max(rtol‖b‖, atol), confirmed by the true residual. On the way, with ε_c = 4(n + 4)ε, a bound of the rounding of a product and an
+//! inner product of length n:
 //! * δ <= −ε_c‖A‖‖p‖² is `indefiniteOperator`, with p and its curvature (‖A‖ is the largest ‖Ap‖/‖p‖ seen, so that the
 //!   rounding of Ap along a null vector is no negative curvature);
 //! * other δ <= ε_c‖p‖‖q‖ are `zeroCurvature`. Without a preconditioner the bound is 2√ε: for a definite A,
@@ -68,8 +69,7 @@ impl Ball {
 
 /// ⟨r, M⁻¹r⟩ and ‖M⁻¹r‖ with z = M⁻¹r computed, or the reason why M is refused.
 pub(crate) async fn precondition<T: Scalar>(s: &mut System<'_, T>, r: &[T], z: &mut [T]) -> Result<(f64, f64), End<T>> {
-    s.precondition(r, z).await?;
-    let [gamma, rr, zz] = vector::dot_and_norms(T::reals(r), T::reals(z));
+    let [gamma, rr, zz] = s.precondition_dot(r, z).await?;
     let (rnorm, znorm) = (vector::norm_from(rr, T::reals(r)), vector::norm_from(zz, T::reals(z)));
     if !gamma.is_finite() || !znorm.is_finite() {
         return Err(s.blame(z, Location::Preconditioner));
@@ -89,11 +89,19 @@ pub(crate) fn curved<T: Scalar>(reason: Reason, p: &[T], norm: f64, curvature: f
     End::Stop(Stop { reason, location: None, direction: Some(direction), curvature: Some(curvature) })
 }
 
+/// Takes the step that x still lacks.
+fn settle<T: Scalar>(owed: &mut f64, p: &[T], x: &mut [T]) {
+    if *owed != 0.0 {
+        vector::axpy(*owed, T::reals(p), T::reals_mut(x));
+        *owed = 0.0;
+    }
+}
+
 /// From the true residual r of x to an end.
 pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Result<Infallible, End<T>> {
     let n = r.len();
     let preconditioned = s.oracle.preconditioned();
-    let tiny = (n as f64 * EPS).min(EPS.sqrt());
+    let tiny = vector::rounding(n);
     let flat = if preconditioned { tiny } else { 2.0 * EPS.sqrt() };
     let mut z = if preconditioned { vec![T::default(); n] } else { Vec::new() };
     let (mut p, mut q) = (vec![T::default(); n], vec![T::default(); n]);
@@ -124,19 +132,21 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
     let (mut alpha_before, mut beta) = (1.0, 0.0);
     s.coefficients.close();
 
+    // The step x += αp waits for the pass that makes the next direction, which reads p as well: this is its α.
+    let mut owed = 0.0;
     let end = loop {
         if basis.len() < kept {
             let mut v = if preconditioned { z.clone() } else { r.to_vec() };
             vector::scale(1.0 / gamma.sqrt(), T::reals_mut(&mut v));
             basis.push(v);
         }
-        if let Err(end) = s.apply(&p, &mut q).await {
-            break end;
-        }
+        let [delta, pp, qq] = match s.apply_dot(&p, &mut q).await {
+            Ok(sums) => sums,
+            Err(end) => break end,
+        };
         if let (Some(ball), Some(radius)) = (&mut ball, s.trust_radius()) {
             ball.radius = radius * radius;
         }
-        let [delta, pp, qq] = vector::dot_and_norms(T::reals(&p), T::reals(&q));
         let (pnorm, qnorm) = (vector::norm_from(pp, T::reals(&p)), vector::norm_from(qq, T::reals(&q)));
         if !(delta.is_finite() && pnorm.is_finite() && qnorm.is_finite()) {
             break s.blame(&q, Location::Operator);
@@ -182,24 +192,28 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
             }
             break Reason::Diverged.into();
         }
-        let (pr, qr, xr) = (T::reals(&p), T::reals(&q), T::reals_mut(&mut s.x));
         let [square, product] = if preconditioned {
-            vector::step_against(alpha, pr, qr, T::reals(&z), xr, T::reals_mut(r))
+            vector::reduce_against(alpha, T::reals(&q), T::reals(&z), T::reals_mut(r))
         } else {
-            vector::step(alpha, pr, qr, xr, T::reals_mut(r))
+            vector::reduce(alpha, T::reals(&q), T::reals_mut(r))
         };
+        owed = alpha;
         let mut norm = vector::norm_from(square, T::reals(r));
         s.coefficients.push(1.0 / alpha + beta / alpha_before, 0.0);
         if s.coefficients.energy(alpha * gamma) {
             s.progress();
         }
-        if s.settings.norm == Norm::Residual
-            && let Err(end) = s.iterate(norm).await
-        {
-            break end;
+        if s.settings.norm == Norm::Residual {
+            if s.confirms(norm) {
+                settle(&mut owed, &p, &mut s.x);
+            }
+            if let Err(end) = s.iterate(norm).await {
+                break end;
+            }
         }
         // The flexible β needs q, which replacement would use as scratch.
         if s.replacement_due(norm, alpha * pnorm, qnorm / pnorm) && !s.settings.flexible {
+            settle(&mut owed, &p, &mut s.x);
             match s.replace(r, norm, &mut q).await {
                 Ok(replaced) => norm = replaced,
                 Err(end) => break end,
@@ -218,10 +232,13 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
             Norm::Natural => Some(next.sqrt()),
             Norm::Preconditioned => Some(znorm),
         };
-        if let Some(measured) = measured
-            && let Err(end) = s.iterate(measured).await
-        {
-            break end;
+        if let Some(measured) = measured {
+            if s.confirms(measured) {
+                settle(&mut owed, &p, &mut s.x);
+            }
+            if let Err(end) = s.iterate(measured).await {
+                break end;
+            }
         }
         noise = alpha * beta.abs() / alpha_before * noise
             + 1e3 * EPS * alpha * s.largest_stretch() * pnorm * (before + along);
@@ -239,13 +256,15 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
             ball.advance(alpha, beta, next);
         }
         let z = if preconditioned { &z } else { &*r };
-        vector::xpby(T::reals(z), beta, T::reals_mut(&mut p));
+        vector::advance(owed, T::reals(z), beta, T::reals_mut(&mut p), T::reals_mut(&mut s.x));
+        owed = 0.0;
         if let Some(space) = &mut deflation {
             space.direction(z, &mut p);
         }
         (gamma, before, along) = (next, znorm, beta.abs() * pnorm);
         alpha_before = alpha;
     };
+    settle(&mut owed, &p, &mut s.x);
     s.deflation = deflation;
     if kept > 0 {
         s.ritz = Some(deflation::harvest(s.settings.harvest, &basis, &s.coefficients));

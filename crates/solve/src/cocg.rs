@@ -3,8 +3,8 @@
 //! The formulas of conjugate gradients with unconjugated products: q = Ap; α = rᵀr/pᵀq; x += αp; r −= αq;
 //! β = r⁺ᵀr⁺/rᵀr; p = r⁺ + βp. For real vectors it is conjugate gradients.
 //!
-//! Cost an iteration: one product with A, 4 passes; memory x, r, p, q. It can break down: |pᵀq| <= nε‖p‖‖q‖ or
-//! |rᵀr| <= nε‖r‖² is `zeroCurvature`. Symmetry is probed (`notHermitian` if it fails). The residual is not monotone.
+//! Cost an iteration: one product with A, 4 passes; memory x, r, p, q. It can break down: |pᵀq| <= ε_c‖p‖‖q‖ or
+//! |rᵀr| <= ε_c‖r‖² (ε_c = 4(n + 4)ε) is `zeroCurvature`. Symmetry is probed (`notHermitian` if it fails). The residual is not monotone.
 //! Stops at the true ‖r‖ <= τ.
 //! Source: H. A. van der Vorst, J. B. M. Melissen (1990), "A Petrov–Galerkin type method for solving Ax = b, where A is
 //! symmetric complex".
@@ -19,7 +19,7 @@ use crate::vector;
 
 /// From the true residual r of x to an end.
 pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Result<Infallible, End<T>> {
-    let tiny = (r.len() as f64 * f64::EPSILON).min(f64::EPSILON.sqrt());
+    let tiny = vector::rounding(r.len());
     let mut p = r.to_vec();
     let mut q = vec![T::default(); r.len()];
     let mut gamma = T::dot_transposed(r, r);

@@ -21,7 +21,7 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
     let n = r.len();
     let eps = f64::EPSILON;
     let preconditioned = s.oracle.preconditioned();
-    let tiny = (n as f64 * eps).min(eps.sqrt());
+    let tiny = vector::rounding(n);
     let flat = if preconditioned { tiny } else { 2.0 * eps.sqrt() };
     let zeros = |wanted: bool| if wanted { vec![T::default(); n] } else { Vec::new() };
     let (mut z, mut mq) = (zeros(preconditioned), zeros(preconditioned));

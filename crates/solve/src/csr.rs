@@ -6,10 +6,11 @@
 use std::sync::OnceLock;
 
 use headwater_base::{Error, parallel};
-use headwater_linalg::simd;
 
 use crate::operator::Operator;
+use crate::rows::{rows_complex, rows_real, rows_real_2, rows_real_4, rows_real_8, rows_real_k};
 use crate::scalar::{Complex64, Scalar};
+use crate::vector;
 
 /// Rows a thread takes at a time.
 const PIECE: usize = 4096;
@@ -236,115 +237,6 @@ impl<T: Scalar> Csr<T> {
     }
 }
 
-simd! {
-/// Rows of a real product. `pointers` are those of the rows of y.
-fn rows_real(pointers: &[u32], columns: &[u32], values: &[f64], x: &[f64], y: &mut [f64]) {
-    for (i, y) in y.iter_mut().enumerate() {
-        let range = pointers[i] as usize..pointers[i + 1] as usize;
-        let (columns, values) = (&columns[range.clone()], &values[range]);
-        let mut sums = [0.0; 4];
-        let ((cs, c_tail), (vs, v_tail)) = (columns.as_chunks::<4>(), values.as_chunks::<4>());
-        for (c, v) in cs.iter().zip(vs) {
-            for e in 0..4 {
-                // SAFETY: columns are below `cols`, which is the length of x; both were checked.
-                sums[e] = v[e].mul_add(unsafe { *x.get_unchecked(c[e] as usize) }, sums[e]);
-            }
-        }
-        let mut sum = 0.0;
-        for (c, v) in c_tail.iter().zip(v_tail) {
-            // SAFETY: as above.
-            sum = v.mul_add(unsafe { *x.get_unchecked(*c as usize) }, sum);
-        }
-        *y = ((sums[0] + sums[2]) + (sums[1] + sums[3])) + sum;
-    }
-}
-
-/// The same for two right-hand sides or an interleaved complex one.
-fn rows_real_2(pointers: &[u32], columns: &[u32], values: &[f64], x: &[f64], y: &mut [f64]) {
-    for (i, y) in y.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-        *y = row_real::<2>(pointers, columns, values, x, i);
-    }
-}
-
-/// The same for four.
-fn rows_real_4(pointers: &[u32], columns: &[u32], values: &[f64], x: &[f64], y: &mut [f64]) {
-    for (i, y) in y.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-        *y = row_real::<4>(pointers, columns, values, x, i);
-    }
-}
-
-/// The same for eight.
-fn rows_real_8(pointers: &[u32], columns: &[u32], values: &[f64], x: &[f64], y: &mut [f64]) {
-    for (i, y) in y.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-        *y = row_real::<8>(pointers, columns, values, x, i);
-    }
-}
-
-/// The same for any number k.
-fn rows_real_k(k: usize, pointers: &[u32], columns: &[u32], values: &[f64], x: &[f64], y: &mut [f64]) {
-    for (i, y) in y.chunks_mut(k).enumerate() {
-        y.fill(0.0);
-        for at in pointers[i] as usize..pointers[i + 1] as usize {
-            let (j, a) = (columns[at] as usize, values[at]);
-            for (y, x) in y.iter_mut().zip(&x[j * k..(j + 1) * k]) {
-                *y = a.mul_add(*x, *y);
-            }
-        }
-    }
-}
-
-/// Rows of a complex product, k right-hand sides; everything interleaved.
-fn rows_complex(k: usize, pointers: &[u32], columns: &[u32], values: &[f64], x: &[f64], y: &mut [f64]) {
-    for (i, y) in y.chunks_mut(2 * k).enumerate() {
-        y.fill(0.0);
-        for at in pointers[i] as usize..pointers[i + 1] as usize {
-            let j = columns[at] as usize;
-            let (re, im) = (values[2 * at], values[2 * at + 1]);
-            let x = &x[j * 2 * k..(j + 1) * 2 * k];
-            for (y, x) in y.as_chunks_mut::<2>().0.iter_mut().zip(x.as_chunks::<2>().0) {
-                y[0] = re.mul_add(x[0], (-im).mul_add(x[1], y[0]));
-                y[1] = re.mul_add(x[1], im.mul_add(x[0], y[1]));
-            }
-        }
-    }
-}
-}
-
-/// Indices, not iterators: their constructors are not always inlined into code for other instruction sets, and a row is
-/// short (a fifth of the time of 22 elements a row).
-#[inline(always)]
-fn row_real<const K: usize>(pointers: &[u32], columns: &[u32], values: &[f64], x: &[f64], i: usize) -> [f64; K] {
-    let (mut at, end) = (pointers[i] as usize, pointers[i + 1] as usize);
-    let (mut even, mut odd) = ([0.0; K], [0.0; K]);
-    while at + 2 <= end {
-        // SAFETY: pointers end at the number of elements; columns are below `cols`, and x has K·cols elements. All checked.
-        unsafe {
-            let (a, b) = (*columns.get_unchecked(at) as usize * K, *columns.get_unchecked(at + 1) as usize * K);
-            let (v, w) = (*values.get_unchecked(at), *values.get_unchecked(at + 1));
-            for e in 0..K {
-                even[e] = v.mul_add(*x.get_unchecked(a + e), even[e]);
-            }
-            for e in 0..K {
-                odd[e] = w.mul_add(*x.get_unchecked(b + e), odd[e]);
-            }
-        }
-        at += 2;
-    }
-    if at < end {
-        // SAFETY: as above.
-        unsafe {
-            let (a, v) = (*columns.get_unchecked(at) as usize * K, *values.get_unchecked(at));
-            for e in 0..K {
-                even[e] = v.mul_add(*x.get_unchecked(a + e), even[e]);
-            }
-        }
-    }
-    for e in 0..K {
-        even[e] += odd[e];
-    }
-    even
-}
-
 impl Csr<f64> {
     fn product(&self, k: usize, x: &[f64], y: &mut [f64]) {
         assert!(x.len() == k * self.cols && y.len() == k * self.rows, "lengths of x and y");
@@ -373,6 +265,24 @@ impl Operator<f64> for Csr<f64> {
     }
     fn apply(&self, x: &[f64], y: &mut [f64]) {
         self.product(1, x, y);
+    }
+    fn apply_dot(&self, x: &[f64], y: &mut [f64]) -> [f64; 3] {
+        if self.threads > 1 || self.rows != self.cols {
+            self.product(1, x, y);
+            return vector::dot_and_norms(x, y);
+        }
+        assert!(x.len() == self.cols && y.len() == self.rows, "lengths of x and y");
+        let mut total = [0.0; 3];
+        // The chunks of the sums, so that the result is the same as of separate passes.
+        for (index, (x_piece, y_piece)) in x.chunks(vector::CHUNK).zip(y.chunks_mut(vector::CHUNK)).enumerate() {
+            let begin = index * vector::CHUNK;
+            let pointers = &self.pointers[begin..=begin + y_piece.len()];
+            rows_real(pointers, &self.columns, &self.values, x, y_piece);
+            for (total, part) in total.iter_mut().zip(vector::dot_and_norms(x_piece, y_piece)) {
+                *total += part;
+            }
+        }
+        total
     }
     fn apply_adjoint(&self, x: &[f64], y: &mut [f64]) {
         self.apply_adjoint_many(1, x, y);

@@ -9,6 +9,7 @@ use headwater_base::Error;
 use crate::blocks::not_definite;
 use crate::operator::Preconditioner;
 use crate::scalar::Scalar;
+use crate::vector;
 
 /// The inverse diagonal.
 #[derive(Clone, Debug)]
@@ -37,5 +38,19 @@ impl<T: Scalar> Preconditioner<T> for Jacobi {
         for ((z, r), &d) in z.iter_mut().zip(r).zip(&self.inverse) {
             *z = r.scale(d);
         }
+    }
+    fn apply_dot(&self, r: &[T], z: &mut [T]) -> [f64; 3] {
+        // The chunks of the sums, in reals.
+        let size = if T::COMPLEX { vector::CHUNK / 2 } else { vector::CHUNK };
+        let mut total = [0.0; 3];
+        for ((r, z), inverse) in r.chunks(size).zip(z.chunks_mut(size)).zip(self.inverse.chunks(size)) {
+            for ((z, r), &d) in z.iter_mut().zip(r).zip(inverse) {
+                *z = r.scale(d);
+            }
+            for (total, part) in total.iter_mut().zip(vector::dot_and_norms(T::reals(r), T::reals(z))) {
+                *total += part;
+            }
+        }
+        total
     }
 }

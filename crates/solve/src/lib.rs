@@ -1,4 +1,33 @@
 //! Krylov solvers that say what their answer is worth.
+//!
+//! [`solve`] runs a [`Method`] on an [`Operator`] and returns an [`Outcome`]: x, the [`Reason`] why it ended (a closed
+//! list, converged and not converged told apart), the true residual and its gap to the recurrence, products, estimates of
+//! the spectrum and of the energy error. A numerical outcome is never an error; misuse always is. Nothing is added to a
+//! denominator: breakdowns, negative curvature, skew operators and non-finite numbers are detected and named.
+//!
+//! | method | A | products an iteration | vectors besides b |
+//! | --- | --- | --- | --- |
+//! | [`cg`] | Hermitian positive definite | 1 | 4 (5 with M) |
+//! | [`minres`] | Hermitian | 1 | 9 (10) |
+//! | [`cr`] | Hermitian positive definite | 1 | 5 (7) |
+//! | [`shifted_hermitian`] | σI + iaH, H Hermitian | 1 | 4, and one copy of the best x |
+//! | [`cocg`] | complex symmetric | 1 | 4, and one |
+//! | [`cgw`] | I + S, S skew-Hermitian | 1 | 4, and one |
+//! | [`cgnr`] | any of full column rank | 1 and 1 adjoint | 5 |
+//! | [`lsqr`] | any, least squares | 1 and 1 adjoint | 6 |
+//! | [`direct`] | dense, small | – | n |
+//!
+//! All share: τ = max(rtol‖b‖, atol); when the recurrence reaches it the true residual b − Ax decides (one product, one
+//! vector). A near miss goes on to a lower target, a clear one restarts from the true residual, at most three times
+//! (`accuracyLimit`). Systems scaled by anything that f64 can hold are brought into range by powers of two, exactly.
+//! Hot loops allocate nothing, except the history if asked for and what an operator or preconditioner needs for itself
+//! ([`ExactHessian`], [`Arrow`] and [`KroneckerSum`] take a work vector a product).
+//!
+//! Each method is one `async fn`, a coroutine over its products: [`solve`] answers them natively, [`Session`] hands them
+//! to the caller, [`solve_many`] runs many right-hand sides in lockstep over one product.
+
+// A comparison with NaN must fall on the side that refuses.
+#![allow(clippy::neg_cmp_op_on_partial_ord)]
 
 pub mod arrow;
 pub mod batch;
@@ -15,6 +44,7 @@ pub mod deflation;
 pub mod dense;
 pub mod direct;
 pub mod exact_hessian;
+mod finish;
 pub mod gradient;
 pub mod graph;
 pub mod incomplete_cholesky;
@@ -30,6 +60,7 @@ pub mod operator;
 pub mod oracle;
 pub mod outcome;
 mod probe;
+mod rows;
 pub mod scalar;
 pub mod session;
 pub mod settings;
@@ -38,6 +69,7 @@ mod small;
 mod spectrum;
 mod system;
 pub mod vector;
+mod watch;
 
 pub use arrow::Arrow;
 pub use batch::solve_many;

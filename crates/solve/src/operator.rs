@@ -1,6 +1,7 @@
 //! What a matrix is to a solver, and the operators made of others.
 
 use crate::scalar::{Complex64, Scalar};
+use crate::vector;
 
 /// A linear map that can be applied. Implementations must not keep state that changes the result.
 pub trait Operator<T: Scalar>: Send + Sync {
@@ -10,6 +11,11 @@ pub trait Operator<T: Scalar>: Send + Sync {
     fn cols(&self) -> usize;
     /// y = A x; `y` holds anything before.
     fn apply(&self, x: &[T], y: &mut [T]);
+    /// y = A x of a square A; returns (Re⟨x, y⟩, ‖x‖², ‖y‖²), where possible while both are in cache.
+    fn apply_dot(&self, x: &[T], y: &mut [T]) -> [f64; 3] {
+        self.apply(x, y);
+        vector::dot_and_norms(T::reals(x), T::reals(y))
+    }
     /// y = Aᴴ x. Called only if [`Operator::has_adjoint`].
     fn apply_adjoint(&self, _x: &[T], _y: &mut [T]) {
         unreachable!("this operator has no adjoint")
@@ -49,6 +55,11 @@ fn columns<T: Scalar>(k: usize, x: &[T], y: &mut [T], from: usize, to: usize, mu
 pub trait Preconditioner<T: Scalar>: Send + Sync {
     /// z = M⁻¹ r; `z` holds anything before.
     fn apply(&self, r: &[T], z: &mut [T]);
+    /// z = M⁻¹ r; returns (Re⟨r, z⟩, ‖r‖², ‖z‖²), where possible while both are in cache.
+    fn apply_dot(&self, r: &[T], z: &mut [T]) -> [f64; 3] {
+        self.apply(r, z);
+        vector::dot_and_norms(T::reals(r), T::reals(z))
+    }
     /// z = M⁻ᴴ r. The default is for a Hermitian M.
     fn apply_adjoint(&self, r: &[T], z: &mut [T]) {
         self.apply(r, z);
@@ -131,6 +142,9 @@ impl<T: Scalar, O: Operator<T> + ?Sized> Operator<T> for &O {
     }
     fn apply(&self, x: &[T], y: &mut [T]) {
         (**self).apply(x, y);
+    }
+    fn apply_dot(&self, x: &[T], y: &mut [T]) -> [f64; 3] {
+        (**self).apply_dot(x, y)
     }
     fn apply_adjoint(&self, x: &[T], y: &mut [T]) {
         (**self).apply_adjoint(x, y);

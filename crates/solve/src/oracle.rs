@@ -1,7 +1,7 @@
 //! Where products with A, Aᴴ and M⁻¹ come from: the coroutine's view.
 //!
 //! A method is an `async fn` that asks its oracle. A native operator answers at once, so the future is ready on its
-//! first poll; a request to the caller is laid into the [`Exchange`] and the future is pending until it is answered.
+//! first poll; a request to the caller is laid into the exchange and the future is pending until it is answered.
 //!
 //! The oracle also keeps the arithmetic in range: if the first product shows that A (or M⁻¹) scales vectors by more
 //! than 2^±200, its results are multiplied by a power of two, which is exact, and the outcome is scaled back.
@@ -214,6 +214,30 @@ impl<'a, T: Scalar> Oracle<'a, T> {
             self.ask(RequestKind::Apply, x, y).await?;
         }
         Self::rescale(&mut self.operator_scale, self.smallest_ratio, x, y).map_err(|()| Location::Operator.into())
+    }
+
+    /// y = (s)A x and (Re⟨x, y⟩, ‖x‖², ‖y‖²).
+    pub async fn apply_dot(&mut self, x: &[T], y: &mut [T]) -> Result<[f64; 3], End<T>> {
+        if let Some(operator) = self.parts.operator.get()
+            && self.operator_scale == Some(1.0)
+        {
+            self.matvecs += 1;
+            return Ok(operator.apply_dot(x, y));
+        }
+        self.apply(x, y).await?;
+        Ok(vector::dot_and_norms(T::reals(x), T::reals(y)))
+    }
+
+    /// z = (t)M⁻¹ r and (Re⟨r, z⟩, ‖r‖², ‖z‖²).
+    pub async fn precondition_dot(&mut self, r: &[T], z: &mut [T]) -> Result<[f64; 3], End<T>> {
+        if let Some(preconditioner) = self.parts.preconditioner.as_ref().and_then(Supply::get)
+            && self.preconditioner_scale == Some(1.0)
+        {
+            self.preconditions += 1;
+            return Ok(preconditioner.apply_dot(r, z));
+        }
+        self.precondition(r, z).await?;
+        Ok(vector::dot_and_norms(T::reals(r), T::reals(z)))
     }
 
     /// y = (s)Aᴴ x.

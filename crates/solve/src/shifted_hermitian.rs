@@ -44,9 +44,8 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
             return Err(Reason::ZeroCurvature.into());
         }
         let alpha = T::real(gamma) / delta;
-        T::axpy(alpha, &p, &mut s.x);
-        T::axpy(-alpha, &q, r);
-        let next = T::dot(r, r).re();
+        let (x, residual) = (T::reals_mut(&mut s.x), T::reals_mut(r));
+        let next = vector::step_complex(alpha.re(), alpha.im(), T::reals(&p), T::reals(&q), x, residual);
         s.iterate(vector::norm_from(next, T::reals(r))).await?;
         s.keep_best();
         let beta = (alpha / alpha.conj()).scale(-next / gamma);

@@ -1,24 +1,23 @@
-//! What all methods share: scaling, projection, the initial guess, the watch over the iteration, the confirmation of
-//! success by the true residual with restarts, and the outcome.
+//! What all methods share: scaling, projection, the initial guess, passes and restarts, products.
 //!
 //! A method is a *pass*: an `async fn` from a true residual r = b − Ax to an [`End`]. It holds only its recurrence.
+//! The watch over the iteration is in `watch.rs`, the outcome in `finish.rs`.
+//!
 //! Inside, the system is (sA) y = βb with powers of two s and β (1 unless numbers are extreme), x = y s/β.
 
 use std::time::Instant;
 
 use crate::deflation::Prepared;
 use crate::oracle::{End, Oracle, Stop};
-use crate::outcome::{ActiveTerm, Condition, Location, Outcome, Reason, Residual, Tolerance};
+use crate::outcome::{ActiveTerm, Location, Outcome, Reason, Tolerance};
 use crate::scalar::{Scalar, power_of_two_inverse};
-use crate::settings::{Method, Norm, Replacement, Settings};
+use crate::settings::{Method, Norm, Settings};
 use crate::spectrum::Coefficients;
+use crate::watch::Drift;
 use crate::{cg, cgnr, cgw, cocg, cr, lsqr, minres, probe, shifted_hermitian, vector};
 
 /// Restarts from the true residual before `accuracyLimit`.
 const RESTARTS: usize = 3;
-/// A residual counts as reduced if it falls by this part.
-const REDUCTION: f64 = 1e-3;
-
 pub(crate) struct System<'a, T: Scalar> {
     pub oracle: Oracle<'a, T>,
     pub settings: Settings<T>,
@@ -27,48 +26,37 @@ pub(crate) struct System<'a, T: Scalar> {
     pub b: Vec<T>,
     pub x: Vec<T>,
     /// β.
-    rhs_scale: f64,
+    pub rhs_scale: f64,
     /// ‖βb‖ in the norm of the test.
-    reference: f64,
+    pub reference: f64,
     pub tolerance: Tolerance,
     pub iterations: usize,
-    recurrence: f64,
+    pub recurrence: f64,
     /// Where the recurrence residual calls for a confirmation.
-    target: f64,
-    scratch: Vec<T>,
+    pub target: f64,
+    pub scratch: Vec<T>,
     /// The x of the smallest residual so far, within a factor of two, and that residual.
-    kept: Vec<T>,
-    kept_norm: f64,
-    true_norm: Option<f64>,
+    pub kept: Vec<T>,
+    pub kept_norm: f64,
+    pub true_norm: Option<f64>,
     pub normal_residual: Option<f64>,
     /// Estimate of ‖sA‖, for least squares.
     pub operator_norm: f64,
-    restarts: usize,
-    guess_used: bool,
-    inconsistency: Option<f64>,
-    history: Option<Vec<f64>>,
-    best: f64,
-    best_at: usize,
-    window: usize,
-    max_iterations: usize,
-    drift: Drift,
+    pub restarts: usize,
+    pub guess_used: bool,
+    pub inconsistency: Option<f64>,
+    pub history: Option<Vec<f64>>,
+    pub best: f64,
+    pub best_at: usize,
+    pub window: usize,
+    pub max_iterations: usize,
+    pub drift: Drift,
     pub coefficients: Coefficients,
     pub deflation: Option<Prepared<T>>,
     /// Vectors kept for harvesting, and the harvest.
     pub ritz: Option<Vec<Vec<T>>>,
-    probes: usize,
-    start: Instant,
-}
-
-/// The estimated deviation of the recurrence residual from the true one.
-#[derive(Default)]
-struct Drift {
-    deviation: f64,
-    norm: f64,
-    at_replacement: f64,
-    operator: f64,
-    /// Bound of ‖x‖: the sum of the steps.
-    size: f64,
+    pub probes: usize,
+    pub start: Instant,
 }
 
 /// Runs a method from the beginning to the outcome. The arguments have been checked.
@@ -232,7 +220,7 @@ impl<'a, T: Scalar> System<'a, T> {
         };
     }
 
-    fn success(&self, at_guess: bool) -> Stop<T> {
+    pub fn success(&self, at_guess: bool) -> Stop<T> {
         let reason = match self.tolerance.term {
             _ if at_guess => Reason::ExactGuess,
             ActiveTerm::Rtol => Reason::Rtol,
@@ -290,6 +278,24 @@ impl<'a, T: Scalar> System<'a, T> {
         Ok(())
     }
 
+    /// q = A p with the null space taken off, and (Re⟨p, q⟩, ‖p‖², ‖q‖²).
+    pub async fn apply_dot(&mut self, p: &[T], q: &mut [T]) -> Result<[f64; 3], End<T>> {
+        if self.settings.null_space.is_none() && !matches!(self.method, Method::ShiftedHermitian { .. }) {
+            return self.oracle.apply_dot(p, q).await;
+        }
+        self.apply(p, q).await?;
+        Ok(vector::dot_and_norms(T::reals(p), T::reals(q)))
+    }
+
+    /// z = M⁻¹ r with the null space taken off, and (Re⟨r, z⟩, ‖r‖², ‖z‖²).
+    pub async fn precondition_dot(&mut self, r: &[T], z: &mut [T]) -> Result<[f64; 3], End<T>> {
+        if self.settings.null_space.is_none() {
+            return self.oracle.precondition_dot(r, z).await;
+        }
+        self.precondition(r, z).await?;
+        Ok(vector::dot_and_norms(T::reals(r), T::reals(z)))
+    }
+
     /// q = A p, where A is σI + iaH for that method.
     async fn raw_apply(&mut self, p: &[T], q: &mut [T]) -> Result<(), End<T>> {
         self.oracle.apply(p, q).await?;
@@ -325,7 +331,7 @@ impl<'a, T: Scalar> System<'a, T> {
     }
 
     /// A vector in the norm of the stopping test.
-    async fn measure(&mut self, r: &[T]) -> Result<f64, End<T>> {
+    pub async fn measure(&mut self, r: &[T]) -> Result<f64, End<T>> {
         if self.settings.norm == Norm::Residual {
             return Ok(vector::norm(T::reals(r)));
         }
@@ -348,236 +354,5 @@ impl<'a, T: Scalar> System<'a, T> {
             <= self.normal_tolerance()
                 * self.operator_norm
                 * vector::norm(T::reals(r)).hypot(damp * vector::norm(T::reals(&self.x))))
-    }
-
-    /// Whether the residual is to be replaced now, after a step of length ‖αp‖ to a residual of this norm. `stretch`
-    /// is ‖Ap‖/‖p‖, whose largest value stands for ‖A‖.
-    pub fn replacement_due(&mut self, norm: f64, step: f64, stretch: f64) -> bool {
-        let drift = &mut self.drift;
-        drift.operator = drift.operator.max(stretch);
-        drift.size += step;
-        let before = (drift.deviation, drift.norm);
-        drift.deviation += f64::EPSILON * (norm + drift.operator * drift.size);
-        drift.norm = norm;
-        match self.settings.replacement {
-            Replacement::Never => false,
-            Replacement::Every(count) => count > 0 && self.iterations.is_multiple_of(count),
-            Replacement::Automatic => {
-                let root = f64::EPSILON.sqrt();
-                before.0 <= root * before.1
-                    && drift.deviation > root * norm
-                    && drift.deviation > 1.1 * drift.at_replacement
-            }
-        }
-    }
-
-    /// The largest ‖Ap‖/‖p‖ seen by [`System::replacement_due`].
-    pub fn largest_stretch(&self) -> f64 {
-        self.drift.operator
-    }
-
-    /// r ← b − Ax inside a pass, with `work` as scratch; returns ‖r‖. If the recurrence was off by its own size the
-    /// pass ends.
-    pub async fn replace(&mut self, r: &mut [T], believed: f64, work: &mut [T]) -> Result<f64, End<T>> {
-        self.residual(work).await?;
-        let norm = vector::norm(T::reals(work));
-        if !((norm - believed).abs() <= 0.5 * believed) {
-            return Err(End::Drifted);
-        }
-        r.copy_from_slice(work);
-        self.drift.deviation = f64::EPSILON * (norm + self.drift.operator * self.drift.size);
-        self.drift.at_replacement = self.drift.deviation;
-        Ok(norm)
-    }
-
-    /// Whether a step of length ‖αq‖ in the residual would be one of divergence.
-    pub fn explodes(&self, length: f64) -> bool {
-        length > self.settings.divergence * self.reference
-    }
-
-    /// Keeps a copy of x each time the residual has halved: for methods whose residual is not monotone.
-    pub fn keep_best(&mut self) {
-        if self.recurrence < 0.5 * self.kept_norm {
-            self.kept_norm = self.recurrence;
-            self.kept.clone_from(&self.x);
-        }
-    }
-
-    /// Relative size of the normal residual at which least squares are solved.
-    pub fn normal_tolerance(&self) -> f64 {
-        self.settings.rtol.max(f64::EPSILON)
-    }
-
-    /// Marks progress other than a smaller residual.
-    pub fn progress(&mut self) {
-        self.best_at = self.iterations;
-    }
-
-    /// To be called once an iteration with the recurrence's residual norm: every general reason to stop.
-    pub async fn iterate(&mut self, norm: f64) -> Result<(), End<T>> {
-        self.iterations += 1;
-        if !norm.is_finite() {
-            return Err(Location::Recurrence.into());
-        }
-        self.recurrence = norm;
-        if let Some(history) = &mut self.history {
-            history.push(norm / self.rhs_scale);
-        }
-        if norm <= self.target {
-            self.confirm(norm).await?;
-        }
-        if norm > self.settings.divergence * self.reference {
-            return Err(Reason::Diverged.into());
-        }
-        if norm < self.best * (1.0 - REDUCTION) {
-            self.best = norm;
-            self.best_at = self.iterations;
-        }
-        if self.iterations >= self.max_iterations {
-            return Err(Reason::MaxIterations.into());
-        }
-        if self.iterations - self.best_at >= self.window {
-            return Err(Reason::Stagnation.into());
-        }
-        let control = self.oracle.control();
-        if control.cancelled() {
-            return Err(Reason::Aborted.into());
-        }
-        control.report(headwater_base::Progress {
-            done: self.iterations as u64,
-            total: self.max_iterations as u64,
-            best: Some(norm / self.rhs_scale),
-            basins: None,
-        });
-        if self.settings.time_limit.is_some_and(|limit| self.start.elapsed() >= limit) {
-            return Err(Reason::TimeLimit.into());
-        }
-        if self.settings.observe {
-            self.oracle.observe(self.iterations, norm / self.rhs_scale).await?;
-        }
-        Ok(())
-    }
-
-    /// The recurrence is at its target: success if the true residual is at the tolerance. If it misses it by a little,
-    /// the recurrence goes on to a target that is lower by as much; otherwise the pass ends, with b − Ax in `scratch`.
-    async fn confirm(&mut self, norm: f64) -> Result<(), End<T>> {
-        let mut t = std::mem::take(&mut self.scratch);
-        t.resize(self.b.len(), T::default());
-        self.residual(&mut t).await?;
-        self.true_norm = Some(vector::norm(T::reals(&t)));
-        let measured = self.measure(&t).await?;
-        self.scratch = t;
-        if measured <= self.tolerance.value {
-            return Err(End::Stop(self.success(false)));
-        }
-        if !measured.is_finite() {
-            return Err(Location::Operator.into());
-        }
-        self.true_norm = None;
-        let gap = measured - norm;
-        if gap < 0.25 * self.tolerance.value {
-            self.target = (norm * 0.9).min(self.tolerance.value - 2.0 * gap);
-            return Ok(());
-        }
-        Err(End::Apparent)
-    }
-
-    /// The end for a scalar of the recurrence that is not finite: which of the vectors brought it in.
-    pub fn blame(&self, produced: &[T], location: Location) -> End<T> {
-        if vector::finite(T::reals(produced)) { Location::Recurrence.into() } else { location.into() }
-    }
-
-    async fn finish(mut self, mut stop: Stop<T>) -> Outcome<T> {
-        let (s, beta) = (self.oracle.scale(), self.rhs_scale);
-        let known = matches!(stop.reason, Reason::Rtol | Reason::Atol | Reason::ExactGuess | Reason::ZeroRhs);
-        let ask = !known && !matches!(stop.reason, Reason::Aborted | Reason::NonFinite);
-        if !vector::finite(T::reals(&self.x)) {
-            self.x.fill(T::default());
-            stop = Stop { location: Some(Location::Recurrence), ..stop };
-            stop.reason = Reason::NonFinite;
-            self.true_norm = None;
-        } else if !stop.reason.converged() && !self.kept.is_empty() && self.recurrence > 2.0 * self.kept_norm {
-            std::mem::swap(&mut self.x, &mut self.kept);
-            self.recurrence = self.kept_norm;
-        }
-        if ask && self.reference > 0.0 && stop.reason != Reason::NonFinite {
-            let mut r = vec![T::default(); self.oracle.rows()];
-            self.true_norm = match self.residual(&mut r).await {
-                Ok(()) => Some(vector::norm(T::reals(&r))).filter(|norm| norm.is_finite()),
-                Err(_) => None,
-            };
-        }
-        if let Some(space) = &self.settings.null_space {
-            space.project(&mut self.x);
-        }
-        let before = vector::largest(T::reals(&self.x));
-        let factor = s / beta;
-        if factor != 1.0 {
-            if factor.is_normal() {
-                vector::scale(factor, T::reals_mut(&mut self.x));
-            } else {
-                vector::scale(s, T::reals_mut(&mut self.x));
-                vector::scale(1.0 / beta, T::reals_mut(&mut self.x));
-            }
-        }
-        let after = vector::largest(T::reals(&self.x));
-        if !after.is_finite() {
-            self.x.fill(T::default());
-            stop = Stop {
-                reason: Reason::NonFinite,
-                location: Some(Location::Solution),
-                direction: None,
-                curvature: None,
-            };
-            self.true_norm = None;
-        } else if before > 0.0 && after < f64::MIN_POSITIVE / f64::EPSILON && stop.reason.converged() {
-            stop.reason = Reason::AccuracyLimit;
-        }
-        let norm_b = vector::norm(T::reals(&self.b));
-        let scale_norm = match self.settings.norm {
-            Norm::Residual => 1.0,
-            Norm::Preconditioned => self.oracle.preconditioner_scale(),
-            Norm::Natural => self.oracle.preconditioner_scale().sqrt(),
-        };
-        let gap = self
-            .true_norm
-            .filter(|_| self.settings.norm == Norm::Residual)
-            .map(|norm| (norm - self.recurrence).abs() / beta);
-        let condition = if matches!(self.method, Method::Cgnr | Method::Lsqr) {
-            // Of AᴴA; its roots are singular values.
-            self.coefficients.condition(1.0).map(|c| {
-                let (min, max) = (c.min.sqrt() / s, c.max.sqrt() / s);
-                Condition { min, max, kappa: max / min }
-            })
-        } else {
-            self.coefficients.condition(1.0 / (s * self.oracle.preconditioner_scale()))
-        };
-        Outcome {
-            reason: stop.reason,
-            iterations: self.iterations,
-            matvecs: self.oracle.matvecs,
-            probes: self.probes,
-            preconditions: self.oracle.preconditions,
-            residual: Residual {
-                true_norm: self.true_norm.map(|norm| norm / beta),
-                recurrence: self.recurrence / beta / scale_norm,
-                relative: self.true_norm.map(|norm| if norm_b > 0.0 { norm / norm_b } else { 0.0 }),
-            },
-            gap,
-            tolerance: Tolerance { value: self.tolerance.value / beta / scale_norm, ..self.tolerance },
-            restarts: self.restarts,
-            guess_used: self.guess_used,
-            condition,
-            energy_error: self.coefficients.energy_error().map(|energy| energy * s.sqrt() / beta),
-            history: self.history,
-            location: stop.location,
-            direction: stop.direction,
-            curvature: stop.curvature.map(|curvature| curvature / s),
-            inconsistency: self.inconsistency,
-            normal_residual: self.normal_residual.map(|norm| norm / beta / s),
-            ritz: self.ritz,
-            seconds: self.start.elapsed().as_secs_f64(),
-            x: self.x,
-        }
     }
 }

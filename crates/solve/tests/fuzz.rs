@@ -1,5 +1,7 @@
 //! Random systems, judged against a dense eigendecomposition: the stated reason is right, no NaN is returned.
 
+#![allow(clippy::print_stdout)] // the rate of success is a result
+
 mod common;
 
 use common::*;
@@ -74,7 +76,7 @@ fn judge<T: Scalar>(index: u32) -> (usize, usize) {
     let n = case.b.len();
     let mut counts = (0, 0);
     for method in [Method::Cg, Method::Minres, Method::Cr, Method::Cgnr, Method::Lsqr] {
-        let out = run(method, &case.a, &case.b, &Settings { probe: index % 2 == 0, ..to_rtol(case.rtol) });
+        let out = run(method, &case.a, &case.b, &Settings { probe: index.is_multiple_of(2), ..to_rtol(case.rtol) });
         let label = format!(
             "seed {SEED} index {index} {method:?} {:?} n {n} kappa {:e} rtol {:e}: {} after {}",
             case.kind, case.kappa, case.rtol, out.reason, out.iterations
@@ -94,7 +96,7 @@ fn judge<T: Scalar>(index: u32) -> (usize, usize) {
             Kind::NanInA => {
                 assert_eq!((out.reason, out.location), (Reason::NonFinite, Some(Location::Operator)), "{label}");
             }
-            Kind::Skew if index % 2 == 0 && matches!(method, Method::Cg | Method::Minres | Method::Cr) => {
+            Kind::Skew if index.is_multiple_of(2) && matches!(method, Method::Cg | Method::Minres | Method::Cr) => {
                 assert_eq!(out.reason, Reason::NotHermitian, "{label}");
             }
             Kind::Definite if method == Method::Cg => {
@@ -119,7 +121,9 @@ fn judge<T: Scalar>(index: u32) -> (usize, usize) {
             let (p, curvature) = (out.direction.expect("a direction"), out.curvature.expect("its curvature"));
             let mut q = vec![T::default(); n];
             case.a.apply(&p, &mut q);
-            assert!(curvature < 0.0 && (T::dot(&p, &q).re() / curvature - 1.0).abs() < 1e-6, "{label}");
+            let top = case.a.data().iter().map(|v| v.modulus()).fold(0.0, f64::max);
+            let error = (T::dot(&p, &q).re() - curvature).abs();
+            assert!(curvature < 0.0 && error <= -1e-6 * curvature + 1e-14 * n as f64 * top, "{label}");
         }
     }
     counts

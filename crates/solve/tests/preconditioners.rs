@@ -41,7 +41,6 @@ fn each_preconditioner_saves_iterations_on_a_grid() {
     let more = IncompleteCholesky::new(&a, Pattern::Threshold { drop: 1e-3, fill: 10 }, 0.0).expect("definite");
     let more = with(&a, &more, &b, &settings).iterations;
     assert!(more * 2 < zero, "{more} {zero}");
-    println!("plain {plain} block {block} IC(0) {zero} ICT {more}");
 }
 
 #[test]
