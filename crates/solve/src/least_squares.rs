@@ -107,7 +107,7 @@ fn check<T: Scalar>(operator: &dyn Operator<T>, x: &[T], b: &[T], v: &[T], damp:
         return Err(Error::new("invalid-option", "least squares need the adjoint of the operator"));
     }
     let fits = x.len() == operator.cols() && b.len() == operator.rows() && v.len() == operator.cols();
-    if !fits || !(damp >= 0.0 && damp.is_finite()) {
+    if !(fits && damp >= 0.0 && damp.is_finite()) {
         return Err(Error::new(
             "invalid-option",
             "x, b and the cotangent must fit A, and damp be a finite number from 0",
