@@ -1,5 +1,7 @@
 //! Cayley steps, Strang splitting, Chebyshev, Padé and imaginary time, against fixtures and closed forms.
 
+#![allow(clippy::print_stdout)]
+
 mod common;
 
 use std::f64::consts::PI;
