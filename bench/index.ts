@@ -8,6 +8,7 @@ const steps: Record<string, readonly string[]> = {
   mu: [process.execPath, 'bench/mu.ts'],
   large: [process.execPath, 'bench/large.ts', '10000', '100', '8', '1'],
   'larger, two threads': [process.execPath, 'bench/large.ts', '100000', '100', '8', '2'],
+  solve: [process.execPath, 'bench/solve.ts'],
   esat: [process.execPath, 'bench/peers/esat/compare.ts'],
 }
 const wanted = process.argv.slice(2)

@@ -1,14 +1,13 @@
 //! The smallest curvatures of the reduced Hessian on the free set, gauges sliced out.
 //!
 //! S̃ = D^-½ S_FF D^-½ (unit diagonal of B). One shifted Cholesky factorisation tells whether every eigenvalue
-//! on the slice is above the band β; if so, the smallest is found by Lanczos iteration on the inverse
-//! (C. Lanczos 1950, with full reorthogonalisation). Otherwise all eigenvalues are computed. Where the free set is
-//! too large for that or S is not formed, [`crate::lanczos`] answers from its products.
+//! on the slice is above the band β; if so, the smallest is found by Lanczos iteration on the inverse. Otherwise all
+//! eigenvalues are computed. Where the free set is too large for that or S is not formed, [`crate::lanczos`] answers
+//! from its products.
 
 use crate::lanczos;
 use crate::reduced::{Reduced, inverse_root};
 use crate::solution::CurvatureBound;
-use headwater_base::rng::{Purpose, Stream};
 use headwater_linalg::{cholesky, eigen};
 
 /// Largest free set whose eigenvalues are all computed (9n³ flop, half a second).
@@ -137,51 +136,24 @@ fn project(matrix: &mut [f64], gauges: &[f64], size: usize) {
     }
 }
 
-/// Smallest eigenvalue, within the complement of the gauges, of the matrix whose factor is given.
+/// Smallest eigenvalue, within the complement of the gauges, of the matrix whose factor is given: by Lanczos iteration
+/// on its inverse, until the largest Ritz value stands.
 fn inverse_lanczos(factor: &[f64], gauges: &[f64], size: usize) -> Option<f64> {
-    let mut random = Stream::new(0, Purpose::Probe, size as u32);
-    let clean = |x: &mut [f64], basis: &[Vec<f64>]| {
-        for _ in 0..2 {
-            for q in gauges.chunks_exact(size).chain(basis.iter().map(Vec::as_slice)) {
-                let overlap: f64 = q.iter().zip(x.iter()).map(|(a, b)| a * b).sum();
-                x.iter_mut().zip(q).for_each(|(x, q)| *x -= overlap * q);
-            }
-        }
-        x.iter().map(|x| x * x).sum::<f64>().sqrt()
-    };
-    let mut basis: Vec<Vec<f64>> = Vec::new();
-    let (mut diagonal, mut off): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
-    let mut next: Vec<f64> = (0..size).map(|_| random.normal()).collect();
-    let norm = clean(&mut next, &basis);
-    if norm <= 0.0 {
-        return None;
-    }
-    next.iter_mut().for_each(|x| *x /= norm);
+    let mut space = lanczos::Space::new(size, gauges);
     let mut last = f64::INFINITY;
-    let limit = 80.min(size.saturating_sub(gauges.len() / size));
-    for step in 1..=limit {
-        let mut image = next.clone();
-        cholesky::solve(size, factor, &mut image);
-        diagonal.push(image.iter().zip(&next).map(|(a, b)| a * b).sum());
-        basis.push(next);
-        let norm = clean(&mut image, &basis);
-        if step % 5 == 0 || step == limit || norm < 1e-14 * diagonal[0] {
-            let mut small = vec![0.0; step * step];
-            for i in 0..step {
-                small[i * step + i] = diagonal[i];
-                if i + 1 < step {
-                    small[i * step + i + 1] = off[i];
-                    small[(i + 1) * step + i] = off[i];
-                }
-            }
-            let largest = *eigen::symmetric(step, &small)?.0.last()?;
-            if norm < 1e-14 * diagonal[0] || (1.0 - last / largest).abs() < 1e-9 {
+    while !space.whole() && space.steps() < 80 {
+        space.step(|x| {
+            let mut image = x.to_vec();
+            cholesky::solve(size, factor, &mut image);
+            image
+        });
+        if space.steps().is_multiple_of(5) || space.whole() {
+            let largest = *space.ritz()?.0.last()?;
+            if (1.0 - last / largest).abs() < 1e-9 {
                 return Some(1.0 / largest);
             }
             last = largest;
         }
-        off.push(norm);
-        next = image.into_iter().map(|x| x / norm).collect();
     }
-    Some(1.0 / last)
+    last.is_finite().then(|| 1.0 / last)
 }
