@@ -168,3 +168,8 @@ export interface NativeBounds {
   upper: number
   steps: number
 }
+
+/** A running solve; known to the session functions only. */
+export interface NativeSession {
+  readonly opaque: never
+}

@@ -2,9 +2,9 @@
  * Solves in which functions of the caller take part, by reverse communication: the addon says what it needs, the driver
  * here calls the function, and the addon goes on. Two work arrays, made once, carry the vectors.
  */
-import type { SolveSession } from '#native'
+import type { ExternalObject, NativeSession } from '#native'
 import { InvalidInputError } from '../errors.ts'
-import { toError } from '../job.ts'
+import { native, type Native } from '../native.ts'
 import { call } from './backend.ts'
 import { CallbackOperator, type Product } from './callbacks.ts'
 import { nativeOf } from './operators.ts'
@@ -23,7 +23,8 @@ type View = Float64Array<ArrayBuffer>
 
 /** A running solve, one request at a time. */
 export class Run {
-  readonly #session: SolveSession
+  readonly #session: ExternalObject<NativeSession>
+  readonly #resume: Native['resumeSession'] = native().resumeSession
   readonly #input: View
   readonly #output: View
   /** Views of the work arrays with rows and cols elements. */
@@ -74,7 +75,7 @@ export class Run {
 
   /** Hands in the last answer and returns what is asked for next. */
   next(): number {
-    const kind = this.#session.resume(this.#input, this.#output)
+    const kind = this.#resume(this.#session, this.#input, this.#output)
     if (kind <= ITERATION) return kind
     const message = 'the work arrays of a solve were transferred elsewhere by the function that was given them'
     throw new InvalidInputError('array-detached', message, { hint: 'send a copy' })
@@ -98,21 +99,20 @@ export class Run {
 
   /** The state after an iteration. */
   report(): IterationReport {
-    return { iteration: this.#session.iteration, residual: this.#session.residual }
+    const { sessionIteration, sessionResidual } = native()
+    return { iteration: sessionIteration(this.#session), residual: sessionResidual(this.#session) }
   }
 
   /** Ends the solve with the last x. */
   halt(aborted: boolean): SolveResult {
-    this.#session.halt(aborted)
-    this.#session.resume(this.#input, this.#output)
+    native().haltSession(this.#session, aborted)
+    this.#resume(this.#session, this.#input, this.#output)
     return this.finish()
   }
 
   /** The result, when `next` has returned {@link DONE}. */
   finish(): SolveResult {
-    const outcome = this.#session.finish()
-    if (!outcome.ok) throw toError(outcome)
-    return outcome.results[0] as SolveResult
+    return call((addon) => addon.finishSession(this.#session)).results[0] as SolveResult
   }
 }
 

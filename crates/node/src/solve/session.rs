@@ -6,7 +6,7 @@ use std::sync::Arc;
 use headwater_base::{Control, Error};
 use headwater_solve::{Complex64, Operator, Parts, Preconditioner, Reason, RequestKind, Session, Supply};
 use napi::Env;
-use napi::bindgen_prelude::{Float64ArraySlice, Object};
+use napi::bindgen_prelude::{External, Float64ArraySlice, Object};
 use napi_derive::napi;
 
 use super::call::results;
@@ -85,9 +85,9 @@ impl<T: Number> Drive for Driven<T> {
     }
 }
 
-/// A solve that asks its caller for products.
-#[napi]
-pub struct SolveSession {
+/// A solve that asks its caller for products. An external value with functions, not a class: unwrapping an instance of a
+/// class costs most of a microsecond a call.
+pub struct NativeSession {
     drive: Option<Box<dyn Drive>>,
 }
 
@@ -106,7 +106,7 @@ fn open<T: Number>(
     roles: &Roles<'_>,
     b: &[f64],
     settings: &NativeSolveSettings,
-) -> Result<SolveSession, Error> {
+) -> Result<External<NativeSession>, Error> {
     let Run::Krylov(method) = settings.run()? else {
         return Err(Error::new("matrix-needed", "a direct solve needs a matrix"));
     };
@@ -133,11 +133,11 @@ fn open<T: Number>(
         hermitian: roles.hermitian,
     };
     let session = Session::new(method, parts, &T::from_reals(b), settings.settings()?, Control::none())?;
-    Ok(SolveSession { drive: Some(Box::new(Driven { session, base, image: Vec::new() })) })
+    Ok(External::new(NativeSession { drive: Some(Box::new(Driven { session, base, image: Vec::new() })) }))
 }
 
 /// Opens a session for the operator or, if absent, one of `rows` × `cols` that the caller answers for.
-#[napi(ts_return_type = "NativeOutcome<{ value: SolveSession }>", catch_unwind)]
+#[napi(ts_return_type = "NativeOutcome<{ value: ExternalObject<NativeSession> }>", catch_unwind)]
 pub fn open_session<'env>(
     env: &'env Env,
     operator: Option<&NativeOperator>,
@@ -173,45 +173,38 @@ pub fn open_session<'env>(
     tagged(env, opened)
 }
 
+/// Reads the answer to the last request from `output` and writes the next request into `input`; says what it is.
+#[napi(catch_unwind)]
+pub fn resume_session(session: &mut External<NativeSession>, mut input: Float64ArraySlice<'_>, output: &[f64]) -> u32 {
+    // SAFETY: nothing else runs on this thread meanwhile; session.ts owns both arrays and they are different ones.
+    let input = unsafe { input.as_mut() };
+    session.drive.as_mut().map_or(DONE, |drive| drive.resume(input, output))
+}
+
+/// Ends the solve at the next `resume`, with the last x and reason `aborted` or `userStop`.
 #[napi]
-impl SolveSession {
-    /// Reads the answer to the last request from `output` and writes the next request into `input`; says what it is.
-    #[napi(catch_unwind)]
-    pub fn resume(&mut self, mut input: Float64ArraySlice<'_>, output: &[f64]) -> u32 {
-        // SAFETY: nothing else runs on this thread meanwhile; session.ts owns both arrays and they are different ones.
-        let input = unsafe { input.as_mut() };
-        self.drive.as_mut().map_or(DONE, |drive| drive.resume(input, output))
+pub fn halt_session(session: &mut External<NativeSession>, aborted: bool) {
+    if let Some(drive) = session.drive.as_mut() {
+        drive.halt(if aborted { Reason::Aborted } else { Reason::UserStop });
     }
+}
 
-    /// Ends the solve at the next `resume`, with the last x. 0: userStop, 1: aborted.
-    #[napi]
-    pub fn halt(&mut self, aborted: bool) {
-        if let Some(drive) = self.drive.as_mut() {
-            drive.halt(if aborted { Reason::Aborted } else { Reason::UserStop });
-        }
-    }
+/// Iterations done so far.
+#[napi]
+pub fn session_iteration(session: &External<NativeSession>) -> f64 {
+    session.drive.as_ref().map_or(0.0, |drive| drive.progress().0 as f64)
+}
 
-    /// Iterations done so far.
-    #[napi(getter)]
-    pub fn iteration(&self) -> f64 {
-        self.drive.as_ref().map_or(0.0, |drive| drive.progress().0 as f64)
-    }
+/// The residual norm of the recurrence.
+#[napi]
+pub fn session_residual(session: &External<NativeSession>) -> f64 {
+    session.drive.as_ref().map_or(0.0, |drive| drive.progress().1)
+}
 
-    /// The residual norm of the recurrence.
-    #[napi(getter)]
-    pub fn residual(&self) -> f64 {
-        self.drive.as_ref().map_or(0.0, |drive| drive.progress().1)
-    }
-
-    /// The result, once, after `resume` has said that it is done.
-    #[napi(ts_return_type = "NativeOutcome<{ results: NativeSolveResult[] }>", catch_unwind)]
-    pub fn finish<'env>(&mut self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let solved = self.drive.take().and_then(Drive::finish);
-        results(
-            env,
-            solved.map(|solved| vec![solved]).ok_or_else(|| {
-                Error::new(crate::outcome::INTERNAL, "the session has no result yet, or has given it already")
-            }),
-        )
-    }
+/// The result, once, after `resume_session` has said that it is done.
+#[napi(ts_return_type = "NativeOutcome<{ results: NativeSolveResult[] }>", catch_unwind)]
+pub fn finish_session<'env>(env: &'env Env, session: &mut External<NativeSession>) -> napi::Result<Object<'env>> {
+    let solved = session.drive.take().and_then(Drive::finish);
+    let missing = || Error::new(crate::outcome::INTERNAL, "the session has no result yet, or has given it already");
+    results(env, solved.map(|solved| vec![solved]).ok_or_else(missing))
 }
