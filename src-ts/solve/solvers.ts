@@ -54,7 +54,8 @@ export function cgSync(A: Operator, b: VectorLike, options: CgOptions = {}): Sol
  *
  * One product an iteration; 9 vectors besides b, 10 with M. The residual never grows. For definite A `cg` costs less
  * and has the smaller error; for singular A with b off its range the reason is `zeroCurvature`, `stagnation` or
- * `accuracyLimit`, never success.
+ * `accuracyLimit`, never success. From a condition of ε^(−2/3) ≈ 3·10¹⁰ on it cannot tell A from a singular one and says
+ * `zeroCurvature` as well.
  *
  * Source: C. C. Paige, M. A. Saunders (1975), "Solution of sparse indefinite systems of linear equations".
  * @throws as {@link cg}
