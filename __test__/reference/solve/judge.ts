@@ -19,7 +19,7 @@
  * | `notHermitian` | A is not, and the method needs it |
  * | `nonFinite` | a NaN or ∞ was planted, at the place named; or the solution cannot be represented |
  * | `stagnation` | at least 50 iterations (the window), and ρ > τ/2 |
- * | `accuracyLimit` | ρ > τ up to rounding and the residual reported > τ, the reported recurrence residual is at most τ (for `cgnr` and `lsqr` it may be that of ‖Aᴴr‖ which converged); definite A: τ ≤ 100 n ε ‖A‖ ‖x⋆‖, so that rounding explains it |
+ * | `accuracyLimit` | ρ > τ up to rounding and the residual reported > τ, the reported recurrence residual is at most τ (for `cgnr` and `lsqr` it may be that of ‖Aᴴr‖ which converged); definite A: τ, or in that case rtol ρ, ≤ 100 n ε ‖A‖ ‖x⋆‖, so that rounding explains it |
  *
  * So a method that meets ρ ≤ τ on an indefinite or non-Hermitian A was lucky, not wrong. An eigenvalue that rounding made
  * cannot be told from a zero: where A is not `exact`, both readings are right. With something planted in A, b, M or x0
@@ -215,7 +215,9 @@ function falsity(system: System, result: Result, method: Method, view: View): st
       if (!LEAST_SQUARES.includes(method) && !(recurrence <= tau * (1 + 1e-6)))
         return 'the recurrence did not converge either'
       const floor = 100 * n * EPSILON * known().norm * norm(known().x)
-      return !known().definite || tau <= floor ? undefined : 'rounding does not explain that'
+      // What rounding leaves of ‖Aᴴr‖ is ‖A‖ times what it leaves of r.
+      const normal = LEAST_SQUARES.includes(method) && system.rtol * rho <= floor
+      return !known().definite || tau <= floor || normal ? undefined : 'rounding does not explain that'
     }
   }
 }
