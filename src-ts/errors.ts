@@ -18,7 +18,8 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   'options-conflict': 'Two options exclude each other.',
   'matrix-not-valid': 'Something else than a matrix was given: rows of unequal length, or a shape that does not fit.',
   'array-detached': 'The memory of an array was transferred to another thread or resized: it can no longer be read.',
-  'shape-mismatch': 'Matrices that belong together have different numbers of rows or columns.',
+  'shape-mismatch':
+    'Matrices that belong together have different numbers of rows or columns, or a vector has the wrong length.',
   'names-mismatch': 'The number of species or sample names differs from the number of columns or rows.',
   'json-not-valid': 'The document is not what `toJSON` writes.',
   // Data, read and treated
@@ -34,6 +35,18 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   'too-many-factors': 'The number of factors exceeds the smaller side of the data; `limit` is the largest possible.',
   'start-shape-mismatch': 'Given contributions or profiles do not fit the data and the number of factors.',
   'start-not-valid': 'Given contributions or profiles are not finite, or negative where that is not allowed.',
+  // Solvers
+  'operator-not-valid': 'Something else than an operator or a preconditioner was given.',
+  'vector-not-valid': 'Something else than a vector was given.',
+  'dtype-mismatch': 'Real and complex numbers, or other typed arrays, were mixed; nothing is converted silently.',
+  'matrix-needed': 'The elements of a matrix are needed, and an operator was given whose elements are not known.',
+  'adjoint-needed': 'The method needs products with the adjoint, and the operator has none.',
+  'not-positive-definite':
+    'A preconditioner cannot be made of a matrix that is not positive definite; `row` is the pivot.',
+  'operator-not-finite': 'The operator returned NaN or an infinity where bounds of its spectrum were asked for.',
+  'callback-asynchronous': 'A function returned a promise in a synchronous solve.',
+  'callback-not-valid': 'A function returned a vector instead of writing it into its second argument.',
+  'not-converged': 'A `SolverError`: `assertConverged` was given a result that is not converged.',
   // Command line
   'output-not-empty': 'The folder or file to write to holds something else, and --force was not given.',
   'output-not-writable': 'A result cannot be written; the message says why.',

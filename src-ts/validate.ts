@@ -47,6 +47,11 @@ export class Checker {
     }
   }
 
+  /** Notes a problem that was found elsewhere. */
+  add(problem: InputProblem): void {
+    this.#problems.push(problem)
+  }
+
   /** Notes something that the other checks cannot express. */
   problem(code: string, name: string, message: string): void {
     this.#add(code, this.#prefix + name, message, this.#options[name])
@@ -68,6 +73,16 @@ export class Checker {
     if (value === undefined) return undefined
     if (typeof value === 'number' && Number.isFinite(value) && value > 0) return value
     this.#notInRange(name, 'a positive finite number', value)
+    return undefined
+  }
+
+  /** A finite number in a range. */
+  number(name: string, { min = -Infinity, max = Infinity }: Range = {}): number | undefined {
+    const value = this.take(name)
+    if (value === undefined) return undefined
+    if (typeof value === 'number' && Number.isFinite(value) && value >= min && value <= max) return value
+    const wanted = `${min === -Infinity ? '' : ` from ${min}`}${max === Infinity ? '' : ` to ${max}`}`
+    this.#notInRange(name, `a finite number${wanted}`, value)
     return undefined
   }
 

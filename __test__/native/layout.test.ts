@@ -48,7 +48,9 @@ test('every export of the addon is used by src-ts, or says that it is for tests'
     .filter((name) => name.startsWith('src-ts/') && name.endsWith('.ts'))
     .map((name) => readFileSync(join(root, name), 'utf8'))
     .join('\n')
-  const unused = exported.filter((name) => !new RegExp(`(native\\(\\)\\)?\\.|\\{[^}]*\\b)${name}\\b`).test(sources))
+  const unused = exported.filter(
+    (name) => !new RegExp(`((native\\(\\)|\\baddon)\\)?\\.|\\{[^}]*\\b)${name}\\b`).test(sources),
+  )
   expect(unused.filter((name) => !name.endsWith('ForTest'))).toEqual([])
 })
 

@@ -134,3 +134,42 @@ export interface NativeAnalysis {
   percentOfSpecies: Float64Array<ArrayBuffer>
   mass: Float64Array<ArrayBuffer>
 }
+
+/** Result of a solve; complex vectors are interleaved. Absent: not known. */
+export interface NativeSolveResult {
+  x: Float64Array<ArrayBuffer>
+  converged: boolean
+  reason: string
+  iterations: number
+  matvecs: number
+  probes: number
+  preconditions: number
+  residual: { true?: number; recurrence?: number; relative?: number }
+  gap?: number
+  tolerance: { value?: number; term: 'rtol' | 'atol' }
+  restarts: number
+  guessUsed: boolean
+  condition?: { min?: number; max?: number; kappa?: number }
+  energyError?: number
+  history?: Float64Array<ArrayBuffer>
+  location?: string
+  direction?: Float64Array<ArrayBuffer>
+  curvature?: number
+  inconsistency?: number
+  normalResidual?: number
+  ritz?: Float64Array<ArrayBuffer>[]
+  timing: { seconds: number }
+}
+
+export interface NativeBounds {
+  min: number
+  max: number
+  lower: number
+  upper: number
+  steps: number
+}
+
+/** A running solve; known to the session functions only. */
+export interface NativeSession {
+  readonly opaque: never
+}

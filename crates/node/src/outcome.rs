@@ -5,6 +5,8 @@ use headwater_pmf::{Analysis, Factorization, Verdict};
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi::{Env, sys};
 
+use crate::solve::{self, Solved};
+use crate::values::Done;
 use crate::{analysis, values};
 
 /// The code of a panic: a defect of headwater, never of its input.
@@ -18,6 +20,8 @@ pub enum Outcome {
     Verdict(Box<Verdict>),
     /// Of `analyze`.
     Analysis(Box<Analysis>),
+    /// Of a solver, one for each right-hand side.
+    Solved(Vec<Solved>),
     /// Bad input, a cancelled wait, or a panic.
     Failed(Error),
 }
@@ -37,15 +41,19 @@ impl ToNapiValue for Outcome {
             Self::Factorization(result) => values::factorization(&env, &mut object, &result)?,
             Self::Verdict(result) => values::verdict(&env, &mut object, &result)?,
             Self::Analysis(result) => analysis::analysis(&env, &mut object, &result)?,
-            Self::Failed(error) => {
-                object.set("code", error.code)?;
-                object.set("message", error.message)?;
-                values::optional(&mut object, "row", error.row.map(|row| row as f64))?;
-                values::optional(&mut object, "col", error.col.map(|col| col as f64))?;
-                values::optional(&mut object, "limit", error.limit)?;
-            }
+            Self::Solved(results) => object.set("results", values::list(&env, &results, solve::outcome)?)?,
+            Self::Failed(error) => failure(&mut object, error)?,
         }
         // SAFETY: `raw` is the environment that napi calls this with, on its own thread.
         unsafe { ToNapiValue::to_napi_value(raw, object) }
     }
+}
+
+/// The properties of a failure.
+pub fn failure(object: &mut Object<'_>, error: Error) -> Done {
+    object.set("code", error.code)?;
+    object.set("message", error.message)?;
+    values::optional(object, "row", error.row.map(|row| row as f64))?;
+    values::optional(object, "col", error.col.map(|col| col as f64))?;
+    values::optional(object, "limit", error.limit)
 }

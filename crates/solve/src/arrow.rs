@@ -27,12 +27,15 @@ where
 {
     /// From the diagonal blocks of D, the border E (rows of D × rows of S₀) and S₀.
     ///
-    /// Errors: `invalid-matrix` for sizes that do not fit; `not-positive-definite` at the failing pivot, counted in A.
+    /// Errors: `matrix-not-valid` for sizes that do not fit; `not-positive-definite` at the failing pivot, counted in A.
     pub fn new(d: Vec<Dense<T>>, e: Csr<T>, s0: &Dense<T>) -> Result<Self, Error> {
         let d = Blocks::new(d)?;
         let (n1, n2) = (d.rows(), s0.rows());
         if e.rows() != n1 || e.cols() != n2 || s0.cols() != n2 {
-            return Err(Error::new("invalid-matrix", format!("the border must be {n1} × {n2} and the corner square")));
+            return Err(Error::new(
+                "matrix-not-valid",
+                format!("the border must be {n1} × {n2} and the corner square"),
+            ));
         }
         let mut schur = s0.data().to_vec();
         let (mut unit, mut column, mut image) =

@@ -16,7 +16,7 @@ use crate::settings::{Method, Settings};
 /// Solves AX = B, B row-major rows × k; one outcome per column. The result of a column is that of [`crate::solve`] but
 /// for the order of summation inside the products.
 ///
-/// Errors: `invalid-option` for misuse; `x0`, if given, is used for every column.
+/// Errors: `option-not-valid` for misuse; `x0`, if given, is used for every column.
 pub fn solve_many<T: Scalar>(
     method: Method,
     operator: &dyn Operator<T>,
@@ -28,10 +28,10 @@ pub fn solve_many<T: Scalar>(
 ) -> Result<Vec<Outcome<T>>, Error> {
     let (rows, cols) = (operator.rows(), operator.cols());
     if b.len() != rows * k {
-        return Err(Error::new("invalid-option", format!("B has {} elements, not {rows} × {k}", b.len())));
+        return Err(Error::new("option-not-valid", format!("B has {} elements, not {rows} × {k}", b.len())));
     }
     if matches!(method, Method::Lsqr | Method::Cgnr) && !operator.has_adjoint() {
-        return Err(Error::new("invalid-option", "this method needs the adjoint of the operator"));
+        return Err(Error::new("option-not-valid", "this method needs the adjoint of the operator"));
     }
     let mut sessions = Vec::with_capacity(k);
     for c in 0..k {

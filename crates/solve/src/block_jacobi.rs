@@ -17,12 +17,12 @@ pub struct BlockJacobi<T>(Blocks<T>);
 impl<T: Scalar> BlockJacobi<T> {
     /// From a sparse Hermitian matrix and the sizes of consecutive blocks.
     ///
-    /// Errors: `invalid-option` if the sizes do not add up to the rows; `not-positive-definite` at the failing pivot.
+    /// Errors: `option-not-valid` if the sizes do not add up to the rows; `not-positive-definite` at the failing pivot.
     pub fn new(a: &Csr<T>, sizes: &[usize]) -> Result<Self, Error> {
         if a.rows() != a.cols() || sizes.iter().sum::<usize>() != a.rows() || sizes.contains(&0) {
             let message =
                 format!("block sizes must be positive and add up to the {} rows of a square matrix", a.rows());
-            return Err(Error::new("invalid-option", message));
+            return Err(Error::new("option-not-valid", message));
         }
         let mut first = 0;
         let mut blocks = Vec::with_capacity(sizes.len());

@@ -15,7 +15,7 @@ pub(crate) struct Blocks<T> {
 }
 
 impl<T: Scalar> Blocks<T> {
-    /// Error: `not-positive-definite` at the failing pivot (row of the whole matrix); `invalid-matrix` for a block that is
+    /// Error: `not-positive-definite` at the failing pivot (row of the whole matrix); `matrix-not-valid` for a block that is
     /// not square.
     pub fn new(blocks: Vec<Dense<T>>) -> Result<Self, Error> {
         let mut rows = 0;
@@ -23,7 +23,7 @@ impl<T: Scalar> Blocks<T> {
         for block in blocks {
             let n = block.rows();
             if block.cols() != n {
-                return Err(Error::new("invalid-matrix", format!("a diagonal block is {n} × {}", block.cols())));
+                return Err(Error::new("matrix-not-valid", format!("a diagonal block is {n} × {}", block.cols())));
             }
             let mut factor = block.data().to_vec();
             small::factor(n, &mut factor).map_err(|pivot| not_definite("the block-diagonal part", rows + pivot))?;

@@ -162,7 +162,7 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
         }
         if delta <= flat * size {
             let curvature = delta / (pnorm * pnorm);
-            let negative = delta <= -rounding;
+            let negative = delta < 0.0 && delta <= -rounding;
             if let Some(ball) = &ball {
                 vector::axpy(ball.boundary(), T::reals(&p), T::reals_mut(&mut s.x));
                 s.iterations += 1;

@@ -6,7 +6,7 @@
 //! For any A with as many rows as columns or more. ‖r‖ falls monotonically. Cost an iteration: one product with A and one
 //! with Aᴴ, 5 passes; memory x, r, p, q, g. The rate is that of conjugate gradients with κ(A)².
 //! Stops at the true ‖r‖ <= τ. A tall A with b outside its range stops at ‖Aᴴr‖ <= rtol‖A‖‖r‖ (confirmed); a square one
-//! is then singular and inconsistent: `zeroCurvature`.
+//! with ‖Aᴴr‖ <= 4nε‖A‖‖r‖ is singular and inconsistent: `zeroCurvature`.
 //! Sources: M. R. Hestenes, E. Stiefel (1952); Å. Björck (1996), "Numerical methods for least squares problems", 7.4.
 
 use std::convert::Infallible;
@@ -26,6 +26,9 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
     let mut p = g.clone();
     let mut gamma = vector::norm(T::reals(&g));
     let mut best = gamma;
+    // An ill-conditioned square A is not singular because ‖Aᴴr‖ is small: that takes rounding level.
+    let tall = s.oracle.rows() > cols;
+    let enough = if tall { s.normal_tolerance() } else { 4.0 * cols as f64 * f64::EPSILON };
     let (mut alpha_before, mut beta) = (1.0, 0.0);
     s.coefficients.close();
     if !gamma.is_finite() {
@@ -58,7 +61,7 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
         if !next.is_finite() {
             return Err(s.blame(&g, Location::Operator));
         }
-        if next <= s.normal_tolerance() * s.operator_norm * norm {
+        if next <= enough * s.operator_norm * norm {
             return Err(normal(s));
         }
         if next < 0.999 * best {

@@ -47,8 +47,8 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
             return Err(Reason::NotHermitian.into());
         }
         if rho <= flat * size {
-            let reason =
-                if rho <= -tiny * stretch * znorm * znorm { Reason::IndefiniteOperator } else { Reason::ZeroCurvature };
+            let negative = rho < 0.0 && rho <= -tiny * stretch * znorm * znorm;
+            let reason = if negative { Reason::IndefiniteOperator } else { Reason::ZeroCurvature };
             return Err(curved(reason, residual, znorm, rho / (znorm * znorm)));
         }
         let beta = before.map_or(0.0, |before| rho / before);

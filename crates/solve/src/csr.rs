@@ -3,7 +3,8 @@
 //! 12 bytes a stored f64 element (8 value, 4 column) and 4 a row. A product reads the matrix once and is bound by
 //! memory; several vectors at once ([`Operator::apply_many`]) share that reading.
 
-use std::sync::OnceLock;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 use headwater_base::{Error, parallel};
 
@@ -15,26 +16,26 @@ use crate::vector;
 /// Rows a thread takes at a time.
 const PIECE: usize = 4096;
 
-/// A sparse rows × cols matrix. Columns ascend within a row, each at most once.
+/// A sparse rows × cols matrix. Columns ascend within a row, each at most once. A clone shares the arrays.
 #[derive(Clone, Debug)]
 pub struct Csr<T> {
     rows: usize,
     cols: usize,
-    pointers: Vec<u32>,
-    columns: Vec<u32>,
-    values: Vec<T>,
+    pointers: Arc<Vec<u32>>,
+    columns: Arc<Vec<u32>>,
+    values: Arc<Vec<T>>,
     threads: usize,
     hermitian: OnceLock<bool>,
 }
 
 fn refuse<V>(message: String) -> Result<V, Error> {
-    Err(Error::new("invalid-matrix", message))
+    Err(Error::new("matrix-not-valid", message))
 }
 
 impl<T: Scalar> Csr<T> {
     /// From (row, column, value) triplets in any order; values at the same place are summed.
     ///
-    /// Errors: `invalid-matrix` for an index out of range or more than 2³² − 1 rows, columns or elements.
+    /// Errors: `matrix-not-valid` for an index out of range or more than 2³² − 1 rows, columns or elements.
     pub fn from_triplets(rows: usize, cols: usize, triplets: &[(usize, usize, T)]) -> Result<Self, Error> {
         let limit = u32::MAX as usize;
         if rows > limit || cols > limit || triplets.len() > limit {
@@ -71,12 +72,12 @@ impl<T: Scalar> Csr<T> {
             }
             pointers.push(columns.len() as u32);
         }
-        Ok(Self { rows, cols, pointers, columns, values, threads: 1, hermitian: OnceLock::new() })
+        Ok(Self::of_arrays(rows, cols, pointers, columns, values))
     }
 
     /// From the three arrays: `pointers` has rows + 1 elements, row i is `pointers[i]..pointers[i + 1]`.
     ///
-    /// Errors: `invalid-matrix` if the lengths disagree, pointers descend, or columns are out of range or not ascending.
+    /// Errors: `matrix-not-valid` if the lengths disagree, pointers descend, or columns are out of range or not ascending.
     pub fn from_arrays(
         rows: usize,
         cols: usize,
@@ -101,7 +102,12 @@ impl<T: Scalar> Csr<T> {
                 }
             }
         }
-        Ok(Self { rows, cols, pointers, columns, values, threads: 1, hermitian: OnceLock::new() })
+        Ok(Self::of_arrays(rows, cols, pointers, columns, values))
+    }
+
+    fn of_arrays(rows: usize, cols: usize, pointers: Vec<u32>, columns: Vec<u32>, values: Vec<T>) -> Self {
+        let (pointers, columns, values) = (Arc::new(pointers), Arc::new(columns), Arc::new(values));
+        Self { rows, cols, pointers, columns, values, threads: 1, hermitian: OnceLock::new() }
     }
 
     /// The same matrix, its products split over threads of the current pool. The result does not depend on the number.
@@ -154,7 +160,7 @@ impl<T: Scalar> Csr<T> {
     #[must_use]
     pub fn adjoint(&self) -> Self {
         let mut pointers = vec![0_u32; self.cols + 1];
-        for &j in &self.columns {
+        for &j in self.columns.iter() {
             pointers[j as usize + 1] += 1;
         }
         for j in 0..self.cols {
@@ -171,15 +177,8 @@ impl<T: Scalar> Csr<T> {
                 values[place] = value.conj();
             }
         }
-        Self {
-            rows: self.cols,
-            cols: self.rows,
-            pointers,
-            columns,
-            values,
-            threads: self.threads,
-            hermitian: self.hermitian.clone(),
-        }
+        let adjoint = Self::of_arrays(self.cols, self.rows, pointers, columns, values);
+        Self { threads: self.threads, hermitian: self.hermitian.clone(), ..adjoint }
     }
 
     /// Whether A = Aᴴ up to 8ε of each element (what a symmetric assembly in another order leaves). Computed once.
@@ -338,16 +337,19 @@ impl Operator<Complex64> for Csr<Complex64> {
     }
 }
 
-/// A real operator on complex vectors.
+/// A real operator on complex vectors: both parts share one product with two columns.
 #[derive(Clone, Debug)]
 pub struct Lifted<O>(pub O);
 
-impl<O: std::ops::Deref<Target = Csr<f64>> + Send + Sync> Operator<Complex64> for Lifted<O> {
+impl<O: Deref + Send + Sync> Operator<Complex64> for Lifted<O>
+where
+    O::Target: Operator<f64>,
+{
     fn rows(&self) -> usize {
-        self.0.rows
+        self.0.rows()
     }
     fn cols(&self) -> usize {
-        self.0.cols
+        self.0.cols()
     }
     fn apply(&self, x: &[Complex64], y: &mut [Complex64]) {
         self.apply_many(1, x, y);
@@ -356,15 +358,15 @@ impl<O: std::ops::Deref<Target = Csr<f64>> + Send + Sync> Operator<Complex64> fo
         self.apply_adjoint_many(1, x, y);
     }
     fn has_adjoint(&self) -> bool {
-        true
+        self.0.has_adjoint()
     }
     fn apply_many(&self, k: usize, x: &[Complex64], y: &mut [Complex64]) {
-        self.0.product(2 * k, Complex64::reals(x), Complex64::reals_mut(y));
+        self.0.apply_many(2 * k, Complex64::reals(x), Complex64::reals_mut(y));
     }
     fn apply_adjoint_many(&self, k: usize, x: &[Complex64], y: &mut [Complex64]) {
         self.0.apply_adjoint_many(2 * k, Complex64::reals(x), Complex64::reals_mut(y));
     }
     fn hermitian(&self) -> Option<bool> {
-        Some(self.0.is_hermitian())
+        self.0.hermitian()
     }
 }

@@ -23,7 +23,7 @@ pub struct Deflation<T> {
 impl<T: Scalar> Deflation<T> {
     /// The span of the vectors (for example [`crate::Outcome::ritz`] of an earlier solve).
     ///
-    /// Errors: `invalid-option` for no vectors, other lengths, non-finite numbers, or (numerically) dependent vectors.
+    /// Errors: `option-not-valid` for no vectors, other lengths, non-finite numbers, or (numerically) dependent vectors.
     pub fn new(vectors: &[Vec<T>]) -> Result<Self, Error> {
         Ok(Self { columns: null_space::orthonormal(vectors)? })
     }

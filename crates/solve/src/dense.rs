@@ -14,10 +14,10 @@ pub struct Dense<T> {
 }
 
 impl<T: Scalar> Dense<T> {
-    /// From its elements by rows. Error: `invalid-matrix` if there are not rows·cols of them.
+    /// From its elements by rows. Error: `matrix-not-valid` if there are not rows·cols of them.
     pub fn new(rows: usize, cols: usize, data: Vec<T>) -> Result<Self, Error> {
         if data.len() != rows * cols {
-            return Err(Error::new("invalid-matrix", format!("{} elements for {rows} × {cols}", data.len())));
+            return Err(Error::new("matrix-not-valid", format!("{} elements for {rows} × {cols}", data.len())));
         }
         Ok(Self { rows, cols, data })
     }

@@ -40,12 +40,12 @@ pub struct Direct<T> {
 impl<T: Scalar> Direct<T> {
     /// Factors A. Singular and non-finite matrices are kept as such: the solve says so.
     ///
-    /// Error: `invalid-matrix` if A is not square.
+    /// Error: `matrix-not-valid` if A is not square.
     pub fn new(a: Dense<T>) -> Result<Self, Error> {
         let n = a.rows();
         if a.cols() != n {
             return Err(Error::new(
-                "invalid-matrix",
+                "matrix-not-valid",
                 format!("a direct solve needs a square matrix, not {n} × {}", a.cols()),
             ));
         }
@@ -84,7 +84,7 @@ impl<T: Scalar> Direct<T> {
 
     /// Solves Ax = b. Of the settings, rtol and atol count.
     ///
-    /// Error: `invalid-option` if b has another length than A.
+    /// Error: `option-not-valid` if b has another length than A.
     pub fn solve(&self, b: &[T], settings: &Settings<T>) -> Result<Outcome<T>, Error> {
         self.run(false, b, settings)
     }
@@ -102,7 +102,7 @@ impl<T: Scalar> Direct<T> {
     fn run(&self, adjoint: bool, b: &[T], settings: &Settings<T>) -> Result<Outcome<T>, Error> {
         let n = self.a.rows();
         if b.len() != n {
-            return Err(Error::new("invalid-option", format!("b has {} elements, the matrix {n} rows", b.len())));
+            return Err(Error::new("option-not-valid", format!("b has {} elements, the matrix {n} rows", b.len())));
         }
         let start = std::time::Instant::now();
         let mut out = Outcome::at_zero(n, b, settings.rtol, settings.atol);

@@ -45,7 +45,7 @@ impl<T: Scalar, B: Operator<T>, C: Operator<T>> Operator<T> for ExactHessian<B, 
 
 /// Solves (B + δC)x = b with `factor` = B⁻¹.
 ///
-/// Errors: `invalid-option` for misuse, as [`solve`].
+/// Errors: `option-not-valid` for misuse, as [`solve`].
 pub fn exact_hessian<T: Scalar>(
     base: &dyn Operator<T>,
     factor: &dyn Preconditioner<T>,
@@ -56,7 +56,7 @@ pub fn exact_hessian<T: Scalar>(
     control: Control<'_>,
 ) -> Result<Outcome<T>, Error> {
     if (base.rows(), base.cols()) != (correction.rows(), correction.cols()) || !delta.is_finite() {
-        return Err(Error::new("invalid-option", "B and C must have the same size and delta must be finite"));
+        return Err(Error::new("option-not-valid", "B and C must have the same size and delta must be finite"));
     }
     let operator = ExactHessian { base, correction, delta };
     solve(Method::Cg, &operator, Some(factor), b, settings, control)

@@ -42,6 +42,20 @@ impl<T: Scalar> System<'_, T> {
             }
         }
         let after = vector::largest(T::reals(&self.x));
+        let lossy = before > 0.0 && after < f64::MIN_POSITIVE / f64::EPSILON;
+        if lossy && self.true_norm.is_some() {
+            // Digits of x were lost below the smallest numbers: the residual is that of the x that is returned.
+            let returned = self.x.clone();
+            for up in [beta, 1.0 / s] {
+                vector::scale(up, T::reals_mut(&mut self.x));
+            }
+            let mut r = vec![T::default(); self.oracle.rows()];
+            self.true_norm = match self.residual(&mut r).await {
+                Ok(()) => Some(vector::norm(T::reals(&r))).filter(|norm| norm.is_finite()),
+                Err(_) => None,
+            };
+            self.x = returned;
+        }
         if !after.is_finite() {
             self.x.fill(T::default());
             stop = Stop {
@@ -51,7 +65,7 @@ impl<T: Scalar> System<'_, T> {
                 curvature: None,
             };
             self.true_norm = None;
-        } else if before > 0.0 && after < f64::MIN_POSITIVE / f64::EPSILON && stop.reason.converged() {
+        } else if lossy && stop.reason.converged() {
             stop.reason = Reason::AccuracyLimit;
         }
         let norm_b = vector::norm(T::reals(&self.b));

@@ -53,13 +53,13 @@ pub struct IncompleteCholesky<T> {
 impl<T: Scalar> IncompleteCholesky<T> {
     /// Factors the lower triangle of a Hermitian matrix, with a first σ of `shift` (0 where nothing else is known).
     ///
-    /// Errors: `invalid-option` for a matrix that is not square or a negative number; `not-positive-definite` for a
+    /// Errors: `option-not-valid` for a matrix that is not square or a negative number; `not-positive-definite` for a
     /// diagonal element that is not above zero.
     pub fn new(a: &Csr<T>, pattern: Pattern, shift: f64) -> Result<Self, Error> {
         let numbers = matches!(pattern, Pattern::Threshold { drop, .. } if !(drop >= 0.0));
         if a.rows() != a.cols() || !(shift >= 0.0 && shift.is_finite()) || numbers {
             let message = "incomplete Cholesky needs a square matrix, shift >= 0 and drop >= 0";
-            return Err(Error::new("invalid-option", message));
+            return Err(Error::new("option-not-valid", message));
         }
         let diagonal: Vec<f64> = a.diagonal().iter().map(|d| d.re()).collect();
         if let Some(row) = diagonal.iter().position(|d| !(*d > 0.0 && d.is_finite())) {

@@ -31,12 +31,12 @@ pub struct Bounds {
 
 /// Extreme Ritz values after (at most) `steps` steps.
 ///
-/// Errors: `invalid-option` for an operator that is not square or empty, or no steps; `non-finite` if the operator
+/// Errors: `option-not-valid` for an operator that is not square or empty, or no steps; `operator-not-finite` if the operator
 /// returns NaN or infinity.
 pub fn lanczos<T: Scalar>(operator: &dyn Operator<T>, steps: usize, seed: u64) -> Result<Bounds, Error> {
     let n = operator.rows();
     if operator.cols() != n || n == 0 || steps == 0 {
-        return Err(Error::new("invalid-option", "Lanczos needs a square operator and at least one step"));
+        return Err(Error::new("option-not-valid", "Lanczos needs a square operator and at least one step"));
     }
     let mut random = Stream::new(seed, Purpose::Probe, 1);
     let mut v: Vec<T> = (0..n).map(|_| T::normal(&mut random)).collect();
@@ -50,7 +50,7 @@ pub fn lanczos<T: Scalar>(operator: &dyn Operator<T>, steps: usize, seed: u64) -
         operator.apply(&basis[k], &mut w);
         let image = vector::norm(T::reals(&w));
         if !image.is_finite() {
-            return Err(Error::new("non-finite", "the operator returned a number that is not finite"));
+            return Err(Error::new("operator-not-finite", "the operator returned a number that is not finite"));
         }
         size = size.max(image);
         diagonal.push(T::dot(&basis[k], &w).re());
@@ -78,7 +78,7 @@ pub fn lanczos<T: Scalar>(operator: &dyn Operator<T>, steps: usize, seed: u64) -
         }
     }
     let (values, vectors) = headwater_linalg::eigen::symmetric(m, &t)
-        .ok_or_else(|| Error::new("non-finite", "the eigenvalues of the tridiagonal could not be computed"))?;
+        .ok_or_else(|| Error::new("operator-not-finite", "the eigenvalues of the tridiagonal could not be computed"))?;
     let residual = |i: usize| off[m - 1] * vectors[i * m + m - 1].abs();
     Ok(Bounds {
         min: values[0],

@@ -14,7 +14,7 @@ use crate::vector;
 
 /// The series with `terms` products beyond b itself.
 ///
-/// Errors: `invalid-option` for sizes that do not fit or tolerances that are negative.
+/// Errors: `option-not-valid` for sizes that do not fit or tolerances that are negative.
 pub fn neumann<T: Scalar>(
     operator: &dyn Operator<T>,
     b: &[T],
@@ -24,7 +24,7 @@ pub fn neumann<T: Scalar>(
 ) -> Result<Outcome<T>, Error> {
     let n = operator.rows();
     if operator.cols() != n || b.len() != n || !(rtol >= 0.0 && rtol.is_finite()) {
-        return Err(Error::new("invalid-option", "neumann needs a square operator, b of its size and rtol >= 0"));
+        return Err(Error::new("option-not-valid", "neumann needs a square operator, b of its size and rtol >= 0"));
     }
     let mut out = Outcome::at_zero(n, b, rtol, 0.0);
     if out.reason != Reason::MaxIterations {

@@ -17,7 +17,7 @@ pub struct NullSpace<T> {
 impl<T: Scalar> NullSpace<T> {
     /// From vectors that span the space; they are orthonormalised (Gram–Schmidt, twice).
     ///
-    /// Errors: `invalid-option` for no vectors, other lengths, non-finite numbers, or (numerically) dependent vectors.
+    /// Errors: `option-not-valid` for no vectors, other lengths, non-finite numbers, or (numerically) dependent vectors.
     pub fn new(vectors: &[Vec<T>]) -> Result<Self, Error> {
         let rows = vectors.first().map_or(0, Vec::len);
         let columns = orthonormal(vectors)?;
@@ -43,7 +43,7 @@ impl<T: Scalar> NullSpace<T> {
 
 /// Orthonormal columns with the same span.
 pub(crate) fn orthonormal<T: Scalar>(vectors: &[Vec<T>]) -> Result<Vec<Vec<T>>, Error> {
-    let fail = |message: String| Err(Error::new("invalid-option", message));
+    let fail = |message: String| Err(Error::new("option-not-valid", message));
     let Some(first) = vectors.first() else { return fail("a basis needs at least one vector".into()) };
     let mut columns: Vec<Vec<T>> = Vec::with_capacity(vectors.len());
     for (index, given) in vectors.iter().enumerate() {

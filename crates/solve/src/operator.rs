@@ -1,5 +1,7 @@
 //! What a matrix is to a solver, and the operators made of others.
 
+use std::sync::Arc;
+
 use crate::scalar::{Complex64, Scalar};
 use crate::vector;
 
@@ -133,32 +135,40 @@ impl<O: Operator<Complex64>> Operator<Complex64> for Shifted<O> {
     }
 }
 
-impl<T: Scalar, O: Operator<T> + ?Sized> Operator<T> for &O {
-    fn rows(&self) -> usize {
-        (**self).rows()
-    }
-    fn cols(&self) -> usize {
-        (**self).cols()
-    }
-    fn apply(&self, x: &[T], y: &mut [T]) {
-        (**self).apply(x, y);
-    }
-    fn apply_dot(&self, x: &[T], y: &mut [T]) -> [f64; 3] {
-        (**self).apply_dot(x, y)
-    }
-    fn apply_adjoint(&self, x: &[T], y: &mut [T]) {
-        (**self).apply_adjoint(x, y);
-    }
-    fn has_adjoint(&self) -> bool {
-        (**self).has_adjoint()
-    }
-    fn apply_many(&self, k: usize, x: &[T], y: &mut [T]) {
-        (**self).apply_many(k, x, y);
-    }
-    fn apply_adjoint_many(&self, k: usize, x: &[T], y: &mut [T]) {
-        (**self).apply_adjoint_many(k, x, y);
-    }
-    fn hermitian(&self) -> Option<bool> {
-        (**self).hermitian()
-    }
+/// What points to an operator is one.
+macro_rules! forward {
+    ($pointer:ty) => {
+        impl<T: Scalar, O: Operator<T> + ?Sized> Operator<T> for $pointer {
+            fn rows(&self) -> usize {
+                (**self).rows()
+            }
+            fn cols(&self) -> usize {
+                (**self).cols()
+            }
+            fn apply(&self, x: &[T], y: &mut [T]) {
+                (**self).apply(x, y);
+            }
+            fn apply_dot(&self, x: &[T], y: &mut [T]) -> [f64; 3] {
+                (**self).apply_dot(x, y)
+            }
+            fn apply_adjoint(&self, x: &[T], y: &mut [T]) {
+                (**self).apply_adjoint(x, y);
+            }
+            fn has_adjoint(&self) -> bool {
+                (**self).has_adjoint()
+            }
+            fn apply_many(&self, k: usize, x: &[T], y: &mut [T]) {
+                (**self).apply_many(k, x, y);
+            }
+            fn apply_adjoint_many(&self, k: usize, x: &[T], y: &mut [T]) {
+                (**self).apply_adjoint_many(k, x, y);
+            }
+            fn hermitian(&self) -> Option<bool> {
+                (**self).hermitian()
+            }
+        }
+    };
 }
+
+forward!(&O);
+forward!(Arc<O>);

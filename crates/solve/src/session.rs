@@ -16,7 +16,7 @@ use crate::system;
 
 fn check<T: Scalar>(method: Method, parts: &Parts<'_, T>, b: &[T], settings: &Settings<T>) -> Result<(), Error> {
     settings.check(method, parts.rows, parts.cols, b.len())?;
-    let refuse = |message: &str| Err(Error::new("invalid-option", message));
+    let refuse = |message: &str| Err(Error::new("option-not-valid", message));
     if let Some(operator) = parts.operator.get() {
         if (operator.rows(), operator.cols()) != (parts.rows, parts.cols) {
             return refuse("the operator's size is not the one given");
@@ -33,7 +33,7 @@ fn check<T: Scalar>(method: Method, parts: &Parts<'_, T>, b: &[T], settings: &Se
 
 /// Solves A x = b (or the problem of the method) with native operators.
 ///
-/// Errors: `invalid-option` for misuse (sizes, options that do not fit the method). Every numerical outcome is an
+/// Errors: `option-not-valid` for misuse (sizes, options that do not fit the method). Every numerical outcome is an
 /// [`Outcome`].
 ///
 /// ```

@@ -138,7 +138,7 @@ impl<T> Default for Settings<T> {
 }
 
 fn refuse(message: String) -> Result<(), Error> {
-    Err(Error::new("invalid-option", message))
+    Err(Error::new("option-not-valid", message))
 }
 
 impl<T: Scalar> Settings<T> {

@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use headwater_base::Control;
 use headwater_solve::operator::FnPreconditioner;
-use headwater_solve::{Complex64, Dense, Location, Method, Operator, Reason, Scalar, Settings, solve};
+use headwater_solve::{Complex64, Csr, Dense, Location, Method, Operator, Reason, Scalar, Settings, solve};
 
 fn indefinite<T: Scalar>(n: usize, index: u32) -> Dense<T> {
     let values: Vec<f64> =
@@ -155,4 +155,35 @@ fn no_method_returns_nan_for_a_planted_one() {
             assert!(out.x.iter().all(|v| v.is_finite()));
         }
     }
+}
+
+#[test]
+fn a_right_hand_side_in_the_null_space_has_no_negative_curvature() {
+    let n = 16;
+    let triplets: Vec<_> =
+        (0..n).flat_map(|i| [(i, i, 2.0), (i, (i + 1) % n, -1.0), (i, (i + n - 1) % n, -1.0)]).collect();
+    let ring = Csr::from_triplets(n, n, &triplets).expect("a ring");
+    for method in [Method::Cg, Method::Cr] {
+        let out = run(method, &ring, &vec![1.0; n], &Settings::default());
+        assert_eq!((out.reason, out.curvature.unwrap_or(0.0)), (Reason::ZeroCurvature, 0.0), "{method:?}");
+    }
+}
+
+#[test]
+fn where_x_underflows_the_residual_is_that_of_the_x_returned() {
+    let a = diagonal(&[2.0_f64.powi(664), 3.0 * 2.0_f64.powi(664)]);
+    let b = [2.0_f64.powi(-664), 2.0_f64.powi(-664)];
+    for method in [Method::Cg, Method::Minres, Method::Cr, Method::Cgnr, Method::Lsqr] {
+        let out = run(method, &a, &b, &Settings::default());
+        assert_eq!((out.reason, out.x.as_slice()), (Reason::AccuracyLimit, [0.0, 0.0].as_slice()), "{method:?}");
+        assert_eq!(out.residual.relative, Some(1.0), "{method:?}");
+    }
+}
+
+#[test]
+fn cgnr_does_not_call_an_ill_conditioned_matrix_singular() {
+    // ‖Aᴴr‖ falls below rtol‖A‖‖r‖ with ‖r‖ near ‖b‖.
+    let values: Vec<f64> = (0..12).map(|k| 10.0_f64.powf(-8.0 * f64::from(k) / 11.0)).collect();
+    let out = run(Method::Cgnr, &diagonal(&values), &[1.0; 12], &to_rtol(1e-4));
+    assert_ne!(out.reason, Reason::ZeroCurvature);
 }

@@ -1,0 +1,33 @@
+//! The solvers: operators and preconditioners as classes whose data stay here, calls, and sessions for JavaScript
+//! functions as operators.
+
+mod bounds;
+mod call;
+mod number;
+mod operator;
+mod preconditioner;
+mod session;
+mod settings;
+mod values;
+
+pub use values::{Solved, outcome};
+
+use headwater_base::Error;
+use napi::Env;
+use napi::bindgen_prelude::{Object, ToNapiValue};
+
+/// `{ ok: true, value }`, or the failure.
+fn tagged<'env, V: ToNapiValue>(env: &'env Env, result: Result<V, Error>) -> napi::Result<Object<'env>> {
+    let mut object = Object::new(env)?;
+    object.set("ok", result.is_ok())?;
+    match result {
+        Ok(value) => object.set("value", value)?,
+        Err(error) => crate::outcome::failure(&mut object, error)?,
+    }
+    Ok(object)
+}
+
+/// A refusal of two operands that do not have the same type of number.
+fn mixed<V>() -> Result<V, Error> {
+    Err(Error::new("dtype-mismatch", "real and complex operands were given together"))
+}
