@@ -74,7 +74,7 @@ for (const m of quick ? [256] : [256, 1024]) {
   console.log(
     `Poisson ${m}², cg with Jacobi: ${seconds(ours)} an iteration, SciPy ${seconds(scipy.perIteration.median)}: ` +
       `${(scipy.perIteration.median / ours).toFixed(2)} ×; to 1e-8 ${whole.iterations} iterations (${whole.reason}, true ` +
-      `${whole.residual.relative.toExponential(1)}), SciPy ${scipy.iterations} (true ${scipy.trueResidual.toExponential(1)})`,
+      `${(whole.residual.relative ?? NaN).toExponential(1)}), SciPy ${scipy.iterations} (true ${scipy.trueResidual.toExponential(1)})`,
   )
   if (m === 1024) {
     const { spmv, triad } = runScipy(['spmv', 'triad']).cases
@@ -101,7 +101,7 @@ for (const n of [256, 1024, 4096] as const) {
     const best = Math.min(scipy.bicgstab.median, scipy.gmres.median)
     console.log(
       `(I + iaH) y = b, n = ${n}, Λ = ${strength}: ${seconds(ours)} (${reason}, ${matvecs} products, true ` +
-        `${residual.relative.toExponential(1)}); SciPy's best ${seconds(best)}: ${(best / ours).toFixed(1)} ×`,
+        `${(residual.relative ?? NaN).toExponential(1)}); SciPy's best ${seconds(best)}: ${(best / ours).toFixed(1)} ×`,
     )
   }
 }
