@@ -171,6 +171,14 @@ test('progress is reported, and a report that throws ends the call', async () =>
   await expect(cg(slow, b, { onProgress: () => { throw error } })).rejects.toBe(error) // prettier-ignore
 })
 
+test('a promise from stop is an error, one from onProgress that rejects ends the call', async () => {
+  const asking = (async () => false) as unknown as () => boolean
+  expect(thrownBy(() => cgSync(A, b, { stop: asking })).code).toBe('callback-asynchronous')
+  const error = new Error('later')
+  const onProgress = (): Promise<never> => Promise.reject(error)
+  await expect(cg(slow, b, { onProgress })).rejects.toBe(error)
+})
+
 test('iterate: one turn an iteration, the result at the end, the last x after a break', async () => {
   const solving = iterate('cg', A, b, { history: true })
   expect(solving.result).toBe(undefined)

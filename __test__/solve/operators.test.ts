@@ -149,3 +149,15 @@ test('an array that was transferred is an error, not an empty one', () => {
   expect(thrownBy(() => dense({ rows: 2, cols: 2, data })).code).toBe('array-detached')
   expect(thrownBy(() => chain(2).apply(data)).code).toBe('array-detached')
 })
+
+test('matrices that nobody holds are freed: the garbage collector is told of their memory', async () => {
+  const data = new Float64Array(1e6)
+  const before = process.memoryUsage().rss
+  for (let k = 0; k < 200; k++) {
+    dense({ rows: 1000, cols: 1000, data })
+    // Finalisers run between turns.
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  // 1.6 GB were made.
+  expect(process.memoryUsage().rss - before).toBeLessThan(8e8)
+})

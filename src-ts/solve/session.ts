@@ -124,7 +124,7 @@ export function driveSync(plan: Plan): SolveResult {
     const kind = run.next()
     if (kind === DONE) return run.finish()
     if (kind === ITERATION) {
-      if (stop!(run.report())) return run.halt(false)
+      if (stops(stop, run.report())) return run.halt(false)
     } else answerNow(run, kind)
   }
 }
@@ -138,7 +138,7 @@ export function* stepsSync(plan: Plan): Generator<IterationReport, SolveResult, 
     if (kind !== ITERATION) answerNow(run, kind)
     else {
       const report = run.report()
-      if (plan.stop?.(report)) return run.halt(false)
+      if (stops(plan.stop, report)) return run.halt(false)
       let left = true
       try {
         yield report
@@ -175,12 +175,13 @@ export async function* stepsAsync(plan: Plan, observe = true): AsyncGenerator<It
         if (partial) return run.halt(true)
         throw signal.reason
       }
+      if (report?.failure) throw report.failure.error
       const kind = run.next()
       if (kind === DONE) return run.finish()
       if (kind === ITERATION) {
         const at = run.report()
-        report?.(at)
-        if (plan.stop?.(at)) return run.halt(false)
+        report?.send(at)
+        if (stops(plan.stop, at)) return run.halt(false)
         let left = true
         try {
           yield at
@@ -227,13 +228,30 @@ function watchSignal(signal: AbortSignal | undefined): { aborted: Promise<void>;
   return { aborted: promise, close: () => signal.removeEventListener('abort', listener) }
 }
 
-/** Calls `onProgress` at most ten times a second. */
-function reporter({ onProgress, maxIterations }: Plan): ((at: IterationReport) => void) | undefined {
+/** What the caller's rule says. */
+function stops(stop: Plan['stop'], at: IterationReport): boolean {
+  const answer: unknown = stop?.(at)
+  if (!isThenable(answer)) return Boolean(answer)
+  Promise.resolve(answer).catch(() => {})
+  throw new InvalidInputError('callback-asynchronous', 'stop returned a promise; it must return true or false')
+}
+
+/** Calls `onProgress` at most ten times a second; a promise that it returned and that rejects is its failure. */
+function reporter({ onProgress, maxIterations }: Plan): Reporter | undefined {
   if (onProgress === undefined) return undefined
   let next = 0
-  return ({ iteration, residual }) => {
-    if (performance.now() < next) return
-    next = performance.now() + 100
-    onProgress({ iteration, maxIterations, residual })
+  const made: Reporter = {
+    send: ({ iteration, residual }) => {
+      if (performance.now() < next) return
+      next = performance.now() + 100
+      const returned = onProgress({ iteration, maxIterations, residual })
+      if (isThenable(returned)) returned.then(undefined, (error: unknown) => (made.failure ??= { error }))
+    },
   }
+  return made
+}
+
+interface Reporter {
+  send: (at: IterationReport) => void
+  failure?: { error: unknown }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use headwater_base::Error;
 use headwater_solve::{Csr, Dense, Direct, ExactHessian, KroneckerSum, Lifted, Operator, Scalar};
 use napi::Env;
-use napi::bindgen_prelude::{Float64ArraySlice, Object};
+use napi::bindgen_prelude::{Float64ArraySlice, Object, ObjectFinalize};
 use napi_derive::napi;
 
 use super::number::Number;
@@ -113,10 +113,18 @@ macro_rules! with {
 }
 
 /// A matrix, or an operator made of others, of which products can be had.
-#[napi]
-#[derive(Clone)]
+#[napi(custom_finalize)]
 pub struct NativeOperator {
     pub(super) operand: Operand,
+    /// Memory of its own that the garbage collector has been told of.
+    bytes: i64,
+}
+
+impl ObjectFinalize for NativeOperator {
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        env.adjust_external_memory(-self.bytes)?;
+        Ok(())
+    }
 }
 
 impl NativeOperator {
@@ -202,7 +210,18 @@ fn size(name: &str, value: f64) -> Result<usize, Error> {
 }
 
 fn wrap<T: Number>(held: Held<T>) -> NativeOperator {
-    NativeOperator { operand: T::operand(held) }
+    let of = |elements: usize, index: usize| (elements * (size_of::<T>() + index)) as i64;
+    let bytes = held.csr.as_ref().map_or(0, |csr| of(csr.nnz(), 4))
+        + held.dense.as_ref().map_or(0, |dense| of(dense.data().len(), 0));
+    NativeOperator { operand: T::operand(held), bytes }
+}
+
+/// Without it, matrices would look like empty objects to the garbage collector.
+fn announce<'env>(env: &'env Env, built: Result<NativeOperator, Error>) -> napi::Result<Object<'env>> {
+    if let Ok(operator) = &built {
+        env.adjust_external_memory(operator.bytes)?;
+    }
+    tagged(env, built)
 }
 
 /// A sparse matrix from triplets; values at one place are summed.
@@ -242,7 +261,7 @@ pub fn csr_from_triplets<'env>(
             build::<f64>(rows, cols, at_rows, at_cols, values)
         }
     });
-    tagged(env, built)
+    announce(env, built)
 }
 
 /// A sparse matrix from its arrays.
@@ -266,7 +285,7 @@ pub fn csr_from_arrays<'env>(
             wrap(Held::of_csr(Csr::from_arrays(rows, cols, pointers, columns, values.to_vec())?))
         })
     };
-    tagged(env, build())
+    announce(env, build())
 }
 
 /// A dense matrix, by rows.
@@ -287,7 +306,7 @@ pub fn dense_operator<'env>(
     let built = sizes.and_then(|(rows, cols)| {
         if complex { build::<headwater_solve::Complex64>(rows, cols, data) } else { build::<f64>(rows, cols, data) }
     });
-    tagged(env, built)
+    announce(env, built)
 }
 
 /// A ⊗ I + I ⊗ B.
@@ -300,7 +319,7 @@ pub fn kronecker_sum<'env>(env: &'env Env, a: &NativeOperator, b: &NativeOperato
         }
         Ok(wrap(Held::of(Arc::new(KroneckerSum { a, b }))))
     }
-    tagged(
+    announce(
         env,
         match (&a.operand, &b.operand) {
             (Operand::Real(a), Operand::Real(b)) => build(a, b),
@@ -325,7 +344,7 @@ pub fn exact_hessian_operator<'env>(
         }
         Ok(wrap(Held::of(Arc::new(ExactHessian { base, correction, delta }))))
     }
-    tagged(
+    announce(
         env,
         match (&base.operand, &correction.operand) {
             (Operand::Real(base), Operand::Real(correction)) => build(base, correction, delta),
@@ -338,5 +357,5 @@ pub fn exact_hessian_operator<'env>(
 /// A real operator as one on complex vectors.
 #[napi]
 pub fn lifted_operator(a: &NativeOperator) -> NativeOperator {
-    NativeOperator { operand: Operand::Complex(a.on_complex()) }
+    NativeOperator { operand: Operand::Complex(a.on_complex()), bytes: 0 }
 }
