@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 const steps: Record<string, readonly string[]> = {
-  sweep: ['cargo', 'bench', '-p', 'headwater-pmf', '--bench', 'sweep'],
+  sweep: ['cargo', 'bench', '--profile', 'fast', '-p', 'headwater-pmf', '--bench', 'sweep'],
   fit: [process.execPath, 'bench/fit.ts'],
   mu: [process.execPath, 'bench/mu.ts'],
   large: [process.execPath, 'bench/large.ts', '10000', '100', '8', '1'],

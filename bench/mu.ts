@@ -14,9 +14,7 @@ for (const { set, factors } of CASES) {
     const told: string[] = []
     for (const method of ['anls', 'hals', 'mu'] as const) {
       const reached = await reach(data, factors, method, q * (1 + above))
-      told.push(
-        `${method} ${reached ? `${reached.sweeps} sweeps, ${seconds(reached.seconds)}` : 'not in 4000 sweeps'}`,
-      )
+      told.push(`${method} ${reached ? `${reached.sweeps} sweeps, ${seconds(reached.seconds)}` : 'not in 4000 sweeps'}`)
     }
     console.log(`${set}, ${factors}, ${100 * above} % above ${q.toFixed(1)}: ${told.join('; ')}`)
   }

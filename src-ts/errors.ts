@@ -69,7 +69,7 @@ export const WARNING_CODES: Readonly<Record<string, string>> = {
   'column-without-data': 'A species has no cell with weight: its profile elements are NaN.',
   'row-not-identified': 'The data of a sample do not determine its contributions.',
   'column-not-identified': 'The data of a species do not determine its profile elements.',
-  'weights-too-uneven': 'Weights within a row or column differ so much that small ones drown in rounding.',
+  'weights-too-uneven': 'An uncertainty is so small beside the others that the fit passes through its cell.',
   'dead-factor': 'A factor is zero throughout: the data need fewer factors.',
   'not-unique': 'Q does not change along some direction: other solutions fit equally well.',
   'curvature-unknown': 'The curvature could not be bounded from below, so that the minimum is not proven.',

@@ -232,12 +232,23 @@ function ratioOf(
   b: number,
 ): { mean: number; spread: number; count: number } | undefined {
   const ratios: number[] = []
+  // All but a twentieth lie within the spread of the median, so of disjoint pairs of samples at most that many can differ
+  // by more than twice the spread: unrelated columns are told apart in a tenth of the samples, without a median.
+  const outliers = 0.05 * rows + 1
+  let unlike = 0
+  let partner: number | undefined
   for (let i = 0; i < rows; i++) {
     const [ka, kb] = [i * cols + a, i * cols + b]
     if (used[ka] === 0 || used[kb] === 0) continue
     if (x[ka] === 0 && x[kb] === 0) continue
     if (x[ka] === 0 || x[kb] === 0) return undefined
-    ratios.push(x[kb]! / x[ka]!)
+    const ratio = x[kb]! / x[ka]!
+    ratios.push(ratio)
+    if (partner === undefined) partner = ratio
+    else {
+      if (!(Math.abs(ratio / partner - 1) <= 3 * RATIO_SPREAD) && ++unlike > outliers) return undefined
+      partner = undefined
+    }
   }
   if (ratios.length < ENOUGH) return undefined
   const mean = medianOf(ratios)

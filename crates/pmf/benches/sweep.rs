@@ -1,13 +1,14 @@
-//! Time of one sweep, its share of the GEMM peak measured in the same run, and the multiplicative baseline.
+//! Time of one sweep of each method, beside the GEMM peak measured in the same run.
 //!
-//! `cargo bench -p headwater-pmf`. Planted data of two sizes, one thread, best of three; a sweep's flop are those of
+//! `cargo bench -p headwater-pmf`. Planted data of two sizes, one thread. Throughput is in flop: for a sweep those of
 //! its Gram matrices, 4·cells·(p²/2 + 3p/2), so solutions of the small systems count against it.
-#![allow(clippy::print_stdout, missing_docs)] // it is a program
+#![allow(missing_docs)] // it is a program
 
+use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use headwater_base::Control;
 use headwater_base::rng::{Purpose, Stream};
 use headwater_pmf::{Method, Problem, Settings, Starts, Stop, factorize};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 fn planted(m: usize, n: usize, p: usize) -> Problem {
     let mut random = Stream::new(1, Purpose::Synthetic, 0);
@@ -25,53 +26,52 @@ fn planted(m: usize, n: usize, p: usize) -> Problem {
     Problem::new(m, n, v, u).expect("good data")
 }
 
-/// Seconds per sweep: the difference of a long and a short run, which share everything else.
-fn per_sweep(problem: &Problem, method: Method, p: usize, sweeps: u32) -> f64 {
-    let run = |max_iterations: u32| {
-        let settings = Settings {
-            method,
-            starts: Starts::Count(1),
-            stop: Stop::Decrease { decrease: f64::MIN_POSITIVE, over: 1 << 30 },
-            max_iterations,
-            ..Settings::new(p)
-        };
-        let began = Instant::now();
-        factorize(problem, &settings, Control::none()).expect("a fit");
-        began.elapsed().as_secs_f64()
+/// Time of a run of so many sweeps and nothing else.
+fn run(problem: &Problem, method: Method, p: usize, sweeps: u32) -> Duration {
+    let settings = Settings {
+        method,
+        starts: Starts::Count(1),
+        stop: Stop::Decrease { decrease: f64::MIN_POSITIVE, over: 1 << 30 },
+        max_iterations: sweeps,
+        ..Settings::new(p)
     };
-    let best = (0..3).map(|_| run(2 * sweeps) - run(sweeps)).fold(f64::INFINITY, f64::min);
-    best / f64::from(sweeps)
+    let began = Instant::now();
+    factorize(problem, &settings, Control::none()).expect("a fit");
+    began.elapsed()
 }
 
-fn gemm_peak() -> f64 {
+fn gemm(c: &mut Criterion) {
     let n = 512;
     let a = nalgebra::DMatrix::from_fn(n, n, |i, j| (i * 7 + j) as f64 * 1e-3);
-    let mut c = nalgebra::DMatrix::zeros(n, n);
-    let time = (0..10)
-        .map(|_| {
-            let began = Instant::now();
-            c.gemm(1.0, &a, &a, 0.0);
-            began.elapsed().as_secs_f64()
-        })
-        .fold(f64::INFINITY, f64::min);
-    assert!(c[(0, 0)] > 0.0);
-    2.0 * (n as f64).powi(3) / time * 1e-9
+    let mut product = nalgebra::DMatrix::zeros(n, n);
+    let mut group = c.benchmark_group("f64 GEMM");
+    group.throughput(Throughput::Elements(2 * (n as u64).pow(3)));
+    group.bench_function(BenchmarkId::from_parameter(n), |b| b.iter(|| product.gemm(1.0, &a, &a, 0.0)));
+    group.finish();
 }
 
-fn main() {
-    let peak = gemm_peak();
-    println!("f64 GEMM, n = 512, one thread: {peak:.1} GF/s");
-    for (m, n, p, sweeps) in [(630, 26, 7, 2000), (10_000, 100, 8, 60)] {
+fn sweeps(c: &mut Criterion) {
+    for (m, n, p, most) in [(630, 26, 7, 100), (10_000, 100, 8, 4)] {
         let problem = planted(m, n, p);
-        let flop = 4.0 * (m * n * (p * p + 3 * p)) as f64 / 2.0;
+        let mut group = c.benchmark_group(format!("sweep {m} x {n}, p = {p}"));
+        group.throughput(Throughput::Elements((2 * m * n * (p * p + 3 * p)) as u64));
+        group.sample_size(10).sampling_mode(SamplingMode::Flat);
+        group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5));
         for (name, method) in [("anls", Method::Anls), ("hals", Method::Hals), ("mu", Method::Mu)] {
-            let time = per_sweep(&problem, method, p, sweeps);
-            let share = if method == Method::Anls {
-                format!(", {:.1} GF/s = {:.0} % of GEMM", flop / time * 1e-9, flop / time * 1e-7 / peak)
-            } else {
-                String::new()
-            };
-            println!("{m} × {n}, p = {p}, {name}: {:.3} ms a sweep{share}", time * 1e3);
+            group.bench_function(name, |b| {
+                // The difference of a long and a short run, which share everything else, scaled to one sweep each.
+                b.iter_custom(|iterations| {
+                    let mut sum = Duration::ZERO;
+                    for _ in 0..iterations {
+                        sum += run(&problem, method, p, 2 * most).saturating_sub(run(&problem, method, p, most)) / most;
+                    }
+                    sum
+                });
+            });
         }
+        group.finish();
     }
 }
+
+criterion_group!(benches, gemm, sweeps);
+criterion_main!(benches);

@@ -156,6 +156,7 @@ fn warnings(problem: &Problem, judgement: &Judgement, order: &[(usize, f64)]) ->
 /// (Q_robust in the caller's units, Q in scaled units), by residuals of the engine's factors.
 fn residual_sums(problem: &Problem, long: &Factor, short: &Factor, threads: usize) -> (f64, f64) {
     let q = crate::block::objective(&problem.long, long, &short.rows, Crew::new(threads, Control::none()));
+    let (correction, pinned) = problem.pinned_q(long, short);
     let side = &problem.long;
     let p = long.p;
     let mut robust = Vec::with_capacity(long.count);
@@ -164,7 +165,7 @@ fn residual_sums(problem: &Problem, long: &Factor, short: &Factor, threads: usiz
         let mut sum = 0.0;
         for j in 0..side.inner {
             let at = base + j * headwater_linalg::LANES;
-            if side.omega[at] > 0.0 {
+            if side.omega[at] > 0.0 && !problem.pins.iter().any(|pin| (pin.long, pin.short) == (i, j)) {
                 let fit: f64 = (0..p).map(|k| long.rows[i * p + k] * short.rows[j * p + k]).sum();
                 let t = problem.unscale_q(side.omega[at] * (side.value[at] - fit).powi(2)).sqrt();
                 sum += (t * t).min(ALPHA * t);
@@ -172,5 +173,9 @@ fn residual_sums(problem: &Problem, long: &Factor, short: &Factor, threads: usiz
         }
         robust.push(sum);
     }
-    (headwater_base::parallel::pairwise_sum(&robust), q)
+    for own in pinned {
+        let t = problem.unscale_q(own).sqrt();
+        robust.push((t * t).min(ALPHA * t));
+    }
+    (headwater_base::parallel::pairwise_sum(&robust), q + correction)
 }

@@ -11,6 +11,7 @@ use crate::basins::{self, Ended};
 use crate::block::Factor;
 use crate::canonical;
 use crate::judge;
+use crate::pins;
 use crate::problem::{MAX_FACTORS, Problem};
 use crate::run::{self, Options, Run};
 use crate::settings::{Initialization, Settings, Starts, Stop};
@@ -94,8 +95,6 @@ pub fn certify(
     let long = Factor::new(problem.long.count, p, bounds.long, long);
     let short = Factor::new(problem.short.count, p, bounds.short, short);
     let crew = Crew::new(settings.threads, control);
-    let judgement = judge::point(problem, &long, &short, crew);
-    let mut solution = canonical::solution(problem, &long, &short, &judgement, 0, crew.threads);
     let options = Options {
         method: crate::Method::Anls,
         max_iterations: settings.max_iterations,
@@ -104,8 +103,17 @@ pub fn certify(
         first_sweeps: 0,
         full: false,
     };
-    let run = run::run(problem, &options, long, short);
+    let run = pins::run(problem, &options, long.clone(), short.clone());
     let local_minimum = finished(problem, &run, crew);
+    let missed = problem.misses_pins(&long, &short, judge::NEGLIGIBLE * run.judgement.unit);
+    let pinned = (!problem.pins.is_empty())
+        .then(|| if missed { problem.without_pins() } else { problem.with_shifts(&run.shifts) });
+    let problem = pinned.as_ref().unwrap_or(problem);
+    let mut judgement = judge::point(problem, &long, &short, crew);
+    if missed && judgement.status == Status::Converged {
+        judgement.status = Status::Stalled;
+    }
+    let mut solution = canonical::solution(problem, &long, &short, &judgement, 0, crew.threads);
     let excess = solution.q - local_minimum.q;
     // Second order cannot tell where a flat valley leads; the descent has been there.
     if solution.status == Status::Converged && excess > judge::GAP * solution.certificate.unit {
@@ -121,6 +129,8 @@ fn bounds(problem: &Problem, settings: &Settings) -> Bounds {
 
 /// The run's end point with every number of the report.
 fn finished(problem: &Problem, run: &Run, crew: Crew) -> Solution {
+    let shifted = (!run.shifts.is_empty()).then(|| problem.with_shifts(&run.shifts));
+    let problem = shifted.as_ref().unwrap_or(problem);
     if run.full {
         return canonical::solution(problem, &run.long, &run.short, &run.judgement, run.iterations, crew.threads);
     }
@@ -219,9 +229,9 @@ impl Search<'_> {
     }
 
     fn one(&self, number: u32, origin: Origin, long: Factor, short: Factor, total: u32) -> Entry {
-        let run = run::run(self.problem, &self.options, long, short);
+        let run = pins::run(self.problem, &self.options, long, short);
         let judgement = &run.judgement;
-        let q = self.problem.unscale_q(judgement.q);
+        let q = self.problem.unscale_q(run.q);
         let up = |q: f64| self.problem.unscale_q(q);
         let report = StartReport {
             start: number,
@@ -252,7 +262,7 @@ impl Search<'_> {
         drop(tally);
         // Zero to rounding is zero: chains and basins then compare equal.
         let exact = judgement.exact();
-        let scaled_q = if exact { 0.0 } else { judgement.q };
+        let scaled_q = if exact { 0.0 } else { run.q };
         Entry { report, short: run.short.rows.clone(), scaled_q, unique, exact, run: Some(run) }
     }
 

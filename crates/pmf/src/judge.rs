@@ -165,7 +165,7 @@ pub fn conclude(
         }
         _ => false,
     };
-    let curved = curvature.known && curvature.negative.is_empty() && !problem.uneven;
+    let curved = curvature.known && curvature.negative.is_empty();
     let alive = judgement.dead_gain <= GAP * unit;
     judgement.status = if judgement.exact() || (judgement.stationary() && small && confirmed && curved && alive) {
         Status::Converged

@@ -17,6 +17,7 @@ mod lanczos;
 mod model;
 mod newton;
 mod piece;
+mod pins;
 mod problem;
 mod projected;
 mod reduced;

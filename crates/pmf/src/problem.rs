@@ -10,6 +10,7 @@
 //! values by one more so that the root mean square of V/U is of order 1. Thus neither the units of a
 //! species nor the size of Q matters to anything inside, and nothing overflows on the way.
 
+use crate::pins::{self, Pin};
 use headwater_base::{Error, Warning};
 use headwater_linalg::LANES;
 
@@ -18,6 +19,7 @@ pub const MAX_FACTORS: usize = 1024;
 
 /// Values and weights seen from one side: for each block of [`LANES`] members, `inner * LANES` numbers,
 /// member fastest. Absent cells and padding have weight 0 and value 0.
+#[derive(Clone)]
 pub(crate) struct Side {
     pub count: usize,
     pub inner: usize,
@@ -40,6 +42,10 @@ impl Side {
     pub fn omega_block(&self, block: usize) -> &[f64] {
         &self.omega[block * self.block_len()..][..self.block_len()]
     }
+    /// Place of a cell in `omega` and `value`.
+    pub fn cell(&self, member: usize, t: usize) -> usize {
+        member / LANES * self.block_len() + t * LANES + member % LANES
+    }
     pub fn value_block(&self, block: usize) -> &[f64] {
         &self.value[block * self.block_len()..][..self.block_len()]
     }
@@ -48,6 +54,7 @@ impl Side {
 /// Checked data, ready to be factorised any number of times.
 ///
 /// Memory: twice the bytes of the values and uncertainties (each kept in both orders).
+#[derive(Clone)]
 pub struct Problem {
     rows: usize,
     cols: usize,
@@ -62,14 +69,10 @@ pub struct Problem {
     /// Values were multiplied by 2^-global: Q = q · 4^global.
     global: i32,
     warnings: Vec<Warning>,
-    /// Whether some weight exceeds what double precision can judge, see [`UNEVEN`].
-    pub(crate) uneven: bool,
+    /// Cells that the fit passes through.
+    pub(crate) pins: Vec<Pin>,
     formed_up_to: usize,
 }
-
-/// A weight above this many times the median weight of its row and column (after equilibration): the other cells
-/// of the row then vanish in the rounding of its normal equations, and no minimum can be proven.
-const UNEVEN: f64 = 1e12;
 
 /// Unknowns (short side × factors) up to which the reduced Hessian is formed and factored (18 MB). Measured: at 960
 /// unknowns forming takes half the time of working with products, at 2000 twice, at 2400 (300 species) eight times.
@@ -171,18 +174,16 @@ impl Problem {
                 warnings.push(Warning { code, index: Some(index), message });
             }
         }
-        let mut uneven = false;
-        for (noun, side) in [("sample", &samples), ("species", &species)] {
-            for (index, other) in heavy_cells(side) {
-                uneven = true;
-                let message = format!(
-                    "{noun} {index} has a cell (number {other}) with a weight over {UNEVEN:e} times its others' median: \
-                     double precision cannot prove a minimum; give that cell a larger uncertainty"
-                );
-                warnings.push(Warning { code: "weights-too-uneven", index: Some(index), message });
-            }
+        let (mut long, mut short) = if transposed { (species, samples) } else { (samples, species) };
+        let pins = pins::find(&mut long, &mut short);
+        for pin in &pins {
+            let (row, col) = if transposed { (pin.short, pin.long) } else { (pin.long, pin.short) };
+            let message = format!(
+                "the uncertainty at sample {row}, species {col} is so small beside the others that the fit passes \
+                 through that cell"
+            );
+            warnings.push(Warning { code: "weights-too-uneven", index: Some(row), message });
         }
-        let (long, short) = if transposed { (species, samples) } else { (samples, species) };
         let squares: Vec<f64> = long.omega.iter().zip(&long.value).map(|(w, v)| w * v * v).collect();
         let total = headwater_base::parallel::pairwise_sum(&squares);
         let problem = Self {
@@ -195,7 +196,7 @@ impl Problem {
             total,
             global,
             warnings,
-            uneven,
+            pins,
             formed_up_to: FORMED_UP_TO,
         };
         if !problem.unscale_q(total).is_finite() {
@@ -273,26 +274,6 @@ impl Problem {
     pub(crate) fn sides(&self) -> (&Side, &Side) {
         if self.transposed { (&self.short, &self.long) } else { (&self.long, &self.short) }
     }
-}
-
-/// Members whose heaviest weight exceeds [`UNEVEN`] times the median of their weights, with that cell.
-fn heavy_cells(side: &Side) -> Vec<(usize, usize)> {
-    let mut out = Vec::new();
-    for member in 0..side.count {
-        let base = member / LANES * side.block_len() + member % LANES;
-        let weight = |t: usize| side.omega[base + t * LANES];
-        let Some(heaviest) = (0..side.inner).max_by(|&a, &b| weight(a).total_cmp(&weight(b))) else { continue };
-        let mut others: Vec<f64> = (0..side.inner).map(weight).filter(|w| *w > 0.0).collect();
-        if others.len() < 2 {
-            continue;
-        }
-        let middle = (others.len() - 1) / 2;
-        let median = *others.select_nth_unstable_by(middle, f64::total_cmp).1;
-        if weight(heaviest) > UNEVEN * median {
-            out.push((member, heaviest));
-        }
-    }
-    out
 }
 
 fn overflow() -> Error {

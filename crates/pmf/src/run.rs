@@ -37,6 +37,10 @@ pub struct Run {
     pub short: Factor,
     pub iterations: u32,
     pub judgement: Judgement,
+    /// Q in scaled units.
+    pub q: f64,
+    /// Shifts of the pinned cells, see [`crate::pins`].
+    pub shifts: Vec<f64>,
     /// Whether the judgement holds all numbers of a report.
     pub full: bool,
 }
@@ -123,7 +127,7 @@ impl Runner<'_> {
             }
             judgement
         });
-        Run { long, short, iterations: self.iterations, full, judgement }
+        Run { long, short, iterations: self.iterations, full, q: judgement.q, shifts: Vec::new(), judgement }
     }
 
     fn sweeps(&mut self, sweeper: &mut Sweeper, count: u32) {

@@ -86,6 +86,20 @@ impl<T: Scalar> Direct<T> {
     ///
     /// Error: `option-not-valid` if b has another length than A.
     pub fn solve(&self, b: &[T], settings: &Settings<T>) -> Result<Outcome<T>, Error> {
+        self.run(false, b, settings)
+    }
+
+    /// Solves Aᴴx = b with the factors of A, as [`Direct::solve`].
+    pub fn solve_adjoint(&self, b: &[T], settings: &Settings<T>) -> Result<Outcome<T>, Error> {
+        self.run(true, b, settings)
+    }
+
+    /// A.
+    pub fn matrix(&self) -> &Dense<T> {
+        &self.a
+    }
+
+    fn run(&self, adjoint: bool, b: &[T], settings: &Settings<T>) -> Result<Outcome<T>, Error> {
         let n = self.a.rows();
         if b.len() != n {
             return Err(Error::new("option-not-valid", format!("b has {} elements, the matrix {n} rows", b.len())));
@@ -96,7 +110,7 @@ impl<T: Scalar> Direct<T> {
             return Ok(out);
         }
         let (mut x, mut r) = (b.to_vec(), vec![T::default(); n]);
-        if !self.solve_in_place(false, &mut x) {
+        if !self.solve_in_place(adjoint, &mut x) {
             let finite = matches!(self.factors, Factors::Singular);
             (out.reason, out.location) =
                 if finite { (Reason::ZeroCurvature, None) } else { (Reason::NonFinite, Some(Location::Operator)) };
@@ -107,7 +121,11 @@ impl<T: Scalar> Direct<T> {
             Condition { min: max / kappa, max, kappa }
         });
         let residual = |x: &[T], r: &mut [T]| {
-            self.a.apply(x, r);
+            if adjoint {
+                self.a.apply_adjoint(x, r)
+            } else {
+                self.a.apply(x, r)
+            }
             vector::axpby(1.0, T::reals(b), -1.0, T::reals_mut(r));
             vector::norm(T::reals(r))
         };
@@ -115,7 +133,7 @@ impl<T: Scalar> Direct<T> {
         out.matvecs = 1;
         if norm.is_finite() && norm > 0.0 {
             let mut refined = r.clone();
-            self.solve_in_place(false, &mut refined);
+            self.solve_in_place(adjoint, &mut refined);
             vector::axpy(1.0, T::reals(&x), T::reals_mut(&mut refined));
             let after = residual(&refined, &mut r);
             out.matvecs = 2;

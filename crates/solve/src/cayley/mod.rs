@@ -1,0 +1,384 @@
+//! Unitary propagation iψ̇ = Hψ by the Cayley transform (Crank–Nicolson): ψ⁺ = (I + iaH)⁻¹(I − iaH)ψ, a = dt/2.
+//!
+//! Computed as ψ⁺ = 2y − ψ with (I + iaH)y = ψ, always from y = 0: a guess would cost the exact conservation that a
+//! truncated Galerkin solve has. The eigenphase of a step is −2arctan(aλ) = −λdt + λ³dt³/12 + …, so that after a time T
+//! ‖ψ − e^{−iHT}ψ₀‖ ≈ (dt²T/12)‖H³ψ₀‖: stable for every dt, accurate only for λ_max·dt below about 1.
+//!
+//! Norm and energy ⟨ψ, Hψ⟩ are conserved for every dt, by `Galerkin` even with a y that is far off: they certify nothing.
+//! The true residual ‖ψ − (I + iaH)y‖/‖ψ‖ of every step does (it bounds the relative error of y, as ‖(I + iaH)⁻¹‖ <= 1).
+//!
+//! | solver     | one step, n nodes, m elements of H                                | memory          |
+//! |------------|-------------------------------------------------------------------|-----------------|
+//! | `direct`   | 2n² (real H) or 4n² multiply-adds with the stored transform       | 8n² or 16n² B   |
+//! | `galerkin` | about ln(2/rtol)·√(1 + Λ)-fold products with H, Λ = a·λ_max       | 4 vectors       |
+//! | `cocg`     | the same for real H (or any other symmetric one)                  | 8 vectors       |
+//! | `cgw`      | more: factor Λ/(1 + √(1 + Λ²)) an iteration                       | 8 vectors       |
+//! | `cgnr`     | two products an iteration, that factor squared                    | 9 vectors       |
+//!
+//! Sources: J. Crank, P. Nicolson (1947), "A practical method for numerical evaluation of solutions of partial
+//! differential equations of the heat-conduction type"; A. Cayley (1846) for the transform.
+
+mod chebyshev;
+mod galerkin;
+mod gradient;
+mod hamiltonian;
+mod imaginary;
+mod pade;
+mod strang;
+mod unitary;
+
+use headwater_base::{Control, Error};
+
+pub use chebyshev::{ChebyshevOutcome, chebyshev};
+pub use gradient::{Cotangents, Tangent};
+pub use hamiltonian::Hamiltonian;
+pub use imaginary::{ImaginaryReport, imaginary_time};
+
+use crate::operator::{Operator, Shifted};
+use crate::outcome::Reason;
+use crate::scalar::{Complex64, Scalar, power_of_two_inverse};
+use crate::session::solve;
+use crate::settings::{Method, Settings};
+use crate::vector;
+
+/// `Auto` takes the direct solver up to this size.
+pub const DIRECT_LIMIT: usize = 512;
+
+/// How the system of a step is solved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Solver {
+    /// `Direct` up to n = [`DIRECT_LIMIT`], else `Galerkin`. For few steps, or an H that changes, ask for `Galerkin`: the
+    /// set-up of the direct solver costs some hundred to thousand steps.
+    Auto,
+    /// The transform as a dense matrix, set up once.
+    Direct,
+    /// [`crate::shifted_hermitian`], specialised.
+    Galerkin,
+    /// [`crate::cocg`]; H must be real or otherwise symmetric.
+    Cocg,
+    /// [`crate::cgw`].
+    Cgw,
+    /// [`crate::cgnr`].
+    Cgnr,
+}
+
+/// Settings of a propagator.
+#[derive(Clone, Debug)]
+pub struct CayleySettings {
+    /// Time step, of either sign; −dt undoes dt.
+    pub dt: f64,
+    /// Solver.
+    pub solver: Solver,
+    /// Tolerance of a step's true residual relative to ‖ψ‖.
+    pub rtol: f64,
+    /// The same for the adjoint solves of gradients; `None` is `rtol`.
+    pub adjoint_rtol: Option<f64>,
+    /// Iterations of a step; `None` is max(10n, 1000).
+    pub max_iterations: Option<usize>,
+    /// Go on, and return gradients, although a solve has not converged. The report says so all the same.
+    pub allow_inexact: bool,
+    /// Compute ⟨ψ, Hψ⟩ before and after a run (two products).
+    pub energy: bool,
+}
+
+impl Default for CayleySettings {
+    fn default() -> Self {
+        Self {
+            dt: 0.1,
+            solver: Solver::Auto,
+            rtol: 1e-12,
+            adjoint_rtol: None,
+            max_iterations: None,
+            allow_inexact: false,
+            energy: true,
+        }
+    }
+}
+
+/// What a run of steps was worth.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Steps made. A step that fails ends the run, with ψ as before it, unless `allow_inexact`.
+    pub steps: usize,
+    /// Why the (first) worst solve ended: `rtol` if all steps met the tolerance.
+    pub reason: Reason,
+    /// The true relative residual of every solve, in order.
+    pub residuals: Vec<f64>,
+    /// Products of H with one complex vector, those of residuals included.
+    pub matvecs: usize,
+    /// ‖ψ‖ before and after.
+    pub norm: [f64; 2],
+    /// ⟨ψ, Hψ⟩ before and after, if asked for.
+    pub energy: Option<[f64; 2]>,
+}
+
+impl Report {
+    fn new() -> Self {
+        Self { steps: 0, reason: Reason::Rtol, residuals: Vec::new(), matvecs: 0, norm: [0.0; 2], energy: None }
+    }
+
+    /// Whether every solve met the tolerance.
+    pub fn converged(&self) -> bool {
+        self.reason.converged()
+    }
+    /// The largest residual (NaN counts as largest); 0 without steps.
+    pub fn worst_residual(&self) -> f64 {
+        self.residuals.iter().fold(0.0, |worst, &r| if r <= worst { worst } else { r })
+    }
+    /// ‖ψ‖ after / before − 1; 0 for ψ = 0.
+    pub fn norm_defect(&self) -> f64 {
+        if self.norm[0] == 0.0 { 0.0 } else { self.norm[1] / self.norm[0] - 1.0 }
+    }
+    /// ⟨ψ, Hψ⟩ after minus before.
+    pub fn energy_defect(&self) -> Option<f64> {
+        self.energy.map(|[before, after]| after - before)
+    }
+
+    /// Takes a solve down; whether the run may go on.
+    fn enter(&mut self, solved: galerkin::Solved, allow_inexact: bool) -> bool {
+        self.matvecs += solved.matvecs;
+        self.residuals.push(solved.residual);
+        if !solved.reason.converged() && self.reason.converged() {
+            self.reason = solved.reason;
+        }
+        solved.reason.converged() || (allow_inexact && solved.residual.is_finite())
+    }
+}
+
+/// A propagator: H, dt and what is kept for many steps.
+#[derive(Clone, Debug)]
+pub struct Cayley {
+    h: Hamiltonian,
+    settings: CayleySettings,
+    direct: Option<unitary::Unitary>,
+    solver: Solver,
+    max_iterations: usize,
+    work: galerkin::Workspace,
+    scratch: Vec<Complex64>,
+    total: Report,
+}
+
+impl Cayley {
+    /// Sets up; for the direct solver this is where the cost is.
+    ///
+    /// Errors: `invalid-matrix` for an H that is not square, `not-hermitian`, `non-finite` for H,
+    /// `invalid-option` for a setting out of range, and for `Cocg` with an H that has complex entries.
+    pub fn new(h: impl Into<Hamiltonian>, settings: CayleySettings) -> Result<Self, Error> {
+        let h = h.into();
+        h.check()?;
+        let n = h.rows();
+        if !settings.dt.is_finite() {
+            return Err(Error::new("invalid-option", format!("dt is {}; allowed are finite numbers", settings.dt)));
+        }
+        for (name, value) in [("rtol", Some(settings.rtol)), ("adjointRtol", settings.adjoint_rtol)] {
+            if value.is_some_and(|v| !(v > 0.0 && v < 1.0)) {
+                return Err(Error::new("invalid-option", format!("{name} must lie between 0 and 1")));
+            }
+        }
+        let solver = match settings.solver {
+            Solver::Auto if n <= DIRECT_LIMIT => Solver::Direct,
+            Solver::Auto => Solver::Galerkin,
+            Solver::Cocg if matches!(h, Hamiltonian::Complex(_)) => {
+                return Err(Error::new("invalid-option", "cocg needs a symmetric H; this one has complex entries"));
+            }
+            given => given,
+        };
+        let direct = (solver == Solver::Direct).then(|| unitary::Unitary::new(&h, 0.5 * settings.dt)).transpose()?;
+        let max_iterations = settings.max_iterations.unwrap_or((10 * n).max(1000));
+        Ok(Self {
+            scratch: vec![Complex64::default(); n],
+            work: galerkin::Workspace::default(),
+            total: Report::new(),
+            h,
+            settings,
+            direct,
+            solver,
+            max_iterations,
+        })
+    }
+
+    /// H.
+    pub fn hamiltonian(&self) -> &Hamiltonian {
+        &self.h
+    }
+    /// The settings.
+    pub fn settings(&self) -> &CayleySettings {
+        &self.settings
+    }
+    /// The solver in use (never `Auto`).
+    pub fn solver(&self) -> Solver {
+        self.solver
+    }
+    /// Everything since the propagator was made: steps, products, worst reason; residuals hold the worst only, and norm
+    /// and energy nothing.
+    pub fn statistics(&self) -> &Report {
+        &self.total
+    }
+
+    fn check(&self, psi: &[Complex64]) -> Result<(), Error> {
+        if psi.len() == self.h.rows() {
+            return Ok(());
+        }
+        Err(Error::new("invalid-option", format!("psi has {} elements, H {} rows", psi.len(), self.h.rows())))
+    }
+
+    /// Makes `steps` steps in place. Error: `invalid-option` for a ψ of another length; a solve that fails is a reason.
+    pub fn step(&mut self, psi: &mut [Complex64], steps: usize, control: Control<'_>) -> Result<Report, Error> {
+        self.check(psi)?;
+        self.run(psi, steps, control, |_, _, _, _| {})
+    }
+
+    /// The states after 0, every, 2·every, … steps, one after the other, and the state at the end if it is not among them.
+    ///
+    /// Errors: as [`Cayley::step`], and `invalid-option` for `every` = 0.
+    pub fn evolve(
+        &mut self,
+        psi: &[Complex64],
+        steps: usize,
+        every: usize,
+        control: Control<'_>,
+    ) -> Result<(Vec<Complex64>, Report), Error> {
+        self.check(psi)?;
+        if every == 0 {
+            return Err(Error::new("invalid-option", "every is 0; allowed are integers from 1"));
+        }
+        let mut states = psi.to_vec();
+        let mut psi = psi.to_vec();
+        let report = self.run(&mut psi, steps, control, |done, _, _, after| {
+            if done % every == 0 || done == steps {
+                states.extend_from_slice(after);
+            }
+        })?;
+        Ok((states, report))
+    }
+
+    /// `visit(steps done, before, y, after)` is called after each step.
+    fn run(
+        &mut self,
+        psi: &mut [Complex64],
+        steps: usize,
+        control: Control<'_>,
+        mut visit: impl FnMut(usize, &[Complex64], &[Complex64], &[Complex64]),
+    ) -> Result<Report, Error> {
+        let mut report = self.begin(psi);
+        let (mut y, mut plus) = (psi.to_vec(), psi.to_vec());
+        while report.steps < steps {
+            let solved = self.advance(false, self.settings.rtol, psi, &mut y, &mut plus, control)?;
+            if !report.enter(solved, self.settings.allow_inexact) {
+                break;
+            }
+            report.steps += 1;
+            visit(report.steps, psi, &y, &plus);
+            psi.copy_from_slice(&plus);
+            if control.cancelled() && report.steps < steps {
+                report.reason = Reason::Aborted;
+                break;
+            }
+        }
+        self.end(psi, &mut report);
+        Ok(report)
+    }
+
+    fn begin(&mut self, psi: &[Complex64]) -> Report {
+        let mut report = Report::new();
+        report.norm = [vector::norm(Complex64::reals(psi)); 2];
+        if self.settings.energy {
+            report.energy = Some([self.h.energy(psi, &mut self.scratch); 2]);
+            report.matvecs = 1;
+        }
+        report
+    }
+
+    fn end(&mut self, psi: &[Complex64], report: &mut Report) {
+        report.norm[1] = vector::norm(Complex64::reals(psi));
+        if let Some(energy) = &mut report.energy {
+            energy[1] = self.h.energy(psi, &mut self.scratch);
+            report.matvecs += 1;
+        }
+        self.total.steps += report.steps;
+        self.total.matvecs += report.matvecs;
+        let worst = report.worst_residual().max(self.total.worst_residual());
+        self.total.residuals = vec![worst];
+        if self.total.reason.converged() {
+            self.total.reason = report.reason;
+        }
+    }
+
+    /// y = (I ± iaH)⁻¹b and plus = 2y − b, with the minus for the adjoint.
+    fn advance(
+        &mut self,
+        adjoint: bool,
+        rtol: f64,
+        b: &[Complex64],
+        y: &mut [Complex64],
+        plus: &mut [Complex64],
+        control: Control<'_>,
+    ) -> Result<galerkin::Solved, Error> {
+        let a = if adjoint { -0.5 * self.settings.dt } else { 0.5 * self.settings.dt };
+        let norm = vector::norm(Complex64::reals(b));
+        if norm == 0.0 {
+            y.fill(Complex64::default());
+            plus.fill(Complex64::default());
+            return Ok(galerkin::Solved { reason: Reason::ZeroRhs, matvecs: 0, residual: 0.0 });
+        }
+        if norm.is_finite() && !(1e-100..1e100).contains(&norm) {
+            // Sums of squares would leave the range; a power of two is exact.
+            let factor = power_of_two_inverse(norm, false);
+            let scaled: Vec<Complex64> = b.iter().map(|v| v.scale(factor)).collect();
+            let solved = self.advance(adjoint, rtol, &scaled, y, plus, control)?;
+            for v in y.iter_mut().chain(plus.iter_mut()) {
+                *v = v.scale(1.0 / factor);
+            }
+            return Ok(solved);
+        }
+        if let (Some(direct), true) = (&mut self.direct, norm.is_finite()) {
+            direct.apply(adjoint, b, plus);
+            for i in 0..b.len() {
+                y[i] = (plus[i] + b[i]).scale(0.5);
+            }
+            let residual = galerkin::residual(&self.h, a, b, y, &mut self.scratch) / norm;
+            let reason = if residual <= rtol { Reason::Rtol } else { Reason::AccuracyLimit };
+            return Ok(galerkin::Solved { reason, matvecs: 1, residual });
+        }
+        let solved = if matches!(self.solver, Solver::Galerkin | Solver::Direct) {
+            self.work.solve(&self.h, a, b, rtol, self.max_iterations, control, y)
+        } else {
+            None
+        };
+        let solved = match solved {
+            Some(solved) => solved,
+            None => self.general(a, rtol, b, y, control)?,
+        };
+        for i in 0..b.len() {
+            plus[i] = y[i].scale(2.0) - b[i];
+        }
+        Ok(solved)
+    }
+
+    /// By the general driver.
+    fn general(
+        &self,
+        a: f64,
+        rtol: f64,
+        b: &[Complex64],
+        y: &mut [Complex64],
+        control: Control<'_>,
+    ) -> Result<galerkin::Solved, Error> {
+        let settings = Settings { rtol, max_iterations: Some(self.max_iterations), ..Settings::default() };
+        let shifted = Shifted { operator: &self.h, shift: Complex64::new(1.0, 0.0), factor: Complex64::new(0.0, a) };
+        // H was checked before the first step, so the structure of I + iaH is known.
+        let known = Settings { probe: !self.h.is_real(), ..settings.clone() };
+        let out = match self.solver {
+            Solver::Cocg => solve(Method::Cocg, &shifted, None, b, &known, control)?,
+            Solver::Cgw => solve(Method::Cgw, &shifted, None, b, &Settings { probe: false, ..settings }, control)?,
+            Solver::Cgnr => solve(Method::Cgnr, &shifted, None, b, &settings, control)?,
+            _ => {
+                let method = Method::ShiftedHermitian { sigma: 1.0, a };
+                solve(method, &self.h, None, b, &Settings { probe: false, ..settings }, control)?
+            }
+        };
+        y.copy_from_slice(&out.x);
+        let residual = out.residual.relative.unwrap_or(f64::NAN);
+        Ok(galerkin::Solved { reason: out.reason, matvecs: out.matvecs, residual })
+    }
+}
