@@ -78,7 +78,8 @@ impl<T: Number> Held<T>
 where
     Csr<T>: Operator<T>,
 {
-    fn of_csr(csr: Csr<T>) -> Self {
+    /// From a sparse matrix.
+    pub(super) fn of_csr(csr: Csr<T>) -> Self {
         let csr = Arc::new(csr);
         let operator: Arc<dyn Operator<T>> = csr.clone();
         Self { csr: Some(csr), ..Self::of(operator) }
@@ -201,7 +202,8 @@ fn size(name: &str, value: f64) -> Result<usize, Error> {
     Ok(integer(name, value, f64::from(u32::MAX))? as usize)
 }
 
-fn wrap<T: Number>(held: Held<T>) -> NativeOperator {
+/// The operator as JavaScript holds it.
+pub(super) fn wrap<T: Number>(held: Held<T>) -> NativeOperator {
     NativeOperator { operand: T::operand(held) }
 }
 
