@@ -14,6 +14,8 @@ export type { CayleyGradient, CayleyOptions, CayleySolver, CayleyStatistics, Cot
 export { direct, directSync } from './direct.ts'
 export { exactHessian, exactHessianSync } from './exact-hessian.ts'
 export type { ExactHessianInput } from './exact-hessian.ts'
+export { solveJvp, solveJvpSync, solveVjp, solveVjpSync } from './gradients.ts'
+export type { GradientInput, JvpInput, SolveGradient, SolveTangent, VjpInput } from './gradients.ts'
 export { graph, Graph } from './graph.ts'
 export type { Edge } from './graph.ts'
 export { iterate } from './iterate.ts'
