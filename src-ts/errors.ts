@@ -43,7 +43,12 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   'adjoint-needed': 'The method needs products with the adjoint, and the operator has none.',
   'not-positive-definite':
     'A preconditioner cannot be made of a matrix that is not positive definite; `row` is the pivot.',
-  'operator-not-finite': 'The operator returned NaN or an infinity where bounds of its spectrum were asked for.',
+  'operator-not-finite':
+    'The operator holds or returned NaN or an infinity where bounds of its spectrum or a propagation were asked for.',
+  'graph-not-valid': 'Nodes, edges, weights or fluxes make no graph; the message says which.',
+  'not-hermitian': 'A propagation needs H = Hᴴ: without it, exp(-iHt) is not unitary.',
+  'unconverged-gradient': 'A solve behind a gradient did not converge, and `allowInexact` was not given.',
+  'propagator-busy': 'A synchronous call came while an asynchronous one of the same propagator was running.',
   'callback-asynchronous': 'A function returned a promise in a synchronous solve.',
   'callback-not-valid': 'A function returned a vector instead of writing it into its second argument.',
   'not-converged': 'A `SolverError`: `assertConverged` was given a result that is not converged.',

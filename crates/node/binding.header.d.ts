@@ -173,3 +173,65 @@ export interface NativeBounds {
 export interface NativeSession {
   readonly opaque: never
 }
+
+export interface NativeEdges {
+  ends: Uint32Array<ArrayBuffer>
+  weights: Float64Array<ArrayBuffer>
+  fluxes?: Float64Array<ArrayBuffer>
+}
+
+export interface NativePropagation {
+  steps: number
+  converged: boolean
+  reason: string
+  residuals: Float64Array<ArrayBuffer>
+  worstResidual: number
+  normDefect: number
+  energyDefect?: number
+  matvecs: number
+}
+
+export interface NativeStates extends NativePropagation {
+  states: Float64Array<ArrayBuffer>
+}
+
+export interface NativeCotangents {
+  psiPlus: Float64Array<ArrayBuffer>
+  psi: Float64Array<ArrayBuffer>
+  dt: number
+  weights?: Float64Array<ArrayBuffer>
+  fluxes?: Float64Array<ArrayBuffer>
+  lambda: Float64Array<ArrayBuffer>
+  forward: NativePropagation
+  adjoint: NativePropagation
+}
+
+export interface NativeSeries {
+  psi: Float64Array<ArrayBuffer>
+  converged: boolean
+  reason: string
+  terms: number
+  truncation: number
+  rounding: number
+  normDefect: number
+  min: number
+  max: number
+}
+
+export interface NativeGradient {
+  x: Float64Array<ArrayBuffer>
+  rhs: Float64Array<ArrayBuffer>
+  matrix?: Float64Array<ArrayBuffer>
+  sigma?: number
+  a?: number
+  damp?: number
+  forward: NativeSolveResult
+  adjoint: NativeSolveResult
+}
+
+export interface NativeTangent {
+  x: Float64Array<ArrayBuffer>
+  dx: Float64Array<ArrayBuffer>
+  forward: NativeSolveResult
+  tangent: NativeSolveResult
+}

@@ -5,7 +5,7 @@ use headwater_pmf::{Analysis, Factorization, Verdict};
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi::{Env, sys};
 
-use crate::solve::{self, Solved};
+use crate::solve::{self, Properties, Solved};
 use crate::values::Done;
 use crate::{analysis, values};
 
@@ -22,6 +22,8 @@ pub enum Outcome {
     Analysis(Box<Analysis>),
     /// Of a solver, one for each right-hand side.
     Solved(Vec<Solved>),
+    /// Of what sets its own properties.
+    Properties(Properties),
     /// Bad input, a cancelled wait, or a panic.
     Failed(Error),
 }
@@ -42,6 +44,7 @@ impl ToNapiValue for Outcome {
             Self::Verdict(result) => values::verdict(&env, &mut object, &result)?,
             Self::Analysis(result) => analysis::analysis(&env, &mut object, &result)?,
             Self::Solved(results) => object.set("results", values::list(&env, &results, solve::outcome)?)?,
+            Self::Properties(set) => set(&env, &mut object)?,
             Self::Failed(error) => failure(&mut object, error)?,
         }
         // SAFETY: `raw` is the environment that napi calls this with, on its own thread.

@@ -79,13 +79,13 @@ fn sizes<T: Scalar>(operator: &dyn Operator<T>, x: &[T], right: &[T]) -> Result<
     let (rows, cols) = (operator.rows(), operator.cols());
     if rows != cols {
         return Err(Error::new(
-            "invalid-option",
+            "option-not-valid",
             format!("A is {rows} × {cols}; for least squares use least_squares_vjp"),
         ));
     }
     if x.len() != rows || right.len() != rows {
         return Err(Error::new(
-            "invalid-option",
+            "option-not-valid",
             format!("x has {} and the cotangent or tangent {} elements, A {rows} rows", x.len(), right.len()),
         ));
     }
@@ -95,7 +95,7 @@ fn sizes<T: Scalar>(operator: &dyn Operator<T>, x: &[T], right: &[T]) -> Result<
 fn no_least_squares(method: Method, damp: f64) -> Result<(), Error> {
     if method == Method::Lsqr || damp != 0.0 {
         return Err(Error::new(
-            "invalid-option",
+            "option-not-valid",
             "lsqr solves least squares, which have another gradient: use least_squares_vjp or least_squares_jvp",
         ));
     }
@@ -158,7 +158,7 @@ impl<T: Scalar> Preconditioner<T> for AdjointPreconditioner<'_, T> {
 /// The gradient through x = A⁻¹b, of which `forward` is the outcome and `cotangent` x̄. `operator` and `preconditioner` are
 /// those of the forward solve, as is `method`.
 ///
-/// Errors: `invalid-option` for misuse, for an A that is not square and for `lsqr` ([`crate::least_squares`] is for those);
+/// Errors: `option-not-valid` for misuse, for an A that is not square and for `lsqr` ([`crate::least_squares`] is for those);
 /// `unconverged-gradient` if the forward or the adjoint solve did not converge (a step to a trust boundary or along
 /// negative curvature is no solution either), unless `allow_inexact`.
 pub fn vjp<T: Scalar>(
@@ -178,7 +178,7 @@ pub fn vjp<T: Scalar>(
         other => other,
     };
     if method == Method::Cgnr && !operator.has_adjoint() {
-        return Err(Error::new("invalid-option", "this method needs the adjoint of the operator"));
+        return Err(Error::new("option-not-valid", "this method needs the adjoint of the operator"));
     }
     let system = Adjoint { operator, method };
     let adapted = preconditioner.map(AdjointPreconditioner);
@@ -229,7 +229,7 @@ pub fn jvp<T: Scalar>(
 pub(crate) fn subtract<T: Scalar>(da: Option<&dyn Operator<T>>, x: &[T], right: &mut [T]) -> Result<(), Error> {
     if let Some(da) = da {
         if da.rows() != right.len() || da.cols() != x.len() {
-            return Err(Error::new("invalid-option", format!("the tangent of A is {} × {}", da.rows(), da.cols())));
+            return Err(Error::new("option-not-valid", format!("the tangent of A is {} × {}", da.rows(), da.cols())));
         }
         let mut image = right.to_vec();
         da.apply(x, &mut image);
@@ -248,11 +248,11 @@ impl<T: Scalar> Vjp<T> {
 
     /// Ā on the elements of a matrix, in their order. Cost: one pass over the pattern.
     ///
-    /// Error: `invalid-option` for a pattern of another size.
+    /// Error: `option-not-valid` for a pattern of another size.
     pub fn matrix(&self, pattern: &Csr<T>, structure: Structure) -> Result<Vec<T>, Error> {
         let n = self.x.len();
         if pattern.rows() != n || pattern.cols() != n {
-            return Err(Error::new("invalid-option", format!("the pattern must be {n} × {n}")));
+            return Err(Error::new("option-not-valid", format!("the pattern must be {n} × {n}")));
         }
         let bar = |i: usize, j: usize| -(self.lambda[i] * self.x[j].conj());
         let mut out = Vec::with_capacity(pattern.nnz());
@@ -269,7 +269,7 @@ impl<T: Scalar> Vjp<T> {
         Ok(out)
     }
 
-    /// θ̄ = −Re⟨λ, (∂A/∂θ)x⟩, given ∂A/∂θ as an operator. Error: `invalid-option` for another size.
+    /// θ̄ = −Re⟨λ, (∂A/∂θ)x⟩, given ∂A/∂θ as an operator. Error: `option-not-valid` for another size.
     pub fn parameter(&self, derivative: &dyn Operator<T>) -> Result<f64, Error> {
         let mut image = vec![T::default(); self.lambda.len()];
         subtract(Some(derivative), &self.x, &mut image)?;
@@ -283,7 +283,7 @@ impl<T: Scalar> Vjp<T> {
 }
 
 impl Vjp<Complex64> {
-    /// For A = σI + iaH: ā = −Re⟨λ, iHx⟩. Error: `invalid-option` for an H of another size.
+    /// For A = σI + iaH: ā = −Re⟨λ, iHx⟩. Error: `option-not-valid` for an H of another size.
     pub fn step(&self, h: &dyn Operator<Complex64>) -> Result<f64, Error> {
         let mut image = vec![Complex64::default(); self.lambda.len()];
         subtract(Some(h), &self.x, &mut image)?;

@@ -104,12 +104,12 @@ fn normal_inverse<T: Scalar>(
 
 fn check<T: Scalar>(operator: &dyn Operator<T>, x: &[T], b: &[T], v: &[T], damp: f64) -> Result<(), Error> {
     if !operator.has_adjoint() {
-        return Err(Error::new("invalid-option", "least squares need the adjoint of the operator"));
+        return Err(Error::new("option-not-valid", "least squares need the adjoint of the operator"));
     }
     let fits = x.len() == operator.cols() && b.len() == operator.rows() && v.len() == operator.cols();
     if !(fits && damp >= 0.0 && damp.is_finite()) {
         return Err(Error::new(
-            "invalid-option",
+            "option-not-valid",
             "x, b and the cotangent must fit A, and damp be a finite number from 0",
         ));
     }
@@ -119,7 +119,7 @@ fn check<T: Scalar>(operator: &dyn Operator<T>, x: &[T], b: &[T], v: &[T], damp:
 /// The gradient through a solve by `lsqr` (or `cgnr` for a tall A), of which `forward` is the outcome. `settings.solve.damp`
 /// is the damping of the forward solve.
 ///
-/// Errors: `invalid-option` for misuse; `unconverged-gradient` as in [`crate::gradient::vjp`].
+/// Errors: `option-not-valid` for misuse; `unconverged-gradient` as in [`crate::gradient::vjp`].
 pub fn least_squares_vjp<T: Scalar>(
     operator: &dyn Operator<T>,
     b: &[T],
@@ -155,7 +155,7 @@ pub fn least_squares_jvp<T: Scalar>(
     require("forward", forward, settings.allow_inexact)?;
     let mut right = db.map_or_else(|| vec![T::default(); b.len()], <[T]>::to_vec);
     if right.len() != b.len() {
-        return Err(Error::new("invalid-option", "the tangent of b has another length than b"));
+        return Err(Error::new("option-not-valid", "the tangent of b has another length than b"));
     }
     subtract(da, &forward.x, &mut right)?;
     let inner = Settings { x0: None, ..settings.solve.clone() };
@@ -164,7 +164,7 @@ pub fn least_squares_jvp<T: Scalar>(
     let mut out = first.x;
     if let Some(da) = da {
         if !da.has_adjoint() {
-            return Err(Error::new("invalid-option", "the tangent of A needs an adjoint here"));
+            return Err(Error::new("option-not-valid", "the tangent of A needs an adjoint here"));
         }
         let mut r = b.to_vec();
         subtract(Some(operator), &forward.x, &mut r)?;
@@ -179,10 +179,10 @@ pub fn least_squares_jvp<T: Scalar>(
 }
 
 impl<T: Scalar> LeastSquaresVjp<T> {
-    /// Ā = rμᴴ − uxᴴ on the elements of a matrix, in their order. Error: `invalid-option` for a pattern of another size.
+    /// Ā = rμᴴ − uxᴴ on the elements of a matrix, in their order. Error: `option-not-valid` for a pattern of another size.
     pub fn matrix(&self, pattern: &Csr<T>) -> Result<Vec<T>, Error> {
         if pattern.rows() != self.r.len() || pattern.cols() != self.x.len() {
-            return Err(Error::new("invalid-option", "the pattern must be of the size of A"));
+            return Err(Error::new("option-not-valid", "the pattern must be of the size of A"));
         }
         let mut out = Vec::with_capacity(pattern.nnz());
         for i in 0..pattern.rows() {

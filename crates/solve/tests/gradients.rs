@@ -326,9 +326,9 @@ fn a_gradient_through_an_unconverged_solve_is_refused_unless_allowed() {
     assert!(!out.forward.converged() && !out.adjoint.converged());
     // Misuse.
     let wrong = vjp(Method::Lsqr, &a, None, &full, &b, &GradientSettings::default(), NONE());
-    assert_eq!(wrong.expect_err("refused").code, "invalid-option");
+    assert_eq!(wrong.expect_err("refused").code, "option-not-valid");
     let wrong = vjp(Method::Cg, &a, None, &full, &b[1..], &GradientSettings::default(), NONE());
-    assert_eq!(wrong.expect_err("refused").code, "invalid-option");
+    assert_eq!(wrong.expect_err("refused").code, "option-not-valid");
 }
 
 #[test]

@@ -320,13 +320,13 @@ fn misuse_is_refused_and_broken_numbers_are_named() {
     let csr = |t: &[(usize, usize, f64)]| Hamiltonian::from(Csr::from_triplets(2, 2, t).expect("in range"));
     let plain = CayleySettings::default;
     assert_eq!(code(csr(&[(0, 1, 1.0)]), plain()), "not-hermitian");
-    assert_eq!(code(csr(&[(0, 0, f64::NAN)]), plain()), "non-finite");
-    assert_eq!(code(csr(&[(0, 0, 1.0)]), CayleySettings { dt: f64::INFINITY, ..plain() }), "invalid-option");
-    assert_eq!(code(csr(&[(0, 0, 1.0)]), CayleySettings { rtol: 0.0, ..plain() }), "invalid-option");
+    assert_eq!(code(csr(&[(0, 0, f64::NAN)]), plain()), "operator-not-finite");
+    assert_eq!(code(csr(&[(0, 0, 1.0)]), CayleySettings { dt: f64::INFINITY, ..plain() }), "option-not-valid");
+    assert_eq!(code(csr(&[(0, 0, 1.0)]), CayleySettings { rtol: 0.0, ..plain() }), "option-not-valid");
     let magnetic = Graph::ring(4).expect("a ring").with_flux(vec![0.3; 4]).expect("angles");
     assert_eq!(
         code(Hamiltonian::from(&magnetic), CayleySettings { solver: Solver::Cocg, ..plain() }),
-        "invalid-option"
+        "option-not-valid"
     );
     // A matrix-free operator is probed.
     let skew = headwater_solve::operator::FnOperator {
@@ -353,7 +353,7 @@ fn misuse_is_refused_and_broken_numbers_are_named() {
         }
         let (zero, _) = stepped(&mut cayley, &[Complex64::default(); 3], 2);
         assert_eq!(norm(&zero), 0.0);
-        assert_eq!(cayley.step(&mut [Complex64::default()], 1, NONE()).expect_err("refused").code, "invalid-option");
+        assert_eq!(cayley.step(&mut [Complex64::default()], 1, NONE()).expect_err("refused").code, "option-not-valid");
     }
 }
 
@@ -390,6 +390,6 @@ fn generated_graphs_are_what_they_say() {
         Graph::from_edges(2, vec![[0, 1]], vec![]),
         Graph::combine(&[]),
     ] {
-        assert_eq!(refused.expect_err("refused").code, "invalid-graph");
+        assert_eq!(refused.expect_err("refused").code, "graph-not-valid");
     }
 }

@@ -3,6 +3,9 @@
 
 mod bounds;
 mod call;
+mod cayley;
+mod gradient;
+mod graph;
 mod number;
 mod operator;
 mod preconditioner;
@@ -10,6 +13,7 @@ mod session;
 mod settings;
 mod values;
 
+pub use cayley::Properties;
 pub use values::{Solved, outcome};
 
 use headwater_base::Error;

@@ -78,7 +78,8 @@ impl<T: Number> Held<T>
 where
     Csr<T>: Operator<T>,
 {
-    fn of_csr(csr: Csr<T>) -> Self {
+    /// From a sparse matrix.
+    pub(super) fn of_csr(csr: Csr<T>) -> Self {
         let csr = Arc::new(csr);
         let operator: Arc<dyn Operator<T>> = csr.clone();
         Self { csr: Some(csr), ..Self::of(operator) }
@@ -209,7 +210,8 @@ fn size(name: &str, value: f64) -> Result<usize, Error> {
     Ok(integer(name, value, f64::from(u32::MAX))? as usize)
 }
 
-fn wrap<T: Number>(held: Held<T>) -> NativeOperator {
+/// The operator as JavaScript holds it.
+pub(super) fn wrap<T: Number>(held: Held<T>) -> NativeOperator {
     let of = |elements: usize, index: usize| (elements * (size_of::<T>() + index)) as i64;
     let bytes = held.csr.as_ref().map_or(0, |csr| of(csr.nnz(), 4))
         + held.dense.as_ref().map_or(0, |dense| of(dense.data().len(), 0));

@@ -44,7 +44,7 @@ pub struct ChebyshevOutcome {
 /// e^{−iHt}ψ to a truncation error of `tolerance` relative to ‖ψ‖. `bounds` is an interval that contains the spectrum;
 /// `None` takes Gershgorin's.
 ///
-/// Errors: as [`super::Cayley::new`] for H; `invalid-option` for lengths, a time or tolerance out of range (R|t| is at most
+/// Errors: as [`super::Cayley::new`] for H; `option-not-valid` for lengths, a time or tolerance out of range (R|t| is at most
 /// 10⁷), bounds that are missing for a matrix-free H, or empty.
 pub fn chebyshev(
     h: &Hamiltonian,
@@ -55,7 +55,7 @@ pub fn chebyshev(
     control: Control<'_>,
 ) -> Result<ChebyshevOutcome, Error> {
     h.check()?;
-    let refuse = |message: String| Err(Error::new("invalid-option", message));
+    let refuse = |message: String| Err(Error::new("option-not-valid", message));
     let n = h.rows();
     if psi.len() != n {
         return refuse(format!("psi has {} elements, H {n} rows", psi.len()));

@@ -64,7 +64,7 @@ impl Cayley {
     /// `graph` must be the one whose Laplacian is H, for the gradient with respect to its edges; for other parameters
     /// `visit(ia, λ, y)` is called for each step, last one first, to add up −Re⟨λ, ia(∂H/∂θ)y⟩.
     ///
-    /// Errors: `invalid-option` for lengths that do not fit; `unconverged-gradient` if a solve did not converge, unless
+    /// Errors: `option-not-valid` for lengths that do not fit; `unconverged-gradient` if a solve did not converge, unless
     /// `allow_inexact`.
     pub fn vjp(
         &mut self,
@@ -77,7 +77,7 @@ impl Cayley {
     ) -> Result<Cotangents, Error> {
         self.check(psi)?;
         if graph.is_some_and(|graph| graph.nodes() != psi.len()) {
-            return Err(Error::new("invalid-option", "the graph has another number of nodes than psi elements"));
+            return Err(Error::new("option-not-valid", "the graph has another number of nodes than psi elements"));
         }
         let n = psi.len();
         let mut solutions = Vec::with_capacity(n * steps);
@@ -89,7 +89,7 @@ impl Cayley {
         let mut bar = vec![Complex64::default(); n];
         cotangent(&psi_plus, &mut bar);
         if !vector::finite(Complex64::reals(&bar)) {
-            return Err(Error::new("non-finite", "the cotangent holds a number that is not finite"));
+            return Err(Error::new("option-not-valid", "the cotangent holds a number that is not finite"));
         }
         let a = 0.5 * self.settings.dt;
         let rtol = self.settings.adjoint_rtol.unwrap_or(self.settings.rtol);
@@ -143,7 +143,7 @@ impl Cayley {
         let sizes =
             tangent.psi.is_none_or(|t| t.len() == n) && tangent.h.is_none_or(|h| h.rows() == n && h.cols() == n);
         if !sizes || !tangent.dt.is_finite() {
-            return Err(Error::new("invalid-option", format!("the tangents need {n} elements and a finite dt")));
+            return Err(Error::new("option-not-valid", format!("the tangents need {n} elements and a finite dt")));
         }
         let a = 0.5 * self.settings.dt;
         let mut now = psi.to_vec();

@@ -68,7 +68,7 @@ impl Hamiltonian {
         let n = self.rows();
         if self.cols() != n || n == 0 {
             return Err(Error::new(
-                "invalid-matrix",
+                "matrix-not-valid",
                 format!("H is {n} × {}; it must be square, not empty", self.cols()),
             ));
         }
@@ -78,7 +78,7 @@ impl Hamiltonian {
             Self::Operator(_) => true,
         };
         if !finite {
-            return Err(Error::new("non-finite", "H holds a number that is not finite"));
+            return Err(Error::new("operator-not-finite", "H holds a number that is not finite"));
         }
         let hermitian = match self.hermitian() {
             Some(known) => known,
@@ -89,7 +89,7 @@ impl Hamiltonian {
                 let method = Method::ShiftedHermitian { sigma: 1.0, a: 1.0 };
                 let reason = solve(method, self, None, &b, &settings, Control::none())?.reason;
                 if reason == Reason::NonFinite {
-                    return Err(Error::new("non-finite", "H returned a number that is not finite"));
+                    return Err(Error::new("operator-not-finite", "H returned a number that is not finite"));
                 }
                 reason != Reason::NotHermitian
             }

@@ -52,7 +52,7 @@ impl<T: Scalar> Operator<T> for Damped<'_, T> {
 
 /// Makes `steps` steps of length `a` in place.
 ///
-/// Errors: `invalid-option` for lengths that do not fit, a step that is not finite or a tolerance out of range.
+/// Errors: `option-not-valid` for lengths that do not fit, a step that is not finite or a tolerance out of range.
 pub fn imaginary_time<T: Scalar>(
     h: &dyn Operator<T>,
     u: &mut [T],
@@ -62,7 +62,7 @@ pub fn imaginary_time<T: Scalar>(
     control: Control<'_>,
 ) -> Result<ImaginaryReport, Error> {
     if !a.is_finite() {
-        return Err(Error::new("invalid-option", format!("the step is {a}; allowed are finite numbers")));
+        return Err(Error::new("option-not-valid", format!("the step is {a}; allowed are finite numbers")));
     }
     let system = Damped { h, a };
     let mut report = ImaginaryReport { steps: 0, reason: Reason::Rtol, residuals: Vec::new(), matvecs: 0 };

@@ -161,25 +161,25 @@ pub struct Cayley {
 impl Cayley {
     /// Sets up; for the direct solver this is where the cost is.
     ///
-    /// Errors: `invalid-matrix` for an H that is not square, `not-hermitian`, `non-finite` for H,
-    /// `invalid-option` for a setting out of range, and for `Cocg` with an H that has complex entries.
+    /// Errors: `matrix-not-valid` for an H that is not square, `not-hermitian`, `operator-not-finite` for H,
+    /// `option-not-valid` for a setting out of range, and for `Cocg` with an H that has complex entries.
     pub fn new(h: impl Into<Hamiltonian>, settings: CayleySettings) -> Result<Self, Error> {
         let h = h.into();
         h.check()?;
         let n = h.rows();
         if !settings.dt.is_finite() {
-            return Err(Error::new("invalid-option", format!("dt is {}; allowed are finite numbers", settings.dt)));
+            return Err(Error::new("option-not-valid", format!("dt is {}; allowed are finite numbers", settings.dt)));
         }
         for (name, value) in [("rtol", Some(settings.rtol)), ("adjointRtol", settings.adjoint_rtol)] {
             if value.is_some_and(|v| !(v > 0.0 && v < 1.0)) {
-                return Err(Error::new("invalid-option", format!("{name} must lie between 0 and 1")));
+                return Err(Error::new("option-not-valid", format!("{name} must lie between 0 and 1")));
             }
         }
         let solver = match settings.solver {
             Solver::Auto if n <= DIRECT_LIMIT => Solver::Direct,
             Solver::Auto => Solver::Galerkin,
             Solver::Cocg if matches!(h, Hamiltonian::Complex(_)) => {
-                return Err(Error::new("invalid-option", "cocg needs a symmetric H; this one has complex entries"));
+                return Err(Error::new("option-not-valid", "cocg needs a symmetric H; this one has complex entries"));
             }
             given => given,
         };
@@ -219,10 +219,10 @@ impl Cayley {
         if psi.len() == self.h.rows() {
             return Ok(());
         }
-        Err(Error::new("invalid-option", format!("psi has {} elements, H {} rows", psi.len(), self.h.rows())))
+        Err(Error::new("option-not-valid", format!("psi has {} elements, H {} rows", psi.len(), self.h.rows())))
     }
 
-    /// Makes `steps` steps in place. Error: `invalid-option` for a ψ of another length; a solve that fails is a reason.
+    /// Makes `steps` steps in place. Error: `option-not-valid` for a ψ of another length; a solve that fails is a reason.
     pub fn step(&mut self, psi: &mut [Complex64], steps: usize, control: Control<'_>) -> Result<Report, Error> {
         self.check(psi)?;
         self.run(psi, steps, control, |_, _, _, _| {})
@@ -230,7 +230,7 @@ impl Cayley {
 
     /// The states after 0, every, 2·every, … steps, one after the other, and the state at the end if it is not among them.
     ///
-    /// Errors: as [`Cayley::step`], and `invalid-option` for `every` = 0.
+    /// Errors: as [`Cayley::step`], and `option-not-valid` for `every` = 0.
     pub fn evolve(
         &mut self,
         psi: &[Complex64],
@@ -240,7 +240,7 @@ impl Cayley {
     ) -> Result<(Vec<Complex64>, Report), Error> {
         self.check(psi)?;
         if every == 0 {
-            return Err(Error::new("invalid-option", "every is 0; allowed are integers from 1"));
+            return Err(Error::new("option-not-valid", "every is 0; allowed are integers from 1"));
         }
         let mut states = psi.to_vec();
         let mut psi = psi.to_vec();

@@ -22,7 +22,7 @@ impl Cayley {
     /// its solver. The report has two residuals a step, each bounding the relative error of ψ⁺ by 12/√3·|p|/3 = 8 times
     /// itself.
     ///
-    /// Error: `invalid-option` for a ψ of another length.
+    /// Error: `option-not-valid` for a ψ of another length.
     pub fn pade(&mut self, psi: &mut [Complex64], steps: usize, control: Control<'_>) -> Result<Report, Error> {
         self.check(psi)?;
         let mut report = self.begin(psi);

@@ -17,7 +17,7 @@ impl Cayley {
     /// a step. An angle that is not finite ends the run with the reason `nonFinite`, ψ as before that step.
     ///
     /// The report is that of the linear solves; energy is ⟨ψ, Hψ⟩, which the phase does not conserve.
-    /// Error: `invalid-option` for a ψ of another length.
+    /// Error: `option-not-valid` for a ψ of another length.
     pub fn strang(
         &mut self,
         psi: &mut [Complex64],

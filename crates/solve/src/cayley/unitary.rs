@@ -36,7 +36,7 @@ pub(super) struct Unitary {
 }
 
 impl Unitary {
-    /// Error: `non-finite` if the factorisation overflows (|a|·‖H‖ near the largest number).
+    /// Error: `operator-not-finite` if the factorisation overflows (|a|·‖H‖ near the largest number).
     pub fn new(h: &Hamiltonian, a: f64) -> Result<Self, Error> {
         let n = h.rows();
         let mut u = transform(h, a)?;
@@ -113,7 +113,7 @@ fn transform(h: &Hamiltonian, a: f64) -> Result<Vec<Complex64>, Error> {
     for (j, column) in columns.chunks_mut(n).enumerate() {
         column[j] = Complex64::new(2.0, 0.0);
         if !factored.solve_in_place(false, column) {
-            return Err(Error::new("non-finite", format!("I + iaH could not be factored at a = {a}")));
+            return Err(Error::new("operator-not-finite", format!("I + iaH could not be factored at a = {a}")));
         }
         column[j] -= 1.0;
     }

@@ -51,13 +51,13 @@ impl EdgeGradient {
 }
 
 fn refuse<V>(message: String) -> Result<V, Error> {
-    Err(Error::new("invalid-graph", message))
+    Err(Error::new("graph-not-valid", message))
 }
 
 impl Graph {
     /// From edges and their weights (of either sign, finite).
     ///
-    /// Errors: `invalid-graph` for a node out of range, a loop, a weight that is not finite, or lengths that disagree.
+    /// Errors: `graph-not-valid` for a node out of range, a loop, a weight that is not finite, or lengths that disagree.
     pub fn from_edges(nodes: usize, edges: Vec<[u32; 2]>, weights: Vec<f64>) -> Result<Self, Error> {
         if nodes > u32::MAX as usize {
             return refuse(format!("{nodes} nodes exceed {}", u32::MAX));
@@ -73,7 +73,7 @@ impl Graph {
         Self { nodes, edges, weights: Vec::new(), flux: None }.with_weights(weights)
     }
 
-    /// The same graph with other weights. Error: `invalid-graph` as in [`Graph::from_edges`].
+    /// The same graph with other weights. Error: `graph-not-valid` as in [`Graph::from_edges`].
     pub fn with_weights(mut self, weights: Vec<f64>) -> Result<Self, Error> {
         self.check("weight", &weights)?;
         self.weights = weights;
@@ -81,7 +81,7 @@ impl Graph {
     }
 
     /// The same graph with a flux (radians) on each edge, in the direction in which the edge is listed.
-    /// Error: `invalid-graph` as for weights.
+    /// Error: `graph-not-valid` as for weights.
     pub fn with_flux(mut self, flux: Vec<f64>) -> Result<Self, Error> {
         self.check("flux", &flux)?;
         self.flux = Some(flux);
@@ -99,7 +99,7 @@ impl Graph {
     }
 
     /// Σ_k c_k H_k as one graph: the edges of all, weights times their factor c_k. No part may have fluxes unless all do.
-    /// Errors: `invalid-graph` for different numbers of nodes, a factor that is not finite, or mixed fluxes.
+    /// Errors: `graph-not-valid` for different numbers of nodes, a factor that is not finite, or mixed fluxes.
     pub fn combine(parts: &[(f64, &Self)]) -> Result<Self, Error> {
         let Some((_, first)) = parts.first() else {
             return refuse("no graph to combine".into());
@@ -136,7 +136,7 @@ impl Graph {
         self.flux.as_deref()
     }
 
-    /// H as a real matrix. Error: `invalid-graph` if the graph has fluxes ([`Graph::magnetic_laplacian`] is for those).
+    /// H as a real matrix. Error: `graph-not-valid` if the graph has fluxes ([`Graph::magnetic_laplacian`] is for those).
     pub fn laplacian(&self) -> Result<Csr<f64>, Error> {
         if self.flux.is_some() {
             return refuse("a graph with fluxes has a complex Laplacian".into());
@@ -170,10 +170,10 @@ impl Graph {
     /// The gradient −Re⟨λ, c·(∂H/∂θ)x⟩ of a solve with A = (something) + cH, where λ is the adjoint solution:
     /// w̄ = −Re(c·conj(λ_i − e^{iφ}λ_j)(x_i − e^{iφ}x_j)), and the like for the flux. O(edges).
     ///
-    /// For the Cayley system c = i·dt/2. Error: `invalid-option` for vectors of another length than the nodes.
+    /// For the Cayley system c = i·dt/2. Error: `option-not-valid` for vectors of another length than the nodes.
     pub fn gradient<T: Scalar>(&self, c: Complex64, lambda: &[T], x: &[T]) -> Result<EdgeGradient, Error> {
         if lambda.len() != self.nodes || x.len() != self.nodes {
-            return Err(Error::new("invalid-option", format!("lambda and x need {} elements", self.nodes)));
+            return Err(Error::new("option-not-valid", format!("lambda and x need {} elements", self.nodes)));
         }
         let complex = |v: T| Complex64::new(v.re(), v.im());
         let mut weights = Vec::with_capacity(self.edges.len());
