@@ -1,7 +1,9 @@
 /** Propagation against fixtures, closed forms and the spectrum. */
-import { evolve, evolveSync, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   Cayley,
+  evolve,
+  evolveSync,
   dense,
   graph,
   InvalidInputError,
