@@ -2,6 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import {
   Cayley,
+  evolve,
+  evolveSync,
   dense,
   graph,
   InvalidInputError,
@@ -222,4 +224,56 @@ test('misuse is named, all at once', async () => {
   const lenient = new Cayley(graph.grid(5, 5), { dt: 3, solver: 'galerkin', maxIterations: 2, allowInexact: true })
   expect(lenient.vjpSync(wave(25, 3), wave(25, 1)).adjoint.converged).toBe(false)
   await expect(cayley.evolve(wave(5, 1), { every: 0 })).rejects.toMatchObject({ code: 'option-out-of-range' })
+})
+
+for (const entry of all) {
+  test(`${entry.name}: the series, Padé and Cayley steps against the exponential`, async () => {
+    const [walk, b] = [graphOf(entry), read(entry.b)]
+    const { t, psi_exact, psi_cayley, cayley_n } = entry.evolution
+    const exact = read(psi_exact)
+    const series = await evolve(walk, b, t, { rtol: 1e-14 })
+    expect([series.converged, series.reason]).toEqual([true, 'rtol'])
+    expect(distance(series.psi, exact)).toBeLessThan(1e-12)
+    expect(series.truncation).toBeLessThan(1e-14)
+    expect(Math.abs(series.normDefect)).toBeLessThan(1e-13)
+    expect([...evolveSync(walk, b, t, { rtol: 1e-14 }).psi]).toEqual([...series.psi])
+    const steps = await evolve(walk, b, t, { method: 'cayley', steps: cayley_n })
+    expect(distance(steps.psi, read(psi_cayley))).toBeLessThan(1e-11)
+    const errors = [40, 80].map((count) => distance(evolveSync(walk, b, t, { method: 'pade', steps: count, rtol: 1e-13 }).psi, exact)) // prettier-ignore
+    expect(Math.abs(Math.log2(errors[0]! / errors[1]!) - 4)).toBeLessThan(0.1)
+    const job = await evolve(walk, b, t, { method: 'pade', steps: 40, rtol: 1e-13 })
+    expect(distance(job.psi, exact)).toBe(errors[0])
+    expect(job.residuals).toHaveLength(80)
+    const wrong = await evolve(walk, b, 10 * t, { bounds: { min: 0, max: 0.5 } })
+    expect([wrong.converged, wrong.reason]).toEqual([false, 'diverged'])
+  })
+}
+
+test('Strang steps are of order 2, reversible and norm-preserving', () => {
+  const [n, g] = [32, 1.5]
+  const ring = graph.ring(n)
+  const psi = Float64Array.from({ length: 2 * n }, (_, k) => (k % 2 === 0 ? Math.exp(-(((k / 2 - 16) / 4) ** 2)) : 0.1 * Math.sin(0.35 * (k - 1)))) // prettier-ignore
+  const run = (t: number, steps: number, from = psi): Float64Array<ArrayBuffer> => {
+    const half = t / steps / 2
+    const phase = (state: Float64Array, angles: Float64Array): void => {
+      for (let j = 0; j < n; j++) angles[j] = -g * half * (state[2 * j]! ** 2 + state[2 * j + 1]! ** 2)
+    }
+    const out = evolveSync(ring, from, t, { method: 'strang', steps, phase, rtol: 1e-13 })
+    expect([out.converged, out.steps]).toEqual([true, steps])
+    expect(Math.abs(out.normDefect)).toBeLessThan(1e-12)
+    return out.psi
+  }
+  const fine = run(2, 1600)
+  const errors = [50, 100].map((steps) => distance(run(2, steps), fine))
+  expect(Math.abs(Math.log2(errors[0]! / errors[1]!) - 2)).toBeLessThan(0.05)
+  expect(distance(run(-2, 50, run(2, 50)), psi)).toBeLessThan(1e-11)
+  const strang = { method: 'strang', steps: 5 } as const
+  const out = evolveSync(ring, psi, 1, { ...strang, phase: (_, angles) => void angles.fill(NaN) })
+  expect([out.converged, out.reason, out.steps, [...out.psi]]).toEqual([false, 'nonFinite', 0, [...psi]])
+  expect(codeOf(() => evolveSync(ring, psi, 1, { ...strang, phase: (async () => {}) as never }))).toBe('callback-asynchronous') // prettier-ignore
+  expect(codeOf(() => evolveSync(ring, psi, 1, { ...strang, phase: (() => [1]) as never }))).toBe('callback-not-valid')
+  expect(codeOf(() => evolveSync(ring, psi, 1, strang))).toBe('option-missing')
+  expect(codeOf(() => evolveSync(ring, psi, 1, { method: 'cayley' }))).toBe('option-missing')
+  expect(codeOf(() => evolveSync(ring, psi, 1, { steps: 4 }))).toBe('options-conflict')
+  expect(codeOf(() => evolveSync(ring, psi, NaN))).toBe('option-not-valid')
 })

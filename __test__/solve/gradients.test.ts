@@ -207,4 +207,5 @@ test('an unconverged solve is no gradient, unless allowed; misuse is named', asy
   expect(codeOf(() => solveVjpSync({ ...input, tangent: 1 } as never))).toBe('option-unknown')
   expect(codeOf(() => solveVjpSync({ ...input, A: {} as never }))).toBe('operator-not-valid')
   expect(codeOf(() => solveJvpSync({ method: 'direct', A, b, db: b }))).toBe('option-not-valid')
+  expect(codeOf(() => solveVjpSync({ ...input, options: { tol: 1 } as never }))).toBe('option-unknown')
 })

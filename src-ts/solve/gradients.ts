@@ -107,7 +107,7 @@ export async function solveVjp(input: VjpInput, job: Job = {}): Promise<SolveGra
   const bar = await cotangentOf(ready, (forward) => runAsync(forward))
   const { A, M, b, settings, back, inexact, structure } = ready
   return (await runJob(
-    (token) => native().solveVjp(A, M, b, bar, structure, settings, back(bar), inexact, token),
+    (token) => native().solveVjp(A, M, b, bar, structure, settings, back, inexact, token),
     ready.job,
   ).then(strip)) as SolveGradient
 }
@@ -120,7 +120,7 @@ export function solveVjpSync(input: VjpInput): SolveGradient {
   if (typeof given === 'function') x = settle(ready, runSync(ready.forward))
   const bar = vectorOf(ready, typeof given === 'function' ? given(x!.x.slice()) : given)
   const { A, M, b, settings, back, inexact, structure } = ready
-  return strip(call((addon) => addon.solveVjpSync(A, M, b, bar, structure, settings, back(bar), inexact))) as SolveGradient // prettier-ignore
+  return strip(call((addon) => addon.solveVjpSync(A, M, b, bar, structure, settings, back, inexact))) as SolveGradient // prettier-ignore
 }
 
 /**
@@ -129,16 +129,15 @@ export function solveVjpSync(input: VjpInput): SolveGradient {
  */
 export async function solveJvp(input: JvpInput, job: Job = {}): Promise<SolveTangent> {
   const { A, M, b, settings, back, inexact, dA, db, ...ready } = read(input, job, true, ['dA', 'db'])
-  return (await runJob(
-    (token) => native().solveJvp(A, M, b, dA, db, settings, back(b), inexact, token),
-    ready.job,
-  ).then(strip)) as SolveTangent
+  return (await runJob((token) => native().solveJvp(A, M, b, dA, db, settings, back, inexact, token), ready.job).then(
+    strip,
+  )) as SolveTangent
 }
 
 /** {@link solveJvp} on the calling thread. */
 export function solveJvpSync(input: JvpInput): SolveTangent {
   const { A, M, b, settings, back, inexact, dA, db } = read(input, {}, false, ['dA', 'db'])
-  return strip(call((addon) => addon.solveJvpSync(A, M, b, dA, db, settings, back(b), inexact))) as SolveTangent
+  return strip(call((addon) => addon.solveJvpSync(A, M, b, dA, db, settings, back, inexact))) as SolveTangent
 }
 
 /** What the engine says, without its tag. */
@@ -152,7 +151,7 @@ interface Ready {
   b: Float64Array<ArrayBuffer>
   forward: Plan
   settings: NativeSolveSettings
-  back: (right: unknown) => NativeSolveSettings
+  back: NativeSolveSettings
   inexact: boolean
   structure: string
   cotangent: VjpInput['cotangent']
@@ -195,15 +194,19 @@ function read(input: unknown, job: Job, asynchronous: boolean, own: readonly str
     const message = `${name} needs A and M whose data are in the addon, and no stop()`
     throw new InvalidInputError('operator-not-valid', message, { name: 'A' })
   }
-  const width = first.dtype === 'complex128' ? 2 : 1
+  const length = operator.rows * (first.dtype === 'complex128' ? 2 : 1)
+  // Of this plan only the settings are used.
+  const back = make(new Float64Array(length), {
+    ...(method === 'direct' ? {} : { x0: undefined }),
+    ...adjoint,
+  }).settings
   return {
     A: nativeOf(operator),
     M: first.M instanceof NativeInverse ? nativeInverse(first.M) : null,
     b: first.b,
     forward: first,
     settings: first.settings,
-    // Only the settings are used: the right-hand side of least squares has another length than the cotangent.
-    back: () => make(new Float64Array(operator.rows * width), { x0: undefined, ...adjoint }).settings,
+    back,
     inexact,
     structure: structure ?? 'general',
     cotangent: cotangent as VjpInput['cotangent'],

@@ -12,6 +12,8 @@ export type { CallbackOperator, OperatorInput, Product } from './callbacks.ts'
 export { Cayley } from './cayley.ts'
 export type { CayleyGradient, CayleyOptions, CayleySolver, CayleyStatistics, Cotangent, EvolveResult, PropagationJob, PropagationReport, StepResult } from './cayley.ts' // prettier-ignore
 export { direct, directSync } from './direct.ts'
+export { evolve, evolveSync } from './evolution.ts'
+export type { EvolveOptions, Evolution, Phase } from './evolution.ts'
 export { exactHessian, exactHessianSync } from './exact-hessian.ts'
 export type { ExactHessianInput } from './exact-hessian.ts'
 export { solveJvp, solveJvpSync, solveVjp, solveVjpSync } from './gradients.ts'
