@@ -296,7 +296,7 @@ export class Cayley {
     return { psi: from as Float64Array<ArrayBuffer>, steps, every, out: out as Request['out'], job }
   }
 
-  /** A synchronous call would wait for the thread that a job is on, and the page with it. */
+  /** A synchronous call would hold the JavaScript thread until the job is done. */
   #free(): void {
     if (this.#running === 0) return
     const message = 'an asynchronous call of this propagator is running: await it first, or make another propagator'

@@ -68,7 +68,7 @@ pub(crate) fn require<T>(which: &str, outcome: &Outcome<T>, allow_inexact: bool)
         "unconverged-gradient",
         format!(
             "the {which} solve ended with {} at a relative residual of {:.1e}: there is no gradient to trust; \
-             allow_inexact returns it all the same",
+             allowInexact returns it all the same",
             outcome.reason,
             outcome.residual.relative.unwrap_or(f64::NAN)
         ),

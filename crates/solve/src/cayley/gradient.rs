@@ -52,7 +52,7 @@ fn unconverged(which: &str, report: &Report) -> Error {
         "unconverged-gradient",
         format!(
             "a {which} solve ended with {} at a relative residual of {:.1e}: there is no gradient to trust; \
-             allow_inexact returns it all the same",
+             allowInexact returns it all the same",
             report.reason,
             report.worst_residual()
         ),
