@@ -8,7 +8,7 @@ use napi::Env;
 use napi::bindgen_prelude::{Float64ArraySlice, Object, Uint32ArraySlice};
 use napi_derive::napi;
 
-use super::operator::{Held, NativeOperator, wrap};
+use super::operator::{Held, NativeOperator, announce, wrap};
 use super::tagged;
 use crate::settings::integer;
 
@@ -134,5 +134,5 @@ pub fn graph_laplacian<'env>(env: &'env Env, graph: &NativeGraph, complex: bool)
     } else {
         graph.graph.laplacian().map(|h| wrap(Held::of_csr(h)))
     };
-    tagged(env, built)
+    announce(env, built)
 }

@@ -210,19 +210,27 @@ fn size(name: &str, value: f64) -> Result<usize, Error> {
     Ok(integer(name, value, f64::from(u32::MAX))? as usize)
 }
 
-/// The operator as JavaScript holds it.
+/// The operator as JavaScript holds it, not yet announced.
 pub(super) fn wrap<T: Number>(held: Held<T>) -> NativeOperator {
-    let of = |elements: usize, index: usize| (elements * (size_of::<T>() + index)) as i64;
-    let bytes = held.csr.as_ref().map_or(0, |csr| of(csr.nnz(), 4))
-        + held.dense.as_ref().map_or(0, |dense| of(dense.data().len(), 0));
-    NativeOperator { operand: T::operand(held), bytes }
+    NativeOperator { operand: T::operand(held), bytes: 0 }
 }
 
-/// Without it, matrices would look like empty objects to the garbage collector.
-fn announce<'env>(env: &'env Env, built: Result<NativeOperator, Error>) -> napi::Result<Object<'env>> {
-    if let Ok(operator) = &built {
-        env.adjust_external_memory(operator.bytes)?;
+/// Hands an operator over and tells the garbage collector of its memory: without it, matrices would look like empty
+/// objects. Only here, since what is taken off at the end must have been added.
+pub(super) fn announce<'env>(env: &'env Env, built: Result<NativeOperator, Error>) -> napi::Result<Object<'env>> {
+    fn own<T: Number>(held: &Held<T>) -> i64 {
+        let of = |elements: usize, index: usize| (elements * (size_of::<T>() + index)) as i64;
+        held.csr.as_ref().map_or(0, |csr| of(csr.nnz(), 4))
+            + held.dense.as_ref().map_or(0, |dense| of(dense.data().len(), 0))
     }
+    let built = match built {
+        Ok(mut operator) => {
+            operator.bytes = with!(&operator.operand, held => own(held));
+            env.adjust_external_memory(operator.bytes)?;
+            Ok(operator)
+        }
+        failed => failed,
+    };
     tagged(env, built)
 }
 
