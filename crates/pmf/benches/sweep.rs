@@ -51,7 +51,8 @@ fn gemm(c: &mut Criterion) {
 }
 
 fn sweeps(c: &mut Criterion) {
-    for (m, n, p, most) in [(630, 26, 7, 100), (10_000, 100, 8, 4)] {
+    // Larger sizes drown in the judgement of the end point, which both runs of the difference make.
+    for (m, n, p, most) in [(630, 26, 7, 100), (2000, 60, 8, 60)] {
         let problem = planted(m, n, p);
         let mut group = c.benchmark_group(format!("sweep {m} x {n}, p = {p}"));
         group.throughput(Throughput::Elements((2 * m * n * (p * p + 3 * p)) as u64));
