@@ -1,4 +1,5 @@
 //! Where the time of a large fit goes: `cargo run --example big -- ROWS COLS FACTORS THREADS [ITERATIONS [ABORT_MS]]`.
+//! HEADWATER_FORMED_UP_TO sets the limit up to which the Hessian is formed: the figures in `problem.rs` come from here.
 #![allow(clippy::print_stdout)] // it is a program
 use headwater_base::rng::{Purpose, Stream};
 use headwater_base::{Control, Progress};

@@ -188,10 +188,9 @@ pub fn point(problem: &Problem, long: &Factor, short: &Factor, crew: Crew) -> Ju
     let normal = normal_of(problem, long, short, crew);
     let model = Model::new(problem, long, short, &normal, crew);
     let mut reduced = Reduced::new(&model);
-    let cancelled = || crew.stopped();
     let tolerance = 1e-3 * NEGLIGIBLE * judgement.unit;
     let band = judgement.band;
-    let step = settled(&mut reduced, band, tolerance, &cancelled);
+    let step = settled(&mut reduced, band, tolerance);
     let mut taken = None;
     let mut next = None;
     if let Some(step) = step.as_ref().filter(|s| s.decrement > NEGLIGIBLE * judgement.unit) {
@@ -203,8 +202,7 @@ pub fn point(problem: &Problem, long: &Factor, short: &Factor, crew: Crew) -> Ju
         let model = Model::new(problem, &other, &after, &there, crew);
         taken =
             Some(Taken { decrement: step.decrement, ratio: (judgement.q - model.q) / step.decrement, q: judgement.q });
-        next =
-            settled(&mut Reduced::new(&model), band, tolerance, &cancelled).filter(|s| s.solved).map(|s| s.decrement);
+        next = settled(&mut Reduced::new(&model), band, tolerance).filter(|s| s.solved).map(|s| s.decrement);
         if next.is_none() {
             // The step leads to where the model is not positive definite: it confirms nothing.
             taken = taken.map(|t| Taken { ratio: f64::NAN, decrement: f64::INFINITY, ..t });
@@ -212,7 +210,7 @@ pub fn point(problem: &Problem, long: &Factor, short: &Factor, crew: Crew) -> Ju
     }
     let mut judgement = conclude(judgement, &mut reduced, step.as_ref(), next, taken, true);
     judgement.taken = judgement.taken.filter(|t| t.ratio.is_finite());
-    judgement.decrement_gauss_newton = gauss_newton(&model, band, tolerance, &cancelled);
+    judgement.decrement_gauss_newton = gauss_newton(&model, band, tolerance);
     judgement
 }
 
@@ -224,9 +222,7 @@ pub fn polish(problem: &Problem, long: &mut Factor, short: &mut Factor, crew: Cr
     let normal = normal_of(problem, long, short, crew);
     let (next_long, next_short) = {
         let model = Model::new(problem, long, short, &normal, crew);
-        let Some(step) =
-            Reduced::new(&model).minimise(&Request { exact: false, ..Request::close(0.0) }, &|| crew.stopped())
-        else {
+        let Some(step) = Reduced::new(&model).minimise(&Request { exact: false, ..Request::close(0.0) }) else {
             return;
         };
         let (mut after, mut other) = (short.clone(), long.clone());
@@ -242,16 +238,16 @@ pub fn polish(problem: &Problem, long: &mut Factor, short: &mut Factor, crew: Cr
 }
 
 /// The unshifted subproblem; where it fails only for flat directions, the one shifted by the band.
-pub fn settled(reduced: &mut Reduced, band: f64, tolerance: f64, cancelled: &dyn Fn() -> bool) -> Option<Step> {
+pub fn settled(reduced: &mut Reduced, band: f64, tolerance: f64) -> Option<Step> {
     let request = Request { exact: false, ..Request::close(tolerance) };
     let flat = Request { shift: 2.0 * band, most: 2.0 * band, ..request };
-    reduced.minimise(&request, cancelled).or_else(|| reduced.minimise(&flat, cancelled))
+    reduced.minimise(&request).or_else(|| reduced.minimise(&flat))
 }
 
 /// λ²_J of the Gauss–Newton model: the same subproblem without residuals in the coupling.
-fn gauss_newton(model: &Model, band: f64, tolerance: f64, cancelled: &dyn Fn() -> bool) -> Option<f64> {
+fn gauss_newton(model: &Model, band: f64, tolerance: f64) -> Option<f64> {
     let plain = model.gauss_newton();
-    settled(&mut Reduced::new(&plain), band, tolerance, cancelled).filter(|s| s.solved).map(|s| s.decrement.max(0.0))
+    settled(&mut Reduced::new(&plain), band, tolerance).filter(|s| s.solved).map(|s| s.decrement.max(0.0))
 }
 
 /// Normal equations of the long side at a point (the long factor is left as it is).

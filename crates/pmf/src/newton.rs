@@ -64,7 +64,7 @@ impl Reduced<'_, '_> {
     /// Minimises the model plus shift · δᵀDδ under the bounds. The shift begins at `request.shift` and is raised
     /// tenfold, from where the search stands, whenever S is not positive definite on a visited piece; `None` if it
     /// would exceed `request.most`.
-    pub fn minimise(&mut self, request: &Request, cancelled: &dyn Fn() -> bool) -> Option<Step> {
+    pub fn minimise(&mut self, request: &Request) -> Option<Step> {
         let model = self.model;
         let (h, bounded) = (&model.short.rows, model.short.bounded);
         let size = h.len();
@@ -79,7 +79,7 @@ impl Reduced<'_, '_> {
         // A far subproblem needs a way down, not the exact minimiser of each piece.
         let rough = request.relative > 1e-3;
         for _ in 0..80 {
-            if cancelled() {
+            if model.crew.stopped() {
                 break;
             }
             self.move_to(&plain.passive);
@@ -88,7 +88,7 @@ impl Reduced<'_, '_> {
                 let step = if self.formed() {
                     self.dense_piece(&now.0, &delta, shift, rough, &mut at_bound)
                 } else {
-                    self.projected_piece(&now.0, &delta, shift, goal, &mut at_bound, cancelled)
+                    self.projected_piece(&now.0, &delta, shift, goal, &mut at_bound)
                 };
                 if let Some(step) = step {
                     break step;

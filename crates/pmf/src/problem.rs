@@ -227,7 +227,7 @@ impl Problem {
         self.cols
     }
 
-    /// What the data lack: `row-without-data`, `column-without-data`.
+    /// What stands out in the data: `row-without-data`, `column-without-data`, `weights-too-uneven`.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }

@@ -34,7 +34,6 @@ impl Reduced<'_, '_> {
         shift: f64,
         goal: f64,
         at_bound: &mut [bool],
-        cancelled: &dyn Fn() -> bool,
     ) -> Option<Piece> {
         let model = self.model;
         let (h, bounded) = (&model.short.rows, model.short.bounded);
@@ -55,7 +54,7 @@ impl Reduced<'_, '_> {
             out.iter_mut().zip(y).for_each(|(o, y)| *o += shift * y);
             out
         };
-        let outcome = minimise(&apply, &b, &lower, goal, cancelled)?;
+        let outcome = minimise(&apply, &b, &lower, goal, &|| model.crew.stopped())?;
         let mut change = vec![0.0; gradient.len()];
         for (r, &a) in all.iter().enumerate() {
             change[a] = outcome.y[r] / root[r];
@@ -95,7 +94,7 @@ fn minimise(
     b: &[f64],
     lower: &[f64],
     goal: f64,
-    cancelled: &dyn Fn() -> bool,
+    stopped: &dyn Fn() -> bool,
 ) -> Option<Outcome> {
     let size = b.len();
     let mut y = vec![0.0; size];
@@ -105,7 +104,7 @@ fn minimise(
     let mut theta = f64::INFINITY;
     let value = |y: &[f64], g: &[f64]| dot(y, b) + dot(y, g);
     let mut products = 0;
-    while products < PRODUCTS && !cancelled() {
+    while products < PRODUCTS && !stopped() {
         // φ and β: disjoint parts of the gradient.
         let free: Vec<f64> = (0..size).map(|r| if y[r] > lower[r] { g[r] } else { 0.0 }).collect();
         let pulled: Vec<f64> = (0..size).map(|r| if y[r] > lower[r] { 0.0 } else { g[r].min(0.0) }).collect();

@@ -257,7 +257,6 @@ impl Runner<'_> {
     /// One outer step from the sweeper's pair, raising the shift until the subproblem is convex and delivers.
     fn attempt(&self, sweeper: &Sweeper, unit: f64, shift: &mut f64, last: Option<Taken>) -> Attempt {
         let (problem, crew) = (self.problem, self.crew);
-        let cancelled = || crew.stopped();
         let model = Model::new(problem, &sweeper.long, &sweeper.short, &sweeper.normal, crew);
         let mut reduced = Reduced::new(&model);
         let tolerance = 1e-3 * NEGLIGIBLE * unit;
@@ -269,7 +268,7 @@ impl Runner<'_> {
         let mut rejected = 0;
         loop {
             let request = Request { shift: *shift, most: 1e6, tolerance, relative, exact: true };
-            let Some(step) = reduced.minimise(&request, &cancelled) else { return Attempt::Failed };
+            let Some(step) = reduced.minimise(&request) else { return Attempt::Failed };
             if crew.stopped() {
                 return Attempt::Failed;
             }
@@ -281,7 +280,7 @@ impl Runner<'_> {
             if tiny {
                 // Stationary, but not positive definite: a saddle or a flat valley.
                 let band = judge::first(problem, &sweeper.long, &sweeper.short, crew).band;
-                let step = judge::settled(&mut reduced, band, tolerance, &cancelled);
+                let step = judge::settled(&mut reduced, band, tolerance);
                 return self.conclude(sweeper, reduced, step.as_ref(), None);
             }
             let mut short = sweeper.short.clone();
@@ -298,10 +297,10 @@ impl Runner<'_> {
             }
             rejected += 1;
             *shift = if *shift == 0.0 { 1e-5 } else { *shift * 10.0 };
-            if rejected > 12 || cancelled() {
+            if rejected > 12 || crew.stopped() {
                 let weak = last.is_some_and(|t| t.kept_its_promise() && step.decrement <= t.decrement / 10.0);
                 if step.decrement <= GAP * unit && weak {
-                    let step = reduced.minimise(&Request::close(tolerance), &cancelled);
+                    let step = reduced.minimise(&Request::close(tolerance));
                     return self.conclude(sweeper, reduced, step.as_ref(), last);
                 }
                 return Attempt::Failed;
