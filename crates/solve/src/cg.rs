@@ -4,11 +4,11 @@
 //! q = Ap; δ = ⟨p, q⟩; α = γ/δ; x += αp; r −= αq; z = M⁻¹r; γ⁺ = ⟨r, z⟩; β = γ⁺/γ; p = z + βp.
 //! *Flexible* (M may vary): β = ⟨r⁺ − r, z⁺⟩/γ = −α⟨q, z⁺⟩/γ (Polak–Ribière), no vector more.
 //!
-//! Cost an iteration: one product with A, one with M⁻¹, and reads or writes 11 vectors (13 with M); memory x, r, p, q, and z with a
-//! preconditioner. Rate: ‖e_m‖_A <= 2ρᵐ‖e₀‖_A, ρ = (√κ−1)/(√κ+1), κ the condition number of M⁻¹A.
+//! Cost an iteration: one product with A, one with M⁻¹, and reads or writes 11 vectors (13 with M); memory x, r, p, q,
+//! and z with a preconditioner. Rate: ‖e_m‖_A <= 2ρᵐ‖e₀‖_A, ρ = (√κ−1)/(√κ+1), κ the condition number of M⁻¹A.
 //!
-//! Stops at ‖r‖ <= max(rtol‖b‖, atol), confirmed by the true residual. On the way, with ε_c = 4(n + 4)ε, a bound of the rounding of a product and an
-//! inner product of length n:
+//! Stops at ‖r‖ <= max(rtol‖b‖, atol), confirmed by the true residual. On the way, with ε_c = 4(n + 4)ε, a bound of the
+//! rounding of a product and an inner product of length n:
 //! * δ <= −ε_c‖A‖‖p‖² is `indefiniteOperator`, with p and its curvature (‖A‖ is the largest ‖Ap‖/‖p‖ seen, so that the
 //!   rounding of Ap along a null vector is no negative curvature);
 //! * other δ <= ε_c‖p‖‖q‖ are `zeroCurvature`. Without a preconditioner the bound is 2√ε: for a definite A,
@@ -16,11 +16,11 @@
 //!   residual up beyond the divergence bound is not taken; it is `zeroCurvature` too if the cosine is below 10/bound
 //!   (an inconsistent singular system looks like that), else `diverged`;
 //! * γ <= ε_c‖r‖‖z‖ is `indefinitePreconditioner`;
-//! * |Im δ| > max(√ε|δ|, ε_c‖A‖‖p‖²) is `notHermitian`, and so is the loss of local orthogonality, |⟨r⁺, z⟩| > 0.1√(γγ⁺): in exact
-//!   arithmetic it is 0 for any Hermitian A. Required besides is that it exceeds √ε γ (a residual that falls by eight
-//!   digits at once is no false alarm) and the rounding of its own terms, η = (αβ/α_old) η_old + 10³ε α‖A‖‖p‖(‖z‖ + ‖βp_old‖),
-//!   (nor is a direction in the
-//!   null space). It costs nothing: the sum is taken with the update of r.
+//! * |Im δ| > max(√ε|δ|, ε_c‖A‖‖p‖²) is `notHermitian`, and so is the loss of local orthogonality,
+//!   |⟨r⁺, z⟩| > 0.1√(γγ⁺): in exact arithmetic it is 0 for any Hermitian A. Required besides is that it exceeds √ε γ (a
+//!   residual that falls by eight digits at once is no false alarm) and the rounding of its own terms,
+//!   η = (αβ/α_old) η_old + 10³ε α‖A‖‖p‖(‖z‖ + ‖βp_old‖) (nor is a direction in the null space). It costs nothing: the
+//!   sum is taken with the update of r.
 //!
 //! *Trust radius* Δ (Steihaug, Toint): from x = 0, ‖x‖²_M, ⟨x, p⟩_M and ‖p‖²_M are carried by recurrences; a step that
 //! would leave the ball, or a direction with δ <= 0, is followed to ‖x + τp‖_M = Δ.
