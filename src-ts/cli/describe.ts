@@ -4,7 +4,7 @@ import type { Dataset, FileTreatment } from '../data/dataset.ts'
 import type { Analysis } from '../pmf/analyze.ts'
 import type { Factorization } from '../pmf/factorization.ts'
 import type { Solution } from '../pmf/types.ts'
-import { brief, count, formatQ, NOT_UNIQUE, percent, STATUS_WORDS, table, wrap } from './words.ts'
+import { brief, count, formatQ, NOT_UNIQUE, percent, PROBABLE, STATUS_WORDS, table, wrap } from './words.ts'
 
 /** Lines shown of the list of minima. */
 const SHOWN_BASINS = 8
@@ -92,7 +92,9 @@ export function describeSolution(solution: Solution): string {
   const colour = status === 'converged' ? 'green' : 'yellow'
   const word = styleText(['bold', colour], status, { stream: process.stdout })
   const unique = certificate.flatDirections === 0
-  const meaning = status === 'converged' && !unique ? NOT_UNIQUE : STATUS_WORDS[status]
+  const bounded = typeof certificate.minCurvature === 'object' && certificate.minCurvature.confidence < 1
+  const converged = unique ? (bounded ? PROBABLE : STATUS_WORDS.converged) : NOT_UNIQUE
+  const meaning = status === 'converged' ? converged : STATUS_WORDS[status]
   let text = `  status      ${word}: ${meaning}\n`
   const ratio = solution.qExpected > 0 ? `${brief(solution.q / solution.qExpected, 4)} × ` : ''
   text += `  Q           ${formatQ(solution.q)} (${ratio}expected ${solution.qExpected}; robust Q ${formatQ(solution.qRobust)})\n`

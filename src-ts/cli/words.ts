@@ -12,6 +12,8 @@ export const STATUS_WORDS: Readonly<Record<Status, string>> = {
 }
 
 /** The same for a minimum that is not a single point. */
+/** Converged, with a curvature that is bounded with a stated probability only. */
+export const PROBABLE = 'a local minimum with the probability below; everything else about it is proven'
 export const NOT_UNIQUE = 'a minimum, and here is the proof, but other solutions fit equally well'
 
 /** A sum of squares with the digits that matter. */

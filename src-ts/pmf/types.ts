@@ -21,7 +21,7 @@ export interface DataLike {
 
 /**
  * What a returned point is.
- * - `converged`: a local minimum, proven by the certificate
+ * - `converged`: a local minimum, proven by the certificate (on large data: its curvature with a stated probability)
  * - `saddle`: stationary, but a direction of descent through negative curvature is known
  * - `boundary`: an optimum at the edge of a hyperparameter's region (other engines)
  * - `stalled`: no decrease could be made any more, and the certificate is not met

@@ -65,7 +65,7 @@ export function page(content: Content, charts: readonly Chart[], tables: Readonl
 }
 
 function opening({ title, model, analysis, data, doubts }: Content): string {
-  const { headline, meaning } = verdict(model.status)
+  const { headline, meaning } = verdict(model.status, model.certificate)
   const look = model.status !== 'converged' ? '' : doubts.length === 0 ? ' good' : ' mixed'
   const basin = model.basins.find(({ members }) => members.includes(model.start))
   const facts: [string, string, string][] = [

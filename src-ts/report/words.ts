@@ -37,8 +37,15 @@ const VERDICTS: Readonly<Record<Status, { headline: string; meaning: string }>> 
   },
 }
 
-/** Headline and meaning of a status. */
-export function verdict(status: Status): { headline: string; meaning: string } {
+/** Headline and meaning of a status; a curvature that is only bounded with a probability is no proof. */
+export function verdict(status: Status, { minCurvature }: Certificate): { headline: string; meaning: string } {
+  if (status === 'converged' && typeof minCurvature === 'object' && minCurvature.confidence < 1) {
+    return {
+      headline: `Converged: a minimum, with probability ${minCurvature.confidence}`,
+      meaning:
+        'No single change of contributions and profiles, and no second-order step, lowers Q. That no other direction does is not computed for data of this size: a search from a random start found none, with the probability stated.',
+    }
+  }
   return VERDICTS[status]
 }
 
@@ -113,7 +120,7 @@ export function explainCertificate(certificate: Certificate): Explained[] {
         typeof minCurvature === 'object'
           ? `≥ ${number(minCurvature.bound, 2)} (probability ${minCurvature.confidence}, smallest seen ${number(minCurvature.smallestSeen, 3)})`
           : number(minCurvature, 3),
-      wanted: '> 0',
+      wanted: typeof minCurvature === 'object' ? 'none below 0' : '> 0',
       meaning:
         'How steeply Q rises in its flattest direction, on a scale from 0 (flat: another solution fits as well) to about 1; near 0 the solution is poorly determined.',
     },
