@@ -85,12 +85,12 @@ impl<'a> Sweeper<'a> {
     pub fn sweep(&mut self) {
         let (problem, crew) = (self.problem, self.crew);
         let mut short = self.short.clone();
-        block::solve(&problem.short, &self.long_hat, &mut short, &mut self.short_normal, crew);
+        block::descend(&problem.short, &self.long_hat, &mut short, &mut self.short_normal, crew);
         let newest = short.rows.clone();
         extrapolate(&mut short.rows, &self.last_short, self.beta, short.bounded);
         short.guess_passive();
         let mut long = self.long.clone();
-        block::solve(&problem.long, &short.rows, &mut long, &mut self.normal, crew);
+        block::descend(&problem.long, &short.rows, &mut long, &mut self.normal, crew);
         let q = block::objective(&problem.long, &long, &short.rows, crew);
         if crew.stopped() {
             return;

@@ -1,6 +1,7 @@
 //! Exact minimisation over one factor while the other is fixed: non-negative least squares for every member.
 
 use crate::kernels;
+use crate::loss;
 use crate::problem::Side;
 use headwater_base::parallel::{self, Crew};
 use headwater_linalg::{LANES, gram, nnls, packed_len};
@@ -69,6 +70,9 @@ impl Normal {
 /// The normal equations are left in `normal`. A crew that is stopped leaves some members as they were: Q is a sum
 /// over members, so it has fallen all the same.
 pub fn solve(side: &Side, design: &[f64], factor: &mut Factor, normal: &mut Normal, crew: Crew) {
+    if !side.squares() {
+        return loss::solve(side, design, factor, normal, loss::ROUNDS, crew);
+    }
     let p = factor.p;
     let (q, lane) = (packed_len(p) * LANES, p * LANES);
     let count = factor.count;
@@ -104,8 +108,21 @@ pub fn solve(side: &Side, design: &[f64], factor: &mut Factor, normal: &mut Norm
     });
 }
 
-/// Q = Σ Ω∘(V − WH)², by residuals (no cancellation), pairwise over blocks; infinite if the crew was stopped.
+/// [`solve`] as far as a sweep needs it: where the loss is robust, one step a member, which cannot raise Q.
+/// `normal` is worthless then.
+pub fn descend(side: &Side, design: &[f64], factor: &mut Factor, normal: &mut Normal, crew: Crew) {
+    if side.squares() {
+        solve(side, design, factor, normal, crew);
+    } else {
+        loss::solve(side, design, factor, normal, 1, crew);
+    }
+}
+
+/// Q = Σ Ω∘(V − WH)² (or by another loss), by residuals (no cancellation), pairwise over blocks; infinite if the crew was stopped.
 pub fn objective(side: &Side, factor: &Factor, design: &[f64], crew: Crew) -> f64 {
+    if !side.squares() {
+        return loss::objective(side, factor, design, crew);
+    }
     let p = factor.p;
     let sums = crew.map(side.blocks().div_ceil(PIECE), |piece| {
         let mut w = vec![0.0; p * LANES];

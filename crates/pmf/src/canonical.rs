@@ -2,12 +2,13 @@
 
 use crate::block::Factor;
 use crate::judge::Judgement;
+use crate::loss::Loss;
 use crate::problem::Problem;
 use crate::solution::{Certificate, Solution};
 use headwater_base::parallel::Crew;
-use headwater_base::{Control, Status, Warning};
+use headwater_base::{Control, Status, Warning, parallel};
 
-/// α of the reported Q_robust.
+/// α of the reported Q_robust, unless the loss has its own.
 const ALPHA: f64 = 4.0;
 
 /// The judged pair as a [`Solution`].
@@ -26,7 +27,7 @@ pub fn solution(
     let (bounded_w, bounded_h) =
         if problem.transposed { (short.bounded, long.bounded) } else { (long.bounded, short.bounded) };
 
-    let (q_robust, scaled_q) = residual_sums(problem, long, short, threads);
+    let Sums { scaled_q, q_true, q_robust, outliers, near } = residual_sums(problem, long, short, threads);
     let present = samples.present.iter().filter(|p| **p).count() as f64;
     let mut order = Vec::with_capacity(p);
     for k in 0..p {
@@ -79,8 +80,10 @@ pub fn solution(
     Solution {
         status: judgement.status,
         q,
-        q_true: q,
+        q_true,
         q_robust,
+        outliers,
+        near_threshold: near,
         q_expected: problem.cells as f64 - (p * (with_rows + with_cols)) as f64,
         degrees_of_freedom: judgement.degrees_of_freedom,
         iterations,
@@ -153,29 +156,57 @@ fn warnings(problem: &Problem, judgement: &Judgement, order: &[(usize, f64)]) ->
     out
 }
 
-/// (Q_robust in the caller's units, Q in scaled units), by residuals of the engine's factors.
-fn residual_sums(problem: &Problem, long: &Factor, short: &Factor, threads: usize) -> (f64, f64) {
+/// What the residuals of a pair of factors add up to; all but `scaled_q` in the caller's units.
+struct Sums {
+    /// The objective.
+    scaled_q: f64,
+    /// Σ t².
+    q_true: f64,
+    /// Σ min(t², αt).
+    q_robust: f64,
+    /// Cells with t > α.
+    outliers: usize,
+    /// Cells whose t is within 1e-9 of α.
+    near: usize,
+}
+
+/// By residuals of the engine's factors. α is that of the Huber loss, or 4.
+fn residual_sums(problem: &Problem, long: &Factor, short: &Factor, threads: usize) -> Sums {
     let q = crate::block::objective(&problem.long, long, &short.rows, Crew::new(threads, Control::none()));
     let (correction, pinned) = problem.pinned_q(long, short);
+    let alpha = match problem.loss() {
+        Loss::Huber { alpha } => alpha,
+        _ => ALPHA,
+    };
     let side = &problem.long;
     let p = long.p;
-    let mut robust = Vec::with_capacity(long.count);
+    let (mut squares, mut robust) = (Vec::with_capacity(long.count), Vec::with_capacity(long.count));
+    let (mut outliers, mut near) = (0, 0);
     for i in 0..long.count {
-        let base = i / headwater_linalg::LANES * side.block_len() + i % headwater_linalg::LANES;
-        let mut sum = 0.0;
+        let (mut square, mut capped) = (0.0, 0.0);
         for j in 0..side.inner {
-            let at = base + j * headwater_linalg::LANES;
+            let at = side.cell(i, j);
             if side.omega[at] > 0.0 && !problem.pins.iter().any(|pin| (pin.long, pin.short) == (i, j)) {
                 let fit: f64 = (0..p).map(|k| long.rows[i * p + k] * short.rows[j * p + k]).sum();
-                let t = problem.unscale_q(side.omega[at] * (side.value[at] - fit).powi(2)).sqrt();
-                sum += (t * t).min(ALPHA * t);
+                let below = side.censored.get(at).is_some_and(|censored| *censored != 0.0) && fit <= side.value[at];
+                let t2 = if below { 0.0 } else { problem.unscale_q(side.omega[at] * (side.value[at] - fit).powi(2)) };
+                let t = t2.sqrt();
+                square += t2;
+                capped += t2.min(alpha * t);
+                outliers += usize::from(t > alpha);
+                near += usize::from((t - alpha).abs() <= 1e-9);
             }
         }
-        robust.push(sum);
+        squares.push(square);
+        robust.push(capped);
     }
     for own in pinned {
         let t = problem.unscale_q(own).sqrt();
-        robust.push((t * t).min(ALPHA * t));
+        robust.push((t * t).min(alpha * t));
     }
-    (headwater_base::parallel::pairwise_sum(&robust), q + correction)
+    let scaled_q = q + correction;
+    // The same sum, to the last bit, where the objective is that of squares.
+    let squares_alone = problem.loss() == Loss::Squares;
+    let q_true = if squares_alone { problem.unscale_q(scaled_q) } else { parallel::pairwise_sum(&squares) };
+    Sums { scaled_q, q_true, q_robust: parallel::pairwise_sum(&robust), outliers, near }
 }

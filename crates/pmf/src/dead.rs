@@ -5,7 +5,8 @@
 //! the residuals, found by alternating exact updates from the best single column.
 
 use crate::block::Factor;
-use crate::problem::Problem;
+use crate::loss::Assessment;
+use crate::problem::{Problem, Side};
 use headwater_linalg::LANES;
 
 /// Indices of dead factors.
@@ -38,6 +39,29 @@ pub fn gain(problem: &Problem, long: &Factor, short: &Factor, dead: &[usize]) ->
     dead.iter().map(one).fold(0.0, f64::max)
 }
 
+/// Majorising weights without factor k, laid out like the side's; `residual` becomes what they act on, so that a
+/// decrease by them is a decrease of Q.
+fn majorant(side: &Side, long: &Factor, short: &Factor, k: usize, residual: &mut [f64]) -> Vec<f64> {
+    let (p, n) = (long.p, short.count);
+    let mut out = vec![0.0; side.omega.len()];
+    let mut cells = Assessment::new(side);
+    let mut w = vec![0.0; p * LANES];
+    for (block, out) in out.chunks_exact_mut(side.block_len()).enumerate() {
+        long.lanes(block, &mut w);
+        w[k * LANES..(k + 1) * LANES].fill(0.0);
+        cells.at(side, block, p, &w, &short.rows);
+        out.copy_from_slice(&cells.majorant);
+        for e in 0..LANES.min(long.count - block * LANES) {
+            for j in 0..n {
+                let at = j * LANES + e;
+                let weight = cells.majorant[at];
+                residual[(block * LANES + e) * n + j] = if weight > 0.0 { -cells.u[at] / weight } else { 0.0 };
+            }
+        }
+    }
+    out
+}
+
 /// Replaces factor `k` (whose product is zero) by the rank-one fit to the residuals; returns the decrease of Q
 /// (0 if no cell could gain; the factor is then set to zero on both sides).
 pub fn reseed(problem: &Problem, long: &mut Factor, short: &mut Factor, k: usize) -> f64 {
@@ -52,7 +76,8 @@ pub fn reseed(problem: &Problem, long: &mut Factor, short: &mut Factor, k: usize
             residual[i * n + j] = side.value[cell(i, j)] - product;
         }
     }
-    let weight = |i: usize, j: usize| side.omega[cell(i, j)];
+    let reweighted = (!side.squares()).then(|| majorant(side, long, short, k, &mut residual));
+    let weight = |i: usize, j: usize| reweighted.as_ref().map_or(&side.omega, |w| w)[cell(i, j)];
     let clip = |x: f64, bounded: bool| if bounded { x.max(0.0) } else { x };
     let usable = |r: f64| if long.bounded && short.bounded { r.max(0.0) } else { r };
     let column = (0..n)

@@ -3,11 +3,13 @@
 //! For one factor X with half-gradient g and curvatures d (diagonal of its normal equations):
 //! E = Σ (2gs − ds²), s = min(g/d, x) (s = g/d without a bound);
 //! block gap = Q − min over X alone = −Σ_i min_{x >= 0} [ dxᵀA dx + 2 dxᵀg ], dx = x − x_i.
-//! Both are 0 exactly at the points that meet the optimality conditions of X, and do not depend on the
+//! With a robust loss E takes d from the majorant, so that it is a decrease that can be had, and the block gap is
+//! measured by minimising. Both are 0 exactly at the points that meet the optimality conditions of X, and do not depend on the
 //! scaling of the factors. g comes from residuals, so neither suffers from cancellation.
 
 use crate::block::{Factor, PIECE};
 use crate::kernels;
+use crate::loss::{self, Assessment};
 use crate::model::quadratic;
 use crate::problem::Side;
 use headwater_base::parallel;
@@ -43,15 +45,16 @@ pub fn measure(side: &Side, factor: &Factor, design: &[f64], threads: usize) -> 
         let mut scratch = nnls::Scratch::new(p);
         let [mut w, mut g, mut b, mut x, mut passive] = [(); 5].map(|()| vec![0.0; lane]);
         let nothing = vec![0.0; lane];
-        let mut u = vec![0.0; side.block_len()];
+        let mut cells = Assessment::new(side);
+        let mut exact = a.clone();
         let (mut e, mut gap, mut q) = (Vec::new(), Vec::new(), Vec::new());
         for block in piece * PIECE..((piece + 1) * PIECE).min(blocks) {
-            let (omega, value) = (side.omega_block(block), side.value_block(block));
+            let value = side.value_block(block);
             factor.lanes(block, &mut w);
-            q.push(parallel::pairwise_sum(&kernels::residual(p, omega, value, &w, design, &mut u)));
-            gram::normal_equations(p, omega, value, design, &mut a, &mut b);
+            q.push(parallel::pairwise_sum(&cells.at(side, block, p, &w, design)));
+            gram::normal_equations(p, &cells.majorant, value, design, &mut a, &mut b);
             g.fill(0.0);
-            kernels::couple(p, omega, &u, &nothing, design, design, &mut g);
+            kernels::couple(p, &cells.u, &cells.u, &nothing, design, design, &mut g);
             g.iter_mut().for_each(|g| *g = -*g);
             for k in 0..p {
                 for lane in 0..LANES {
@@ -76,19 +79,28 @@ pub fn measure(side: &Side, factor: &Factor, design: &[f64], threads: usize) -> 
                     }
                 }
             }
-            nnls::masked_inverse(p, &a, &passive, &mut inverse, &mut scratch);
+            if side.squares() {
+                exact.copy_from_slice(&a);
+            } else {
+                gram::normal_equations(p, &cells.curvature, value, design, &mut exact, &mut b);
+            }
+            nnls::masked_inverse(p, &exact, &passive, &mut inverse, &mut scratch);
             for lane in 0..LANES.min(factor.count - block * LANES) {
                 let mut dependent = false;
                 for k in 0..p {
                     let at = packed(k, k) * LANES + lane;
                     if passive[k * LANES + lane] == 1.0 && a[at] > 0.0 {
                         dependent |= inverse[at] <= 0.0;
-                        out.inflation = out.inflation.max(a[at] * inverse[at]);
+                        out.inflation = out.inflation.max(exact[at] * inverse[at]);
                     }
                 }
                 if dependent || too_few_cells(side, factor, design, block, lane) {
                     out.dependent.push(block * LANES + lane);
                 }
+            }
+            if !side.squares() {
+                gap.push(loss::block_gap(side, block, p, &w, design, factor.bounded));
+                continue;
             }
             nnls::solve(p, &a, &b, factor.bounded, &mut passive, &mut x, &mut scratch);
             for at in 0..lane {

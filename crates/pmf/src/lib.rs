@@ -14,6 +14,7 @@ mod first_order;
 mod judge;
 mod kernels;
 mod lanczos;
+mod loss;
 mod model;
 mod newton;
 mod piece;
@@ -30,6 +31,7 @@ mod start;
 
 pub use analysis::{Analysis, AnalysisInput, Fit, LARGE_RESIDUAL, LargeResidual, Normality, Regression, analyze};
 pub use factorize::{certify, factorize};
+pub use loss::Loss;
 pub use problem::Problem;
 pub use settings::{Initial, Initialization, Method, Settings, Starts, Stop};
 pub use solution::{Basin, Certificate, CurvatureBound, Factorization, Origin, Solution, StartReport, Verdict};

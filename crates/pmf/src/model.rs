@@ -8,9 +8,11 @@
 
 use crate::block::{Factor, Normal, PIECE, Shared};
 use crate::kernels;
+use crate::loss::{self, Assessment};
 use crate::problem::Problem;
 use crate::schur::Members;
 use headwater_base::parallel::{self, Crew};
+use std::borrow::Cow;
 use headwater_linalg::{LANES, gram, nnls, packed, packed_len};
 
 /// The model at one point, worthless once the crew was stopped: who asks for it looks. `long` must be the exact minimiser for `short`.
@@ -22,12 +24,14 @@ pub struct Model<'a> {
     pub short: &'a Factor,
     pub bounded_long: bool,
     /// Normal equations of the long side.
-    pub normal: &'a Normal,
+    pub normal: Cow<'a, Normal>,
+    /// Curvatures of the cells (Ω for squares), laid out like the long side's weights.
+    pub omega: Cow<'a, [f64]>,
     /// Passive sets of the long side at the point.
     pub passive: &'a [f64],
     /// Long factor in lanes.
     pub w: Vec<f64>,
-    /// Ω∘(WH − V) in lanes.
+    /// Ω∘(WH − V) (the force of each cell) in lanes.
     pub u: Vec<f64>,
     /// A w − b from residuals, in lanes.
     pub g_long: Vec<f64>,
@@ -35,7 +39,7 @@ pub struct Model<'a> {
     pub g_short: Vec<f64>,
     /// B_j, packed, n × packed.
     pub b_short: Vec<f64>,
-    /// Diagonal of B, n × p.
+    /// Diagonal of B (of its majorant, where the loss is robust), n × p: the scale of each unknown.
     pub d: Vec<f64>,
     /// Q by residuals.
     pub q: f64,
@@ -61,23 +65,45 @@ impl<'a> Model<'a> {
         let mut g_long = vec![0.0; blocks * lane];
         let pieces = blocks.div_ceil(PIECE);
         let zeros = vec![0.0; n * p];
+        // Squares need no curvatures of their own.
+        let robust = !side.squares();
+        let mut omega = vec![0.0; if robust { u.len() } else { 0 }];
+        let mut own = robust.then(|| Normal::new(blocks, p));
         let (sw, su, sg) = (Shared::new(&mut w), Shared::new(&mut u), Shared::new(&mut g_long));
+        let so = Shared::new(&mut omega);
+        let sn = own.as_mut().map(|own| (Shared::new(&mut own.a), Shared::new(&mut own.b)));
         let parts = crew.map(pieces, |piece| {
             let mut gradient = vec![0.0; n * lane];
             let mut sums = Vec::with_capacity(PIECE);
             let nothing = vec![0.0; lane];
+            let mut cells = robust.then(|| Assessment::new(side));
             for block in piece * PIECE..((piece + 1) * PIECE).min(blocks) {
                 // SAFETY: each block is visited once.
                 let (w, u, g) = unsafe {
                     (sw.slice(block * lane, lane), su.slice(block * n * LANES, n * LANES), sg.slice(block * lane, lane))
                 };
-                let omega = side.omega_block(block);
                 long.lanes(block, w);
-                let q = kernels::residual(p, omega, side.value_block(block), w, &short.rows, u);
+                let q = if let Some(cells) = &mut cells {
+                    let q = cells.at(side, block, p, w, &short.rows);
+                    u.copy_from_slice(&cells.u);
+                    // SAFETY: as above.
+                    unsafe { so.slice(block * n * LANES, n * LANES) }.copy_from_slice(&cells.curvature);
+                    q
+                } else {
+                    kernels::residual(p, side.omega_block(block), side.value_block(block), w, &short.rows, u)
+                };
+                let omega = cells.as_ref().map_or(side.omega_block(block), |cells| &cells.curvature);
                 sums.push(parallel::pairwise_sum(&q));
                 // With w = 0 the coupling is −Σ_j u_j h_j, the negative half-gradient.
                 kernels::couple(p, omega, u, &nothing, &short.rows, &short.rows, g);
                 g.iter_mut().for_each(|g| *g = -*g);
+                if let Some((a, b)) = &sn {
+                    let pairs = packed_len(p) * LANES;
+                    // SAFETY: as above.
+                    let (a, b) = unsafe { (a.slice(block * pairs, pairs), b.slice(block * lane, lane)) };
+                    gram::normal_equations(p, omega, side.value_block(block), &short.rows, a, b);
+                    loss::right_hand_side(p, a, w, g, b);
+                }
                 // With δ = h = 0 it is Σ_i u_j w.
                 kernels::gradient(p, omega, u, &nothing, w, &zeros, &zeros, &mut gradient);
             }
@@ -93,7 +119,8 @@ impl<'a> Model<'a> {
             n,
             short,
             bounded_long: long.bounded,
-            normal,
+            normal: own.map_or(Cow::Borrowed(normal), Cow::Owned),
+            omega: if robust { Cow::Owned(omega) } else { Cow::Borrowed(&side.omega) },
             passive: &long.passive,
             w,
             u,
@@ -111,18 +138,31 @@ impl<'a> Model<'a> {
         let (p, n) = (self.p, self.n);
         let side = &self.problem.short;
         let pairs = packed_len(p);
+        let short = self.short;
         let blocks = self.crew.map(side.blocks(), |block| {
             let (mut a, mut b) = (vec![0.0; pairs * LANES], vec![0.0; p * LANES]);
-            gram::normal_equations(p, side.omega_block(block), side.value_block(block), design, &mut a, &mut b);
-            a
+            if side.squares() {
+                gram::normal_equations(p, side.omega_block(block), side.value_block(block), design, &mut a, &mut b);
+                return (a, None);
+            }
+            let mut cells = Assessment::new(side);
+            let mut h = vec![0.0; p * LANES];
+            short.lanes(block, &mut h);
+            cells.at(side, block, p, &h, design);
+            gram::normal_equations(p, &cells.curvature, side.value_block(block), design, &mut a, &mut b);
+            let mut scale = a.clone();
+            gram::normal_equations(p, &cells.majorant, side.value_block(block), design, &mut scale, &mut b);
+            (a, Some(scale))
         });
         let Some(blocks) = blocks else { return };
         for j in 0..n {
+            let (a, scale) = &blocks[j / LANES];
             for at in 0..pairs {
-                self.b_short[j * pairs + at] = blocks[j / LANES][at * LANES + j % LANES];
+                self.b_short[j * pairs + at] = a[at * LANES + j % LANES];
             }
+            let scale = scale.as_ref().unwrap_or(a);
             for k in 0..p {
-                self.d[j * p + k] = self.b_short[j * pairs + packed(k, k)];
+                self.d[j * p + k] = scale[packed(k, k) * LANES + j % LANES];
             }
         }
     }
@@ -136,7 +176,8 @@ impl<'a> Model<'a> {
             n: self.n,
             short: self.short,
             bounded_long: self.bounded_long,
-            normal: self.normal,
+            normal: self.normal.clone(),
+            omega: self.omega.clone(),
             passive: self.passive,
             w: self.w.clone(),
             u: vec![0.0; self.u.len()],
@@ -150,7 +191,7 @@ impl<'a> Model<'a> {
 
     /// What the Schur complement needs of the long side.
     pub fn members(&self) -> Members<'_> {
-        Members { side: &self.problem.long, w: &self.w, u: &self.u, h: &self.short.rows, control: self.crew.control }
+        Members { omega: &self.omega, w: &self.w, u: &self.u, h: &self.short.rows, control: self.crew.control }
     }
 
     /// φ and ½∇φ at δ = 0 where the long factor is the exact minimiser: no change, the point's own gradient.
@@ -176,7 +217,7 @@ impl<'a> Model<'a> {
             for block in piece * PIECE..((piece + 1) * PIECE).min(blocks) {
                 // SAFETY: each block is visited once.
                 let passive = unsafe { shared.slice(block * lane, lane) };
-                let omega = side.omega_block(block);
+                let omega = &self.omega[block * n * LANES..][..n * LANES];
                 let w = &self.w[block * lane..][..lane];
                 let u = &self.u[block * n * LANES..][..n * LANES];
                 let g = &self.g_long[block * lane..][..lane];
@@ -240,7 +281,7 @@ impl<'a> Model<'a> {
             let mut inverse = vec![0.0; pairs];
             let mut scratch = nnls::Scratch::new(p);
             for block in piece * PIECE..((piece + 1) * PIECE).min(blocks) {
-                let omega = side.omega_block(block);
+                let omega = &self.omega[block * n * LANES..][..n * LANES];
                 let (w, u) = (&self.w[block * lane..][..lane], &self.u[block * n * LANES..][..n * LANES]);
                 let a = &self.normal.a[block * pairs..][..pairs];
                 rhs.fill(0.0);

@@ -10,6 +10,7 @@
 //! values by one more so that the root mean square of V/U is of order 1. Thus neither the units of a
 //! species nor the size of Q matters to anything inside, and nothing overflows on the way.
 
+use crate::loss::{Loss, Penalty};
 use crate::pins::{self, Pin};
 use headwater_base::{Error, Warning};
 use headwater_linalg::LANES;
@@ -29,6 +30,10 @@ pub(crate) struct Side {
     pub present: Vec<bool>,
     /// Power of two that the member's values were multiplied by.
     exponent: Vec<i32>,
+    /// What the cells' misfits cost.
+    pub penalty: Penalty,
+    /// 1 where the cell is censored, laid out like `omega`; empty where none is.
+    pub censored: Vec<f64>,
 }
 
 impl Side {
@@ -45,6 +50,14 @@ impl Side {
     /// Place of a cell in `omega` and `value`.
     pub fn cell(&self, member: usize, t: usize) -> usize {
         member / LANES * self.block_len() + t * LANES + member % LANES
+    }
+    /// Empty where no cell is censored.
+    pub fn censored_block(&self, block: usize) -> &[f64] {
+        if self.censored.is_empty() { &[] } else { &self.censored[block * self.block_len()..][..self.block_len()] }
+    }
+    /// Whether Q is the plain sum of weighted squares.
+    pub fn squares(&self) -> bool {
+        self.penalty == Penalty::Squares && self.censored.is_empty()
     }
     pub fn value_block(&self, block: usize) -> &[f64] {
         &self.value[block * self.block_len()..][..self.block_len()]
@@ -72,6 +85,7 @@ pub struct Problem {
     /// Cells that the fit passes through.
     pub(crate) pins: Vec<Pin>,
     formed_up_to: usize,
+    loss: Loss,
 }
 
 /// Unknowns (short side × factors) up to which the reduced Hessian is formed and factored (18 MB). Measured: at 960
@@ -150,6 +164,8 @@ impl Problem {
                 value: vec![0.0; blocks * inner * LANES],
                 present: vec![false; count],
                 exponent: exponent.to_vec(),
+                penalty: Penalty::Squares,
+                censored: Vec::new(),
             };
             for member in 0..count {
                 for t in 0..inner {
@@ -198,6 +214,7 @@ impl Problem {
             warnings,
             pins,
             formed_up_to: FORMED_UP_TO,
+            loss: Loss::Squares,
         };
         if !problem.unscale_q(total).is_finite() {
             return Err(overflow());
@@ -210,6 +227,68 @@ impl Problem {
     pub fn with_formed_up_to(mut self, unknowns: usize) -> Self {
         self.formed_up_to = unknowns;
         self
+    }
+
+    /// The same data with another objective than the sum of squares. Weights that dwarf all others are then taken as
+    /// they are: a robust loss bounds the force of a cell.
+    ///
+    /// # Errors
+    /// `option-out-of-range` unless α or ν is positive and finite.
+    pub fn with_loss(self, loss: Loss) -> Result<Self, Error> {
+        let mut out = if self.pins.is_empty() { self } else { self.without_pins() };
+        out.warnings.retain(|warning| warning.code != "weights-too-uneven");
+        let penalty = match loss {
+            Loss::Squares => Penalty::Squares,
+            Loss::Huber { alpha } if alpha > 0.0 && alpha.is_finite() => {
+                Penalty::Huber { alpha: scale(alpha, -out.global) }
+            }
+            Loss::Student { freedom } if freedom > 0.0 && freedom.is_finite() => Penalty::Student {
+                factor: scale(freedom + 1.0, -2 * out.global),
+                spread: scale(freedom, -2 * out.global),
+            },
+            Loss::Huber { alpha: number } | Loss::Student { freedom: number } => {
+                let message = format!("the parameter of a robust loss must be positive and finite, not {number}");
+                return Err(Error::new("option-out-of-range", message));
+            }
+        };
+        (out.loss, out.long.penalty, out.short.penalty) = (loss, penalty, penalty);
+        Ok(out)
+    }
+
+    /// The same data with cells (row-major, samples × species) that are known only to lie below their value: they cost
+    /// nothing while the model is below it, and otherwise as any cell.
+    ///
+    /// # Errors
+    /// `shape-mismatch`.
+    pub fn with_censored(self, cells: &[bool]) -> Result<Self, Error> {
+        let (rows, cols) = (self.rows, self.cols);
+        if cells.len() != rows * cols {
+            let message = format!("censored must hold {rows} × {cols} flags, got {}", cells.len());
+            return Err(Error::new("shape-mismatch", message));
+        }
+        if !cells.contains(&true) {
+            return Ok(self);
+        }
+        let mut out = if self.pins.is_empty() { self } else { self.without_pins() };
+        let transposed = out.transposed;
+        for (side, by_row) in [(&mut out.long, !transposed), (&mut out.short, transposed)] {
+            side.censored = vec![0.0; side.omega.len()];
+            for member in 0..side.count {
+                for t in 0..side.inner {
+                    let at = if by_row { member * cols + t } else { t * cols + member };
+                    if cells[at] {
+                        let to = side.cell(member, t);
+                        side.censored[to] = 1.0;
+                    }
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// The function of the misfits whose sum is minimised.
+    pub fn loss(&self) -> Loss {
+        self.loss
     }
 
     /// Whether the reduced Hessian of `p` factors is formed.

@@ -13,7 +13,6 @@
 //! What bounds it: multiply-adds (a tile of up to 8 l by 16 j' stays in registers).
 
 use crate::block::Shared;
-use crate::problem::Side;
 use headwater_base::{Control, parallel};
 use headwater_linalg::simd;
 use headwater_linalg::{LANES, packed, packed_len};
@@ -34,7 +33,8 @@ pub struct Schur {
 
 /// What a member contributes with: all in lanes, as left by the kernels.
 pub struct Members<'a> {
-    pub side: &'a Side,
+    /// Weights (curvatures) of the cells, blocks × n × lanes.
+    pub omega: &'a [f64],
     /// blocks × p × lanes.
     pub w: &'a [f64],
     /// blocks × n × lanes.
@@ -133,7 +133,7 @@ impl Chunk {
         self.inverse[..list.len() * pairs].copy_from_slice(&inverse[..list.len() * pairs]);
         for (r, &member) in list.iter().enumerate() {
             let (block, e) = (member / LANES, member % LANES);
-            let omega = from.side.omega_block(block);
+            let omega = &from.omega[block * n * LANES..][..n * LANES];
             let u = &from.u[block * n * LANES..][..n * LANES];
             for k in 0..p {
                 self.w[r * p + k] = from.w[(block * p + k) * LANES + e];

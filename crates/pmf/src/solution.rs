@@ -64,12 +64,16 @@ pub struct CurvatureBound {
 pub struct Solution {
     /// What the point is.
     pub status: Status,
-    /// Σ Ω∘(V − WH)², the objective that was minimised.
+    /// The objective that was minimised: Σ Ω∘(V − WH)², or the sum of a robust loss.
     pub q: f64,
     /// The same sum of squares, whatever the objective.
     pub q_true: f64,
-    /// Σ min(t², 4t), t = |V − WH|/U: the number that PMF programs print.
+    /// Σ min(t², αt), t = |V − WH|/U: the number that PMF programs print. α is that of a Huber fit, else 4.
     pub q_robust: f64,
+    /// Cells with t > α.
+    pub outliers: usize,
+    /// Cells whose t lies within 1e-9 of α, where the second derivative of Huber's loss jumps.
+    pub near_threshold: usize,
     /// cells with weight − p (samples + species).
     pub q_expected: f64,
     /// ν: cells with weight − free elements + null directions.
