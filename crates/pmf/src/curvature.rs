@@ -92,7 +92,7 @@ pub fn examine(reduced: &Reduced, free: &[usize], band: f64, number: bool) -> Cu
 }
 
 /// Orthonormal rows spanning the same space (Gram–Schmidt, twice).
-fn orthonormal(rows: &[f64], size: usize) -> Vec<f64> {
+pub fn orthonormal(rows: &[f64], size: usize) -> Vec<f64> {
     let mut out: Vec<f64> = Vec::new();
     for row in rows.chunks_exact(size) {
         let mut row = row.to_vec();
@@ -111,7 +111,7 @@ fn orthonormal(rows: &[f64], size: usize) -> Vec<f64> {
 }
 
 /// lower(matrix) + weight · GᵀG.
-fn with_gauges(mut matrix: Vec<f64>, gauges: &[f64], size: usize, weight: f64) -> Vec<f64> {
+pub fn with_gauges(mut matrix: Vec<f64>, gauges: &[f64], size: usize, weight: f64) -> Vec<f64> {
     for g in gauges.chunks_exact(size) {
         for r in 0..size {
             for c in 0..=r {

@@ -14,6 +14,7 @@ mod first_order;
 mod judge;
 mod kernels;
 mod lanczos;
+mod laplace;
 mod loss;
 mod model;
 mod newton;
@@ -31,6 +32,7 @@ mod start;
 
 pub use analysis::{Analysis, AnalysisInput, Fit, LARGE_RESIDUAL, LargeResidual, Normality, Regression, analyze};
 pub use factorize::{certify, factorize};
+pub use laplace::{ErrorSettings, Estimated, StandardErrors, standard_errors};
 pub use loss::Loss;
 pub use problem::Problem;
 pub use settings::{Initial, Initialization, Method, Settings, Starts, Stop};

@@ -12,8 +12,8 @@ use crate::loss::{self, Assessment};
 use crate::problem::Problem;
 use crate::schur::Members;
 use headwater_base::parallel::{self, Crew};
-use std::borrow::Cow;
 use headwater_linalg::{LANES, gram, nnls, packed, packed_len};
+use std::borrow::Cow;
 
 /// The model at one point, worthless once the crew was stopped: who asks for it looks. `long` must be the exact minimiser for `short`.
 pub struct Model<'a> {

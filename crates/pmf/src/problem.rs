@@ -349,6 +349,27 @@ impl Problem {
         (contributions, profiles)
     }
 
+    /// The same data with the sides exchanged.
+    pub(crate) fn turned(&self) -> Problem {
+        let mut out = self.clone();
+        std::mem::swap(&mut out.long, &mut out.short);
+        for pin in &mut out.pins {
+            std::mem::swap(&mut pin.long, &mut pin.short);
+        }
+        out.transposed = !out.transposed;
+        out
+    }
+
+    /// Contribution of sample i in the caller's units over the engine's.
+    pub(crate) fn sample_scale(&self, i: usize) -> f64 {
+        scale(1.0, self.global - self.sides().0.exponent[i])
+    }
+
+    /// Profile element of species j in the caller's units over the engine's.
+    pub(crate) fn species_scale(&self, j: usize) -> f64 {
+        scale(1.0, -self.sides().1.exponent[j])
+    }
+
     /// (samples, species).
     pub(crate) fn sides(&self) -> (&Side, &Side) {
         if self.transposed { (&self.short, &self.long) } else { (&self.long, &self.short) }

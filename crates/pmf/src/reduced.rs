@@ -18,7 +18,16 @@ pub struct Reduced<'m, 'a> {
 impl<'m, 'a> Reduced<'m, 'a> {
     /// S at the model's own passive sets.
     pub fn new(model: &'m Model<'a>) -> Self {
-        let schur = model.problem.forms_hessian(model.p).then(|| {
+        Self::formed_if(model, model.problem.forms_hessian(model.p))
+    }
+
+    /// The same, formed whatever its size.
+    pub fn formed_anyhow(model: &'m Model<'a>) -> Self {
+        Self::formed_if(model, true)
+    }
+
+    fn formed_if(model: &'m Model<'a>, forms: bool) -> Self {
+        let schur = forms.then(|| {
             let mut schur = Schur::new(model.n, model.p);
             let list: Vec<usize> = (0..model.problem.long.count).collect();
             let inverse = model.inverses(&list, model.passive);

@@ -16,7 +16,14 @@ fn random_starts_reach_the_golden_minima_of_the_huber_objective() {
         let found = factorize(&problem, &settings, Control::none()).expect("a fit");
         let s = &found.solution;
         let statuses: Vec<_> = found.starts.iter().map(|s| (s.status, s.q, s.iterations)).collect();
-        eprintln!("{set} {p}: {:?} {} {:?} starts {} {:?}", s.status, s.q, started.elapsed(), found.starts.len(), statuses);
+        eprintln!(
+            "{set} {p}: {:?} {} {:?} starts {} {:?}",
+            s.status,
+            s.q,
+            started.elapsed(),
+            found.starts.len(),
+            statuses
+        );
         eprintln!("{:?} outliers {} expected {}", s.certificate, s.outliers, expected["n_outliers"]);
         let close = |key: &str, value: f64, relative: f64| {
             assert!((value / number(expected, key) - 1.0).abs() < relative, "{set} {p}: {key} {value}");
