@@ -70,8 +70,38 @@ impl Normal {
 /// The normal equations are left in `normal`. A crew that is stopped leaves some members as they were: Q is a sum
 /// over members, so it has fallen all the same.
 pub fn solve(side: &Side, design: &[f64], factor: &mut Factor, normal: &mut Normal, crew: Crew) {
+    solve_tilted(side, design, factor, normal, None, crew);
+}
+
+/// A linear term of the objective: Q + 2 Σ_i by_i x_ik for one factor k.
+#[derive(Clone, Copy)]
+pub struct Tilt<'a> {
+    pub factor: usize,
+    /// One number a member.
+    pub by: &'a [f64],
+}
+
+impl Tilt<'_> {
+    /// The numbers of one block, padding 0.
+    pub fn lanes(&self, block: usize) -> [f64; LANES] {
+        let mut to = [0.0; LANES];
+        let from = &self.by[block * LANES..self.by.len().min((block + 1) * LANES)];
+        to[..from.len()].copy_from_slice(from);
+        to
+    }
+}
+
+/// [`solve`] with a linear term; `normal` is left without it.
+pub fn solve_tilted(
+    side: &Side,
+    design: &[f64],
+    factor: &mut Factor,
+    normal: &mut Normal,
+    tilt: Option<Tilt>,
+    crew: Crew,
+) {
     if !side.squares() {
-        return loss::solve(side, design, factor, normal, loss::ROUNDS, crew);
+        return loss::solve(side, design, factor, normal, tilt, loss::ROUNDS, crew);
     }
     let p = factor.p;
     let (q, lane) = (packed_len(p) * LANES, p * LANES);
@@ -85,7 +115,7 @@ pub fn solve(side: &Side, design: &[f64], factor: &mut Factor, normal: &mut Norm
     let size = (4096 / side.inner).clamp(1, PIECE);
     crew.for_each(side.blocks().div_ceil(size), |piece| {
         let mut scratch = nnls::Scratch::new(p);
-        let mut x = vec![0.0; lane];
+        let (mut x, mut tilted) = (vec![0.0; lane], vec![0.0; lane]);
         for block in piece * size..((piece + 1) * size).min(side.blocks()) {
             let members = LANES.min(count - block * LANES);
             // SAFETY: each block is visited by one thread only, and the ranges of different blocks are disjoint.
@@ -98,7 +128,14 @@ pub fn solve(side: &Side, design: &[f64], factor: &mut Factor, normal: &mut Norm
                 )
             };
             gram::normal_equations(p, side.omega_block(block), side.value_block(block), design, a, b);
-            nnls::solve(p, a, b, bounded, passive, &mut x, &mut scratch);
+            if let Some(tilt) = tilt {
+                tilted.copy_from_slice(b);
+                let by = tilt.lanes(block);
+                (0..LANES).for_each(|e| tilted[tilt.factor * LANES + e] -= by[e]);
+                nnls::solve(p, a, &tilted, bounded, passive, &mut x, &mut scratch);
+            } else {
+                nnls::solve(p, a, b, bounded, passive, &mut x, &mut scratch);
+            }
             for e in 0..members {
                 for k in 0..p {
                     rows[e * p + k] = x[k * LANES + e];
@@ -114,7 +151,7 @@ pub fn descend(side: &Side, design: &[f64], factor: &mut Factor, normal: &mut No
     if side.squares() {
         solve(side, design, factor, normal, crew);
     } else {
-        loss::solve(side, design, factor, normal, 1, crew);
+        loss::solve(side, design, factor, normal, None, 1, crew);
     }
 }
 

@@ -3,11 +3,13 @@
 
 mod analysis;
 mod anls;
+mod assignment;
 mod basins;
 mod block;
 mod canonical;
 mod curvature;
 mod dead;
+mod displacement;
 mod escape;
 mod factorize;
 mod first_order;
@@ -19,6 +21,7 @@ mod loss;
 mod model;
 mod newton;
 mod piece;
+mod pinned;
 mod pins;
 mod problem;
 mod projected;
@@ -31,6 +34,7 @@ mod solution;
 mod start;
 
 pub use analysis::{Analysis, AnalysisInput, Fit, LARGE_RESIDUAL, LargeResidual, Normality, Regression, analyze};
+pub use displacement::{Displaced, Displacement, DisplacementSettings, End, EndKind, displace};
 pub use factorize::{certify, factorize};
 pub use laplace::{ErrorSettings, Estimated, StandardErrors, standard_errors};
 pub use loss::Loss;

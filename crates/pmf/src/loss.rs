@@ -20,7 +20,7 @@
 //! Cost of a solution: two or three times that of least squares from a good guess. What bounds it: the normal
 //! equations, as there.
 
-use crate::block::{Factor, Normal, PIECE, Shared};
+use crate::block::{Factor, Normal, PIECE, Shared, Tilt};
 use crate::kernels;
 use crate::problem::Side;
 use headwater_base::parallel::{self, Crew};
@@ -198,6 +198,8 @@ struct Search {
     w: Vec<f64>,
     x: Vec<f64>,
     nothing: Vec<f64>,
+    /// A linear term 2 Σ by · x_k of the objective: k and the numbers of the lanes.
+    tilt: Option<(usize, Lane)>,
 }
 
 impl Search {
@@ -213,6 +215,7 @@ impl Search {
             w: lane(),
             x: lane(),
             nothing: lane(),
+            tilt: None,
         }
     }
 
@@ -228,6 +231,17 @@ impl Search {
         self.g.fill(0.0);
         kernels::couple(p, &self.here.u, &self.here.u, &self.nothing, design, design, &mut self.g);
         self.g.iter_mut().for_each(|g| *g = -*g);
+        if let Some((k, by)) = &self.tilt {
+            (0..LANES).for_each(|e| self.g[k * LANES + e] += by[e]);
+        }
+    }
+
+    /// The linear term at `x`, added to `q`.
+    fn tilted(&self, mut q: Lane, x: &[f64]) -> Lane {
+        if let Some((k, by)) = &self.tilt {
+            (0..LANES).for_each(|e| q[e] += 2.0 * by[e] * x[k * LANES + e]);
+        }
+        q
     }
 
     /// From `self.w`: minimises every lane's Q; leaves the minimiser in `self.w`, the curvature's normal equations
@@ -245,6 +259,7 @@ impl Search {
         let mut open = [true; LANES];
         for _ in 0..rounds {
             let q = self.here.at(side, block, p, &self.w, design);
+            let (plain, q) = (q, self.tilted(q, &self.w));
             self.force(p, design);
             let mut exact = true;
             let mut waiting = open;
@@ -254,18 +269,20 @@ impl Search {
                 let mut sets = passive.to_vec();
                 nnls::solve(p, &self.a, &self.b, bounded, &mut sets, &mut self.x, &mut self.scratch);
                 let after = self.there.at(side, block, p, &self.x, design);
+                let after = self.tilted(after, &self.x);
                 let promise = promises(p, &self.a, &self.w, &self.x, &self.g);
                 for e in 0..LANES {
                     // Beyond the resolution of Q the promise decides.
-                    let lower = after[e] < q[e] || (promise[e] <= 1e-15 * q[e] && after[e] <= q[e] * (1.0 + 1e-14));
+                    let lower =
+                        after[e] < q[e] || (promise[e] <= 1e-15 * plain[e] && after[e] <= q[e] + 1e-14 * plain[e]);
                     if !waiting[e] || !(lower || !exact) {
                         continue;
                     }
                     waiting[e] = false;
-                    let small = promise[e] <= CLOSE * q[e];
+                    let small = promise[e] <= CLOSE * plain[e];
                     // An unresolved rise by the majorant is rounding: nothing is left to gain.
                     open[e] = !(small || (!exact && after[e] >= q[e]));
-                    if after[e] <= q[e] * (1.0 + 1e-14) {
+                    if after[e] <= q[e] + 1e-14 * plain[e] {
                         for k in 0..p {
                             self.w[k * LANES + e] = self.x[k * LANES + e];
                             passive[k * LANES + e] = sets[k * LANES + e];
@@ -282,6 +299,7 @@ impl Search {
             }
         }
         if rounds > 1 {
+            self.tilt = None;
             self.here.at(side, block, p, &self.w, design);
             self.force(p, design);
             self.normal(p, side, block, design, true);
@@ -317,7 +335,15 @@ pub fn right_hand_side(p: usize, a: &[f64], w: &[f64], g: &[f64], b: &mut [f64])
 
 /// Replaces `factor` by the minimiser of Q for the given other factor, or by what `rounds` steps a member make of it;
 /// after more than one step `normal` holds A of the curvature and b = Ax − g. A crew that is stopped leaves some members as they were.
-pub fn solve(side: &Side, design: &[f64], factor: &mut Factor, normal: &mut Normal, rounds: usize, crew: Crew) {
+pub fn solve(
+    side: &Side,
+    design: &[f64],
+    factor: &mut Factor,
+    normal: &mut Normal,
+    tilt: Option<Tilt>,
+    rounds: usize,
+    crew: Crew,
+) {
     let p = factor.p;
     let (q, lane) = (packed_len(p) * LANES, p * LANES);
     let (count, bounded) = (factor.count, factor.bounded);
@@ -339,6 +365,7 @@ pub fn solve(side: &Side, design: &[f64], factor: &mut Factor, normal: &mut Norm
                 )
             };
             start.lanes(block, &mut search.w);
+            search.tilt = tilt.map(|tilt| (tilt.factor, tilt.lanes(block)));
             search.run(p, side, block, design, bounded, passive, rounds);
             a.copy_from_slice(&search.a);
             b.copy_from_slice(&search.b);

@@ -327,6 +327,34 @@ impl<'a> Model<'a> {
     }
 }
 
+/// Q by residuals and its half-gradient in the short factor; `None` if the crew was stopped.
+pub fn forces(problem: &Problem, long: &Factor, short: &Factor, crew: Crew) -> Option<(f64, Vec<f64>)> {
+    let (p, n) = (short.p, short.count);
+    let side = &problem.long;
+    let (blocks, lane) = (side.blocks(), p * LANES);
+    let zeros = vec![0.0; n * p];
+    let parts = crew.map(blocks.div_ceil(PIECE), |piece| {
+        let mut gradient = vec![0.0; n * lane];
+        let mut sums = Vec::with_capacity(PIECE);
+        let (mut w, nothing) = (vec![0.0; lane], vec![0.0; lane]);
+        let mut cells = Assessment::new(side);
+        for block in piece * PIECE..((piece + 1) * PIECE).min(blocks) {
+            long.lanes(block, &mut w);
+            let q = if side.squares() {
+                kernels::residual(p, side.omega_block(block), side.value_block(block), &w, &short.rows, &mut cells.u)
+            } else {
+                cells.at(side, block, p, &w, &short.rows)
+            };
+            sums.push(parallel::pairwise_sum(&q));
+            // With δ = h = 0 it is Σ_i u_j w.
+            kernels::gradient(p, &cells.u, &cells.u, &nothing, &w, &zeros, &zeros, &mut gradient);
+        }
+        (parallel::pairwise_sum(&sums), fold_lanes(&gradient))
+    })?;
+    let q = parallel::pairwise_sum(&parts.iter().map(|part| part.0).collect::<Vec<_>>());
+    Some((q, add_parts(n * p, parts.iter().map(|part| part.1.as_slice()))))
+}
+
 /// Σ over lanes of dᵀAd + 2 dᵀg.
 pub fn quadratic(p: usize, a: &[f64], d: &[f64], g: &[f64]) -> f64 {
     let mut sum = [0.0; LANES];

@@ -22,21 +22,66 @@ impl Reduced<'_, '_> {
         let model = self.model;
         let h = &model.short.rows;
         let all: Vec<usize> = (0..gradient.len()).filter(|&a| model.d[a] > 0.0).collect();
-        let size = all.len();
+        // Scaled unknowns y = √d s, lower bounds, gradient, and the distance of δ from the slice.
         let root: Vec<f64> = all.iter().map(|&a| model.d[a].sqrt()).collect();
         let mut matrix = self.matrix(&all, shift);
-        for r in 0..size {
-            for c in 0..r {
-                matrix[c * size + r] = matrix[r * size + c];
-            }
-        }
-        // Scaled unknowns y = √d s, lower bounds, gradient, and the distance of δ from the slice.
-        let lower: Vec<f64> = all.iter().zip(&root).map(|(&a, r)| -(h[a] + delta[a]).max(0.0) * r).collect();
-        let g: Vec<f64> = all.iter().zip(&root).map(|(&a, r)| gradient[a] / r).collect();
-        let gauges = self.gauges(&all);
-        let count = gauges.len() / size.max(1);
-        let moved: Vec<f64> = all.iter().zip(&root).map(|(&a, r)| delta[a] * r).collect();
+        mirror(&mut matrix, all.len());
+        let quadratic = Quadratic {
+            size: all.len(),
+            matrix,
+            gradient: all.iter().zip(&root).map(|(&a, r)| gradient[a] / r).collect(),
+            lower: all.iter().zip(&root).map(|(&a, r)| -(h[a] + delta[a]).max(0.0) * r).collect(),
+            gauges: self.gauges(&all),
+            moved: all.iter().zip(&root).map(|(&a, r)| delta[a] * r).collect(),
+            bounded: model.short.bounded,
+        };
         let mut bound: Vec<bool> = all.iter().map(|&a| at_bound[a] && model.short.bounded).collect();
+        let minimum = quadratic.minimise(&mut bound, rough, &|| model.crew.stopped())?;
+        let mut change = vec![0.0; gradient.len()];
+        for (r, &a) in all.iter().enumerate() {
+            change[a] = minimum.y[r] / root[r];
+            at_bound[a] = bound[r];
+        }
+        Some(Piece { change, promise: minimum.promise, residual: 0.0, solved: minimum.solved })
+    }
+}
+
+/// Fills the upper triangle of a matrix whose lower one is given.
+pub fn mirror(matrix: &mut [f64], size: usize) {
+    for r in 0..size {
+        for c in 0..r {
+            matrix[c * size + r] = matrix[r * size + c];
+        }
+    }
+}
+
+/// 2g·y + yᵀMy over y >= lower, within the slice c·(moved + y) = 0 for every row c of `gauges`.
+pub struct Quadratic {
+    pub size: usize,
+    /// Symmetric, row-major.
+    pub matrix: Vec<f64>,
+    pub gradient: Vec<f64>,
+    pub lower: Vec<f64>,
+    pub gauges: Vec<f64>,
+    pub moved: Vec<f64>,
+    pub bounded: bool,
+}
+
+/// Where it is least.
+pub struct Minimum {
+    pub y: Vec<f64>,
+    /// What the quadratic falls by.
+    pub promise: f64,
+    /// Whether it is the minimiser, and not only a feasible point below.
+    pub solved: bool,
+}
+
+impl Quadratic {
+    /// By an active-set method from the bound set `bound`, which is left at the solution's. `None` if M is not
+    /// positive definite on a free set that is visited, or if `stop` says so.
+    pub fn minimise(&self, bound: &mut Vec<bool>, rough: bool, stop: &dyn Fn() -> bool) -> Option<Minimum> {
+        let Self { size, ref matrix, gradient: ref g, ref lower, ref gauges, ref moved, bounded } = *self;
+        let count = gauges.len() / size.max(1);
         let mut releases = 0;
         let mut first = None;
         let mut y = vec![0.0; size];
@@ -45,7 +90,7 @@ impl Reduced<'_, '_> {
             for r in 0..size {
                 y[r] = if bound[r] { lower[r] } else { 0.0 };
             }
-            let image = product(&matrix, &y);
+            let image = product(matrix, &y);
             let nf = free.len();
             let mut block = vec![0.0; nf * nf];
             for (r, &a) in free.iter().enumerate() {
@@ -64,7 +109,7 @@ impl Reduced<'_, '_> {
                     }
                 }
             }
-            if !cholesky::factor_unless(nf, &mut block, &|| model.crew.stopped()) {
+            if !cholesky::factor_unless(nf, &mut block, stop) {
                 return None;
             }
             let mut step: Vec<f64> = free.iter().map(|&a| -g[a] - image[a]).collect();
@@ -73,7 +118,7 @@ impl Reduced<'_, '_> {
             let mut nu: Vec<f64> = (0..count)
                 .map(|k| {
                     let row = &gauges[k * size..(k + 1) * size];
-                    dot(row, &moved) + dot(row, &y) + dot(&slice[k], &step)
+                    dot(row, moved) + dot(row, &y) + dot(&slice[k], &step)
                 })
                 .collect();
             let columns: Vec<Vec<f64>> = slice
@@ -103,19 +148,19 @@ impl Reduced<'_, '_> {
             for (&a, s) in free.iter().zip(&step) {
                 y[a] = *s;
             }
-            let image = product(&matrix, &y);
+            let image = product(matrix, &y);
             if first.is_none() {
                 // The step on the free set as it was: for the search along the projected path, if all else fails.
-                let mut change = vec![0.0; gradient.len()];
+                let mut change = vec![0.0; size];
                 for &r in &free {
-                    change[all[r]] = y[r] / root[r];
+                    change[r] = y[r];
                 }
                 let promise = -free.iter().map(|&r| g[r] * y[r]).sum::<f64>();
-                first = Some((Piece { change, promise, residual: 0.0, solved: false }, bound.clone()));
+                first = Some((Minimum { y: change, promise, solved: false }, bound.clone()));
             }
             // First everything that would leave the bounds is held there, which only shrinks the free set; then what
             // is pulled off a bound is let go, one at a time once that has been done a few times.
-            let out: Vec<usize> = (0..size).filter(|&r| model.short.bounded && !bound[r] && y[r] < lower[r]).collect();
+            let out: Vec<usize> = (0..size).filter(|&r| bounded && !bound[r] && y[r] < lower[r]).collect();
             for &r in &out {
                 bound[r] = true;
             }
@@ -126,8 +171,8 @@ impl Reduced<'_, '_> {
             let mut pulled: Vec<(usize, f64)> =
                 (0..size).filter(|&r| bound[r]).map(|r| (r, pull(r))).filter(|(_, pull)| *pull < 0.0).collect();
             releases += 1;
-            let promise = -(2.0 * dot(&g, &y) + dot(&y, &image));
-            let descends = promise > 0.0 && dot(&g, &y) < 0.0;
+            let promise = -(2.0 * dot(g, &y) + dot(&y, &image));
+            let descends = promise > 0.0 && dot(g, &y) < 0.0;
             if !pulled.is_empty() && releases <= 12 && !(rough && descends) {
                 if releases > 4 {
                     pulled.sort_by(|a, b| a.1.total_cmp(&b.1));
@@ -144,16 +189,11 @@ impl Reduced<'_, '_> {
             for &(r, _) in &pulled {
                 bound[r] = false;
             }
-            let mut change = vec![0.0; gradient.len()];
-            for (r, &a) in all.iter().enumerate() {
-                change[a] = y[r] / root[r];
-                at_bound[a] = bound[r];
-            }
-            return Some(Piece { change, promise, residual: 0.0, solved: pulled.is_empty() });
+            return Some(Minimum { y, promise, solved: pulled.is_empty() });
         }
-        first.map(|(piece, bound)| {
-            all.iter().zip(bound).for_each(|(&a, b)| at_bound[a] = b);
-            piece
+        first.map(|(minimum, at)| {
+            *bound = at;
+            minimum
         })
     }
 }

@@ -1,0 +1,487 @@
+//! Displacement (DISP): the profile likelihood of profile elements.
+//!
+//! For an element h_kj (in the gauge mean w_k = 1): ΔQ(c) = min { Q : h_kj = c } − Q_base, everything else refitted,
+//! the factors keeping their identity (the best one-to-one assignment of refitted to base contributions by correlation
+//! is the identity). For each level the two ends where ΔQ reaches it.
+//!
+//! All levels of one direction are met along one path from the base: the next c by Newton on √ΔQ, whose slope the
+//! envelope theorem gives (dΔQ/dc = 2 g_kj), the next point by the tangent of the path and a few chord steps
+//! ([`crate::pinned`]). A path can run on a higher branch: at the first and last level refits at the same c, from the
+//! base and from a perturbed base, look for a lower one; where they find one, the path goes on from there.
+//!
+//! Cost: about 40 passes over the data and 10 formations of S an element with four levels.
+//! Source: P. Paatero, S. Eberly, S. G. Brown, G. A. Norris (2014), Atmos. Meas. Tech. 7:781.
+
+use crate::assignment;
+use crate::block::Factor;
+use crate::pinned::{Curved, Ended, Hessian, Pin, Point};
+use crate::problem::Problem;
+use headwater_base::parallel::{self, Crew};
+use headwater_base::rng::{Purpose, Stream};
+use headwater_base::{Control, Error, Progress, Status};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a caller chooses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DisplacementSettings {
+    /// Levels of ΔQ, ascending; default 4, 8, 15, 25.
+    pub levels: Vec<f64>,
+    /// (factor, species) of the elements to displace.
+    pub elements: Vec<(usize, usize)>,
+    /// Whether ends are checked for lower branches (default true).
+    pub check: bool,
+    /// Contributions bounded below by 0.
+    pub nonnegative_contributions: bool,
+    /// Profiles bounded below by 0.
+    pub nonnegative_profiles: bool,
+    /// Key of the perturbations.
+    pub seed: u64,
+    /// Largest number of threads.
+    pub threads: usize,
+}
+
+/// What an end of an interval is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndKind {
+    /// ΔQ reaches the level there.
+    Reached,
+    /// The element reaches its bound 0 first.
+    Zero,
+    /// ΔQ stays below the level however far the element is moved.
+    Unbounded,
+    /// The refit did not settle, or the call was stopped.
+    Failed,
+}
+
+/// One end of an interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct End {
+    /// What it is.
+    pub kind: EndKind,
+    /// The element's value, in the data's units; NaN unless reached or zero.
+    pub value: f64,
+    /// ΔQ there, by a last evaluation.
+    pub delta_q: f64,
+    /// Whether a check found the path to run on a higher branch, so that the end lies on another.
+    pub lower_branch: bool,
+    /// Whether factors exchange their identities there.
+    pub swapped: bool,
+}
+
+/// The intervals of one element.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Displaced {
+    /// Factor.
+    pub factor: usize,
+    /// Species.
+    pub species: usize,
+    /// The base value.
+    pub base: f64,
+    /// Lower and upper end at each level.
+    pub ends: Vec<[End; 2]>,
+}
+
+/// The result of [`displace`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Displacement {
+    /// The elements that were done, in the order asked for.
+    pub elements: Vec<Displaced>,
+    /// Q of the base by this module's own evaluation.
+    pub base_q: f64,
+    /// Per level and factor: ends at which the factor has exchanged its identity, in the path or in a lower refit.
+    pub swaps: Vec<Vec<u32>>,
+    /// Largest decrease of Q below the base that a refit found (0: none).
+    pub largest_decrease: f64,
+    /// Contributions and profiles (caller's layout) of the lowest such refit.
+    pub lower: Option<(Vec<f64>, Vec<f64>)>,
+    /// `converged` unless the call was stopped before all elements were done.
+    pub status: Status,
+}
+
+/// Displaces profile elements of a base solution.
+///
+/// # Errors
+/// `start-shape-mismatch`, `start-not-valid`, `option-out-of-range` (levels, elements).
+pub fn displace(
+    problem: &Problem,
+    factors: usize,
+    contributions: &[f64],
+    profiles: &[f64],
+    settings: &DisplacementSettings,
+    control: Control,
+) -> Result<Displacement, Error> {
+    let (rows, cols, p) = (problem.rows(), problem.cols(), factors);
+    let known = |values: &[f64]| values.iter().map(|v| if v.is_nan() { 0.0 } else { *v }).collect::<Vec<f64>>();
+    let (contributions, profiles) = (known(contributions), known(profiles));
+    let (bounded_w, bounded_h) = (settings.nonnegative_contributions, settings.nonnegative_profiles);
+    crate::settings::check_factors(rows, cols, p, &contributions, &profiles, bounded_w, bounded_h)?;
+    let refuse = |message: String| Err(Error::new("option-out-of-range", message));
+    if settings.levels.is_empty() || !settings.levels.iter().all(|level| *level > 0.0 && level.is_finite()) {
+        return refuse("levels must be positive finite numbers".into());
+    }
+    if !settings.levels.is_sorted_by(|a, b| a < b) {
+        return refuse("levels must ascend".into());
+    }
+    if let Some((k, j)) = settings.elements.iter().find(|(k, j)| *k >= p || *j >= cols) {
+        return refuse(format!("there is no element of factor {k} and species {j}"));
+    }
+    let turned = problem.transposed.then(|| problem.turned());
+    let problem = turned.as_ref().unwrap_or(problem);
+    let (mut long, mut short) = problem.scale_factors(p, &contributions, &profiles);
+    let (samples, species) = problem.sides();
+    let with_data = samples.present.iter().filter(|present| **present).count() as f64;
+    let weights: Vec<f64> =
+        (0..rows).map(|i| if samples.present[i] { problem.sample_scale(i) / with_data } else { 0.0 }).collect();
+    for k in 0..p {
+        let mean: f64 = (0..rows).map(|i| weights[i] * long[i * p + k]).sum();
+        if mean > 0.0 {
+            (0..rows).for_each(|i| long[i * p + k] /= mean);
+            (0..cols).for_each(|j| short[j * p + k] *= mean);
+        }
+    }
+    let long = Factor::new(rows, p, bounded_w, long);
+    let short = Factor::new(cols, p, bounded_h, short);
+    let alone = Crew::new(1, control);
+    let curved = Curved::new(problem, &long, &short, &weights, Crew::new(settings.threads, control));
+    let base_q = crate::block::objective(&problem.long, &long, &short.rows, alone);
+    let study = Study {
+        problem,
+        settings,
+        crew: alone,
+        weights: &weights,
+        long: &long,
+        short: &short,
+        curved: &curved,
+        base_q,
+    };
+    let done = AtomicU64::new(0);
+    let total = settings.elements.len() as u64;
+    let found = parallel::map(settings.threads, settings.elements.len(), |i| {
+        let (factor, at) = settings.elements[i];
+        if control.cancelled() || !species.present[at] {
+            return None;
+        }
+        let found = study.element(i, factor, at);
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        control.report(Progress { done, total, best: None, basins: None });
+        (!control.cancelled()).then_some(found)
+    });
+    let complete = found.iter().zip(&settings.elements).all(|(found, (_, j))| found.is_some() || !species.present[*j]);
+    let mut swaps = vec![vec![0; p]; settings.levels.len()];
+    let mut lowest: Option<Point> = None;
+    let mut elements = Vec::new();
+    for found in found.into_iter().flatten() {
+        for (of_level, counts) in swaps.iter_mut().zip(&found.swaps) {
+            of_level.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        }
+        if let Some(point) = found.lower
+            && lowest.as_ref().is_none_or(|lowest| point.value < lowest.value)
+        {
+            lowest = Some(point);
+        }
+        elements.push(found.displaced);
+    }
+    Ok(Displacement {
+        elements,
+        base_q: problem.unscale_q(base_q),
+        swaps,
+        largest_decrease: lowest.as_ref().map_or(0.0, |point| problem.unscale_q(base_q - point.value)),
+        lower: lowest.map(|point| problem.unscale_factors(p, &point.long.rows, &point.short.rows)),
+        status: if complete { Status::Converged } else { Status::Aborted },
+    })
+}
+
+/// What all elements share; everything in the engine's units.
+struct Study<'a> {
+    problem: &'a Problem,
+    settings: &'a DisplacementSettings,
+    crew: Crew<'a>,
+    weights: &'a [f64],
+    long: &'a Factor,
+    short: &'a Factor,
+    curved: &'a Curved,
+    base_q: f64,
+}
+
+struct Found {
+    displaced: Displaced,
+    swaps: Vec<Vec<u32>>,
+    lower: Option<Point>,
+}
+
+/// Share of a level by which ΔQ at an end may miss it; the ends then lie within 1e-5 of the interval's width.
+const MISS: f64 = 2e-5;
+/// Share of a level that may remain to be gained at a refit's end.
+const REST: f64 = 1e-6;
+/// Share of a level by which another branch must be lower to count.
+const LOWER: f64 = 1e-3;
+
+/// A path's state: where it stands and the Hessian that it uses.
+struct Path<'a> {
+    pin: Pin<'a>,
+    sign: f64,
+    start: f64,
+    at: Point,
+    hessian: Hessian,
+}
+
+impl Study<'_> {
+    fn element(&self, number: usize, factor: usize, species: usize) -> Found {
+        let p = self.long.p;
+        let pin = Pin { problem: self.problem, crew: self.crew, factor, species, weights: self.weights };
+        let hessian = pin.hessian(self.curved, p);
+        let level = self.problem.scale_q(self.settings.levels[0]);
+        let base = pin.evaluate(self.short.clone(), self.long, 0.0, hessian.compliance(), REST * level);
+        let start = self.short.rows[species * p + factor];
+        let mut found = Found {
+            displaced: Displaced {
+                factor,
+                species,
+                base: start * self.problem.species_scale(species),
+                ends: Vec::new(),
+            },
+            swaps: vec![vec![0; p]; self.settings.levels.len()],
+            lower: None,
+        };
+        let mut sides = [-1.0, 1.0].map(|sign| {
+            let path = Path { pin, sign, start, at: base.clone(), hessian: hessian.clone() };
+            self.climb(path, number, &mut found)
+        });
+        let upper = std::mem::take(&mut sides[1]);
+        found.displaced.ends = std::mem::take(&mut sides[0]).into_iter().zip(upper).map(|(l, u)| [l, u]).collect();
+        found
+    }
+
+    /// The ends of one direction, level by level.
+    fn climb(&self, mut path: Path, number: usize, found: &mut Found) -> Vec<End> {
+        let levels: Vec<f64> = self.settings.levels.iter().map(|level| self.problem.scale_q(*level)).collect();
+        let scale = self.problem.species_scale(path.pin.species);
+        let mut ends: Vec<End> = Vec::new();
+        let mut branch = false;
+        for (at, &level) in levels.iter().enumerate() {
+            let (mut kind, mut delta) = self.reach(&mut path, level, found);
+            if kind == EndKind::Reached && self.settings.check && (at == 0 || at + 1 == levels.len() || branch) {
+                // A lower branch moves the end outwards; there may be one below that again.
+                for round in 0..3 {
+                    let Some(lower) = self.lower(&path, level, at, number * 8 + round, found) else { break };
+                    branch = true;
+                    path.at = lower;
+                    path.hessian = path.pin.renewed(&path.at);
+                    (kind, delta) = self.reach(&mut path, level, found);
+                    if kind != EndKind::Reached {
+                        break;
+                    }
+                }
+            }
+            let swapped = matches!(kind, EndKind::Reached | EndKind::Zero) && self.count_swaps(&path.at, at, found);
+            let here = matches!(kind, EndKind::Reached | EndKind::Zero);
+            let end = End {
+                kind,
+                value: if here { path.held() * scale } else { f64::NAN },
+                delta_q: if kind == EndKind::Failed { f64::NAN } else { self.problem.unscale_q(delta) },
+                lower_branch: branch,
+                swapped,
+            };
+            ends.push(end);
+            if kind != EndKind::Reached {
+                // A bound or a failure holds for all higher levels.
+                ends.resize(levels.len(), End { swapped: false, ..end });
+                break;
+            }
+        }
+        ends
+    }
+
+    /// Moves the path's point to where ΔQ is `level`; returns what was met and ΔQ there.
+    fn reach(&self, path: &mut Path, level: f64, found: &mut Found) -> (EndKind, f64) {
+        let element = path.element();
+        let rest = REST * level;
+        let mut c = match path.first_guess(level, self.base_q) {
+            Some(c) => c,
+            None if path.start == 0.0 && path.sign < 0.0 => return (EndKind::Zero, 0.0),
+            None => return (EndKind::Failed, f64::NAN),
+        };
+        let (mut inside, mut outside) = ((path.held(), path.at.value - self.base_q), None::<(f64, f64)>);
+        if inside.1 > level * (1.0 + MISS) {
+            // A lower level after a move to another branch: look outwards only.
+            inside = (path.start, 0.0);
+        }
+        for _ in 0..60 {
+            if path.sign < 0.0 && self.short.bounded {
+                c = c.max(0.0);
+            }
+            let Some(mut next) = path.pin.moved(&path.at, &path.hessian, c, 0.1 * rest) else {
+                return (EndKind::Failed, f64::NAN);
+            };
+            if path.pin.settle(&mut next, &mut path.hessian, rest, None) == Ended::Failed {
+                return (EndKind::Failed, f64::NAN);
+            }
+            path.at = next;
+            let delta = path.at.value - self.base_q;
+            if -delta > LOWER * level && found.lower.as_ref().is_none_or(|lower| path.at.value < lower.value) {
+                found.lower = Some(path.at.clone());
+            }
+            if (delta - level).abs() <= MISS * level {
+                return (EndKind::Reached, delta);
+            }
+            if delta < level {
+                if path.sign < 0.0 && self.short.bounded && c == 0.0 {
+                    return (EndKind::Zero, delta);
+                }
+                inside = (c, delta);
+            } else {
+                outside = Some((c, delta));
+            }
+            let slope = 2.0 * path.at.gradient[element] * path.sign;
+            let root = delta.max(0.0).sqrt();
+            let mut next = if delta > 0.0 && slope > 0.0 {
+                c + path.sign * (level.sqrt() - root) * 2.0 * root / slope
+            } else {
+                c + 2.0 * (c - path.start) + path.sign * f64::MIN_POSITIVE
+            };
+            match outside {
+                Some((far, above)) => {
+                    let between = (next - inside.0) * (next - far) < 0.0;
+                    if !between {
+                        // Secant of √ΔQ, pulled off the ends.
+                        let (low, high) = (inside.1.max(0.0).sqrt(), above.sqrt());
+                        let share = ((level.sqrt() - low) / (high - low)).clamp(0.05, 0.95);
+                        next = inside.0 + share * (far - inside.0);
+                    }
+                    if (far - inside.0).abs() <= 1e-13 * (far.abs() + path.start.abs()) {
+                        // ΔQ jumps here: the refit falls to another branch.
+                        return (EndKind::Reached, delta);
+                    }
+                }
+                None => {
+                    let most = 4.0 * (c - path.start).abs();
+                    next = path.start + path.sign * (next - path.start).abs().min(most);
+                    if most > FAR * (path.scale() + path.start) {
+                        return (EndKind::Unbounded, delta);
+                    }
+                }
+            }
+            c = next;
+        }
+        (EndKind::Failed, f64::NAN)
+    }
+
+    /// A point with the same held element whose Q is lower, the factors in place; exchanges are counted.
+    fn lower(&self, path: &Path, level: f64, at: usize, key: usize, found: &mut Found) -> Option<Point> {
+        let held = path.element();
+        let rest = REST * level;
+        let beat = path.at.value - LOWER * level;
+        for trial in 0..2 {
+            let mut short = self.short.clone();
+            if trial > 0 {
+                perturb(&mut short, self.settings.seed, key as u32);
+            }
+            short.rows[held] = path.held();
+            short.guess_passive();
+            let mut point = path.pin.evaluate(short, self.long, 0.0, path.hessian.compliance(), 0.1 * rest);
+            let mut hessian = path.hessian.clone();
+            if path.pin.settle(&mut point, &mut hessian, rest, Some(beat)) != Ended::Settled || point.value >= beat {
+                continue;
+            }
+            if point.value < self.base_q - LOWER * level
+                && found.lower.as_ref().is_none_or(|lower| point.value < lower.value)
+            {
+                found.lower = Some(point.clone());
+            }
+            if self.in_place(&point).is_empty() {
+                return Some(point);
+            }
+            self.count_swaps(&point, at, found);
+        }
+        None
+    }
+
+    /// Factors of `point` that the best assignment to the base takes for others.
+    fn in_place(&self, point: &Point) -> Vec<usize> {
+        let p = self.long.p;
+        let present: Vec<f64> = self.weights.iter().map(|w| f64::from(u8::from(*w > 0.0))).collect();
+        let score =
+            assignment::correlations(&self.physical(&self.long.rows), &self.physical(&point.long.rows), p, &present);
+        let to = assignment::assign(p, &score);
+        (0..p).filter(|&k| to[k] != k).collect()
+    }
+
+    /// Contributions in the caller's units, up to one number.
+    fn physical(&self, rows: &[f64]) -> Vec<f64> {
+        let p = self.long.p;
+        rows.iter().enumerate().map(|(at, w)| w * self.weights[at / p]).collect()
+    }
+
+    fn count_swaps(&self, point: &Point, at: usize, found: &mut Found) -> bool {
+        let moved = self.in_place(point);
+        moved.iter().for_each(|&k| found.swaps[at][k] += 1);
+        !moved.is_empty()
+    }
+}
+
+/// Distance, in units of the interval that the curvature suggests, from which an end counts as unbounded.
+const FAR: f64 = 1e6;
+
+impl Path<'_> {
+    fn element(&self) -> usize {
+        self.pin.species * self.at.long.p + self.pin.factor
+    }
+
+    fn held(&self) -> f64 {
+        self.at.short.rows[self.element()]
+    }
+
+    /// Half-width that the curvature alone, without relaxation, suggests for ΔQ = 1 in the engine's units.
+    fn scale(&self) -> f64 {
+        self.hessian.own().max(f64::MIN_POSITIVE).sqrt().recip()
+    }
+
+    /// Where the level should lie, from the quadratic model at the base or the slope further out.
+    fn first_guess(&self, level: f64, base_q: f64) -> Option<f64> {
+        let (held, delta) = (self.held(), self.at.value - base_q);
+        let slope = 2.0 * self.at.gradient[self.element()] * self.sign;
+        if held != self.start {
+            if delta > 0.0 && slope > 0.0 {
+                let root = delta.sqrt();
+                return Some(held + self.sign * (level.sqrt() - root) * 2.0 * root / slope);
+            }
+            return Some(held + (held - self.start));
+        }
+        if self.sign < 0.0 && self.start <= 0.0 && self.at.short.bounded {
+            return None;
+        }
+        let mut dc = self.sign * self.scale() * level.sqrt();
+        for _ in 0..2 {
+            let (linear, quadratic) = self.pin.predict(&self.at, &self.hessian, dc)?;
+            let b = (linear * self.sign).max(0.0);
+            let size = if quadratic > 0.0 {
+                2.0 * level / (b + (b * b + 4.0 * quadratic * level).sqrt())
+            } else if b > 0.0 {
+                level / b
+            } else {
+                2.0 * dc.abs()
+            };
+            dc = self.sign * size.min(1e3 * dc.abs());
+        }
+        Some(self.start + dc)
+    }
+}
+
+/// Multiplies the profiles by exp(0.3 N) and lifts some zeros.
+fn perturb(short: &mut Factor, seed: u64, key: u32) {
+    let mut random = Stream::new(seed, Purpose::Probe, key);
+    let p = short.p;
+    for row in short.rows.chunks_exact_mut(p) {
+        let mean = row.iter().sum::<f64>() / p as f64;
+        for h in row {
+            let (factor, lift) = ((0.3 * random.normal()).exp(), random.uniform());
+            *h = if *h > 0.0 {
+                *h * factor
+            } else if lift < 0.2 {
+                0.2 * mean * lift
+            } else {
+                0.0
+            };
+        }
+    }
+}

@@ -1,0 +1,416 @@
+//! The least Q with one profile element held: f(c) = min { Q(W, H) : W, H >= 0, Σ_i s_i w_ik = 1, h_kj = c }.
+//!
+//! W is eliminated: for given H and multiplier λ every row is non-negative least squares for (A_i, b_i − λ s_i e_k),
+//! and φ(H, λ) = min_W Q + 2λ (Σ s_i w_ik − 1) lies below min_W Q by at most r²/z, where
+//!   r = Σ s_i w_ik − 1,   z = Σ s_i² (P_i)_kk,   dr/dλ = −z.
+//! With S the reduced Hessian and y = Σ s_i C_iᵀP_i e_k, a step (δ, dλ) obeys
+//!   (S + yyᵀ/z) δ = −g + y r/z,   dλ = (r − yᵀδ)/z,
+//! on the free elements of H other than h_kj (whose change is given) and within the slices of the other factors'
+//! scales. f'(c) = 2 g_kj. The Hessian is kept from step to step until it no longer predicts well (the chord method),
+//! for it costs as much as ten steps.
+//!
+//! Source: P. Paatero, S. Eberly, S. G. Brown, G. A. Norris (2014), "Methods for estimating uncertainty in factor
+//! analytic solutions", Atmos. Meas. Tech. 7:781 (what DISP is to do); the method is our own.
+
+use crate::block::{self, Factor, Normal, Tilt};
+use crate::model::{self, Model};
+use crate::piece::{Quadratic, mirror};
+use crate::problem::Problem;
+use crate::reduced::{Reduced, inverse_root};
+use headwater_base::parallel::Crew;
+use headwater_linalg::{LANES, nnls, packed, packed_len};
+
+/// The element that is held, and what its gauge takes.
+#[derive(Clone, Copy)]
+pub struct Pin<'a> {
+    pub problem: &'a Problem,
+    pub crew: Crew<'a>,
+    /// Factor and species of the element.
+    pub factor: usize,
+    pub species: usize,
+    /// s_i.
+    pub weights: &'a [f64],
+}
+
+/// A pair of factors with the element held.
+#[derive(Clone)]
+pub struct Point {
+    pub long: Factor,
+    pub short: Factor,
+    /// λ.
+    pub multiplier: f64,
+    /// r.
+    gap: f64,
+    /// φ.
+    pub value: f64,
+    /// Half-gradient of φ in H, n × p.
+    pub gradient: Vec<f64>,
+}
+
+/// Second derivatives at a point, in the D scaling on `all`.
+#[derive(Clone)]
+pub struct Hessian {
+    /// Elements that may move: all with weight but the held one.
+    all: Vec<usize>,
+    root: Vec<f64>,
+    /// S + yyᵀ/z, symmetric.
+    matrix: Vec<f64>,
+    /// Its column of the held element.
+    held: Vec<f64>,
+    /// Its diagonal element there, unscaled.
+    held_own: f64,
+    /// y on `all`, scaled, and of the held element, unscaled.
+    y: Vec<f64>,
+    y_held: f64,
+    z: f64,
+    gauges: Vec<f64>,
+}
+
+/// The reduced Hessian of a base point, shared by all elements of one factor.
+pub struct Curved {
+    /// S on all n × p elements, scaled by D^-½, symmetric.
+    matrix: Vec<f64>,
+    d: Vec<f64>,
+    /// Per factor: y and z.
+    pull: Vec<(Vec<f64>, f64)>,
+    gauges: Vec<Vec<f64>>,
+}
+
+/// A step of H and λ.
+struct Step {
+    delta: Vec<f64>,
+    lambda: f64,
+    promise: f64,
+}
+
+/// How a minimisation at fixed c ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// What remains is below the tolerance.
+    Settled,
+    /// It was shown to stay above the value that it was to beat.
+    Above,
+    /// No step lowers φ, or the crew was stopped.
+    Failed,
+}
+
+impl Hessian {
+    /// z.
+    pub fn compliance(&self) -> f64 {
+        self.z
+    }
+
+    /// Second derivative of Q/2 in the held element, the profiles staying as they are.
+    pub fn own(&self) -> f64 {
+        self.held_own
+    }
+}
+
+impl Curved {
+    /// At the point of `long`, `short`. Cost: one formation of S and p passes over the members.
+    pub fn new(problem: &Problem, long: &Factor, short: &Factor, weights: &[f64], crew: Crew) -> Self {
+        let p = long.p;
+        let unused = Normal::new(problem.long.blocks(), p);
+        let normal = if problem.long.squares() { crate::judge::normal_of(problem, long, short, crew) } else { unused };
+        let model = Model::new(problem, long, short, &normal, crew);
+        let reduced = Reduced::formed_anyhow(&model);
+        let every: Vec<usize> = (0..model.d.len()).collect();
+        let mut matrix = reduced.matrix(&every, 0.0);
+        mirror(&mut matrix, every.len());
+        let list: Vec<usize> = (0..problem.long.count).collect();
+        let inverses = model.inverses(&list, &long.passive);
+        let pull = (0..p).map(|k| pull(&model, &inverses, weights, k)).collect();
+        let gauges = (0..p)
+            .map(|k| {
+                let row: Vec<f64> =
+                    every.iter().map(|&a| if a % p == k { short.rows[a] * model.d[a].sqrt() } else { 0.0 }).collect();
+                let norm = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+                if norm > 0.0 { row.iter().map(|x| x / norm).collect() } else { Vec::new() }
+            })
+            .collect();
+        Self { matrix, d: model.d.clone(), pull, gauges }
+    }
+}
+
+/// y and z of factor k: element (j, l) of y is Σ_i s_i [w_l ω_j (h_j·P e_k) + u_j P_lk].
+fn pull(model: &Model, inverses: &[f64], weights: &[f64], k: usize) -> (Vec<f64>, f64) {
+    let (p, n) = (model.p, model.n);
+    let (mut y, mut z) = (vec![0.0; n * p], 0.0);
+    for (i, &s) in weights.iter().enumerate() {
+        if s == 0.0 {
+            continue;
+        }
+        let inverse = &inverses[i * packed_len(p)..][..packed_len(p)];
+        let column: Vec<f64> = (0..p).map(|l| s * inverse[packed(k.max(l), k.min(l))]).collect();
+        z += s * column[k];
+        let (block, e) = (i / LANES, i % LANES);
+        for j in 0..n {
+            let at = (block * n + j) * LANES + e;
+            let h = &model.short.rows[j * p..][..p];
+            let inner: f64 = model.omega[at] * h.iter().zip(&column).map(|(h, c)| h * c).sum::<f64>();
+            for l in 0..p {
+                y[j * p + l] += model.w[(block * p + l) * LANES + e] * inner + model.u[at] * column[l];
+            }
+        }
+    }
+    (y, z)
+}
+
+impl Pin<'_> {
+    fn element(&self, p: usize) -> usize {
+        self.species * p + self.factor
+    }
+
+    /// Σ s_i w_ik − 1.
+    fn gap(&self, long: &Factor) -> f64 {
+        let terms: Vec<f64> =
+            self.weights.iter().enumerate().map(|(i, s)| s * long.rows[i * long.p + self.factor]).collect();
+        headwater_base::parallel::pairwise_sum(&terms) - 1.0
+    }
+
+    /// The point at H (with its held element) nearest to (`long`, λ): rows solved, λ corrected until r²/z < `close`.
+    pub fn evaluate(&self, short: Factor, long: &Factor, multiplier: f64, z: f64, close: f64) -> Point {
+        let (problem, crew, p) = (self.problem, self.crew, long.p);
+        let mut long = long.clone();
+        let mut normal = Normal::new(problem.long.blocks(), p);
+        let mut lambda = multiplier;
+        let mut z = z;
+        let (mut above, mut below) = (f64::NEG_INFINITY, f64::INFINITY);
+        let mut gap = f64::NAN;
+        for round in 0..40 {
+            let by: Vec<f64> = self.weights.iter().map(|s| lambda * s).collect();
+            let tilt = Tilt { factor: self.factor, by: &by };
+            if round == 0 || !problem.long.squares() {
+                block::solve_tilted(&problem.long, &short.rows, &mut long, &mut normal, Some(tilt), crew);
+            } else {
+                again(&normal, &mut long, tilt);
+            }
+            gap = self.gap(&long);
+            if gap * gap <= close * z || crew.stopped() {
+                break;
+            }
+            // r falls with λ: keep the bracket.
+            if gap > 0.0 {
+                above = above.max(lambda)
+            } else {
+                below = below.min(lambda)
+            }
+            if round > 1 || z <= 0.0 {
+                z = self.compliance(&normal, &long);
+            }
+            let mut next = lambda + gap / z;
+            if !next.is_finite() || next <= above || next >= below {
+                next = if above.is_finite() && below.is_finite() {
+                    0.5 * (above + below)
+                } else if gap > 0.0 {
+                    above + 1.0 + above.abs()
+                } else {
+                    below - 1.0 - below.abs()
+                };
+            }
+            lambda = next;
+        }
+        let (q, gradient) = forces(problem, &long, &short, crew);
+        Point { value: q + 2.0 * lambda * gap, long, short, multiplier: lambda, gap, gradient }
+    }
+
+    /// z at given passive sets.
+    fn compliance(&self, normal: &Normal, long: &Factor) -> f64 {
+        let p = long.p;
+        let (pairs, lane) = (packed_len(p) * LANES, p * LANES);
+        let mut inverse = vec![0.0; pairs];
+        let mut scratch = nnls::Scratch::new(p);
+        let mut z = 0.0;
+        for (block, a) in normal.a.chunks_exact(pairs).enumerate() {
+            nnls::masked_inverse(p, a, &long.passive[block * lane..][..lane], &mut inverse, &mut scratch);
+            for (e, s) in self.weights[block * LANES..].iter().take(LANES).enumerate() {
+                z += s * s * inverse[packed(self.factor, self.factor) * LANES + e];
+            }
+        }
+        z
+    }
+
+    /// The Hessian of this pin from that of a point.
+    pub fn hessian(&self, curved: &Curved, p: usize) -> Hessian {
+        let size = curved.d.len();
+        let held = self.element(p);
+        let (y, z) = &curved.pull[self.factor];
+        let all: Vec<usize> = (0..size).filter(|&a| curved.d[a] > 0.0 && a != held).collect();
+        let scale: Vec<f64> = curved.d.iter().map(|&d| inverse_root(d)).collect();
+        let stiff = if *z > 0.0 { 1.0 / z } else { 0.0 };
+        let entry = |a: usize, b: usize| curved.matrix[a * size + b] + stiff * y[a] * y[b] * scale[a] * scale[b];
+        let mut matrix = Vec::with_capacity(all.len() * all.len());
+        for &a in &all {
+            matrix.extend(all.iter().map(|&b| entry(a, b)));
+        }
+        let d = curved.d[held];
+        let gauges = curved.gauges.iter().enumerate().filter(|(k, row)| *k != self.factor && !row.is_empty());
+        Hessian {
+            root: all.iter().map(|&a| curved.d[a].sqrt()).collect(),
+            held: all.iter().map(|&a| entry(a, held) * d.sqrt()).collect(),
+            held_own: entry(held, held) * d,
+            y: all.iter().map(|&a| y[a] * scale[a]).collect(),
+            y_held: y[held],
+            z: *z,
+            gauges: gauges.flat_map(|(_, row)| all.iter().map(|&a| row[a]).collect::<Vec<_>>()).collect(),
+            matrix,
+            all,
+        }
+    }
+
+    /// The step at `at` for a change `dc` of the held element; the shift rises where the Hessian is not positive
+    /// definite. The promise leaves the held element's own terms out.
+    fn step(&self, at: &Point, hessian: &Hessian, dc: f64) -> Option<Step> {
+        let Hessian { all, root, z, .. } = hessian;
+        let rz = if *z > 0.0 { at.gap / z } else { 0.0 };
+        let gradient: Vec<f64> = all
+            .iter()
+            .zip(root)
+            .enumerate()
+            .map(|(r, (&a, root))| at.gradient[a] / root - hessian.y[r] * rz + hessian.held[r] * dc)
+            .collect();
+        let lower: Vec<f64> = all.iter().zip(root).map(|(&a, root)| -at.short.rows[a].max(0.0) * root).collect();
+        let mut quadratic = Quadratic {
+            size: all.len(),
+            matrix: hessian.matrix.clone(),
+            gradient,
+            lower,
+            gauges: hessian.gauges.clone(),
+            moved: vec![0.0; all.len()],
+            bounded: at.short.bounded,
+        };
+        let mut shift = 0.0;
+        let minimum = loop {
+            let mut bound: Vec<bool> = (0..all.len())
+                .map(|r| quadratic.bounded && quadratic.lower[r] >= 0.0 && quadratic.gradient[r] >= 0.0)
+                .collect();
+            let found = quadratic.minimise(&mut bound, false, &|| self.crew.stopped());
+            if let Some(found) = found {
+                break found;
+            }
+            let next = if shift == 0.0 { 1e-4 } else { shift * 10.0 };
+            if next > 1e4 || self.crew.stopped() {
+                return None;
+            }
+            (0..all.len()).for_each(|r| quadratic.matrix[r * all.len() + r] += next - shift);
+            shift = next;
+        };
+        let mut delta = vec![0.0; at.gradient.len()];
+        for (r, &a) in all.iter().enumerate() {
+            delta[a] = minimum.y[r] / root[r];
+        }
+        let p = at.long.p;
+        delta[self.element(p)] = dc;
+        let along: f64 = minimum.y.iter().zip(&hessian.y).map(|(y, v)| y * v).sum::<f64>() + hessian.y_held * dc;
+        let lambda = if *z > 0.0 { (at.gap - along) / z } else { 0.0 };
+        Some(Step { delta, lambda, promise: minimum.promise })
+    }
+
+    /// ΔQ that the quadratic model predicts for a change `dc`: (linear coefficient, quadratic coefficient) of dc.
+    pub fn predict(&self, at: &Point, hessian: &Hessian, dc: f64) -> Option<(f64, f64)> {
+        let step = self.step(at, hessian, dc)?;
+        let g = 2.0 * at.gradient[self.element(at.long.p)];
+        Some((g, (hessian.held_own * dc * dc - step.promise) / (dc * dc)))
+    }
+
+    /// `at` moved to `c` along the minimum's tangent.
+    pub fn moved(&self, at: &Point, hessian: &Hessian, c: f64, close: f64) -> Option<Point> {
+        let held = self.element(at.long.p);
+        let step = self.step(at, hessian, c - at.short.rows[held])?;
+        let mut next = self.advance(at, &step, 1.0, hessian.z, close);
+        next.short.rows[held] = c;
+        Some(next)
+    }
+
+    fn advance(&self, at: &Point, step: &Step, t: f64, z: f64, close: f64) -> Point {
+        let mut short = at.short.clone();
+        crate::judge::moved(&mut short, &step.delta, t);
+        self.evaluate(short, &at.long, at.multiplier + t * step.lambda, z, close)
+    }
+
+    /// Minimises at fixed c from `at`, by steps on `hessian`, which is renewed where it predicts badly. `beat`: a value
+    /// that is of interest only if it can be gone below.
+    pub fn settle(&self, at: &mut Point, hessian: &mut Hessian, tolerance: f64, beat: Option<f64>) -> Ended {
+        let close = 0.1 * tolerance;
+        let mut last = f64::INFINITY;
+        let mut fresh = false;
+        for _ in 0..60 {
+            if self.crew.stopped() {
+                return Ended::Failed;
+            }
+            let Some(step) = self.step(at, hessian, 0.0) else { return Ended::Failed };
+            if step.promise <= tolerance {
+                return Ended::Settled;
+            }
+            if beat.is_some_and(|beat| fresh && at.value - 3.0 * step.promise > beat) {
+                return Ended::Above;
+            }
+            let mut t = 1.0;
+            let mut taken = None;
+            while t > 1e-3 {
+                let next = self.advance(at, &step, t, hessian.z, close);
+                let gain = at.value - next.value;
+                if gain >= 1e-4 * t * step.promise {
+                    taken = Some((next, gain));
+                    break;
+                }
+                t *= 0.3;
+            }
+            let Some((next, gain)) = taken else {
+                if fresh {
+                    // Below the resolution of Q nothing can be gained.
+                    return if step.promise <= 1e-11 * at.value.abs() { Ended::Settled } else { Ended::Failed };
+                }
+                *hessian = self.renewed(at);
+                fresh = true;
+                last = f64::INFINITY;
+                continue;
+            };
+            *at = next;
+            // At the present rate, is a new Hessian (ten steps' worth) cheaper than going on?
+            let rate = step.promise / last;
+            let remaining = (step.promise / tolerance).ln() / (1.0 / rate.min(0.99)).ln();
+            let poor = !(0.4..=2.5).contains(&(gain / step.promise)) || t < 1.0;
+            last = step.promise;
+            if poor || (rate.is_finite() && rate > 0.0 && remaining > 8.0) {
+                *hessian = self.renewed(at);
+                fresh = true;
+                last = f64::INFINITY;
+            } else {
+                fresh = false;
+            }
+        }
+        Ended::Failed
+    }
+
+    /// The Hessian at `at`.
+    pub fn renewed(&self, at: &Point) -> Hessian {
+        let curved = Curved::new(self.problem, &at.long, &at.short, self.weights, self.crew);
+        self.hessian(&curved, at.long.p)
+    }
+}
+
+/// Solves the rows again with another linear term, from the normal equations that stand.
+fn again(normal: &Normal, long: &mut Factor, tilt: Tilt) {
+    let p = long.p;
+    let (pairs, lane) = (packed_len(p) * LANES, p * LANES);
+    let mut scratch = nnls::Scratch::new(p);
+    let (mut x, mut b) = (vec![0.0; lane], vec![0.0; lane]);
+    for (block, a) in normal.a.chunks_exact(pairs).enumerate() {
+        b.copy_from_slice(&normal.b[block * lane..][..lane]);
+        let by = tilt.lanes(block);
+        (0..LANES).for_each(|e| b[tilt.factor * LANES + e] -= by[e]);
+        let passive = &mut long.passive[block * lane..][..lane];
+        nnls::solve(p, a, &b, long.bounded, passive, &mut x, &mut scratch);
+        for e in 0..LANES.min(long.count - block * LANES) {
+            for k in 0..p {
+                long.rows[(block * LANES + e) * p + k] = x[k * LANES + e];
+            }
+        }
+    }
+}
+
+/// Q by residuals and its half-gradient in H.
+fn forces(problem: &Problem, long: &Factor, short: &Factor, crew: Crew) -> (f64, Vec<f64>) {
+    model::forces(problem, long, short, crew).unwrap_or((f64::INFINITY, vec![0.0; short.rows.len()]))
+}
