@@ -310,13 +310,14 @@ impl Study<'_> {
             if path.sign < 0.0 && self.short.bounded {
                 c = c.max(0.0);
             }
-            let Some(mut next) = path.pin.moved(&path.at, &path.hessian, c, 0.1 * rest) else {
+            let Some(mut next) = path.pin.moved(&path.at, &mut path.hessian, c, 0.1 * rest) else {
                 return (EndKind::Failed, f64::NAN);
             };
             if path.pin.settle(&mut next, &mut path.hessian, rest, None) == Ended::Failed {
                 return (EndKind::Failed, f64::NAN);
             }
             path.at = next;
+            if std::env::var("TR").is_ok() { eprintln!("c {c:e} delta {:e} level {level:e}", path.at.value - self.base_q); }
             let delta = path.at.value - self.base_q;
             if -delta > LOWER * level && found.lower.as_ref().is_none_or(|lower| path.at.value < lower.value) {
                 found.lower = Some(path.at.clone());

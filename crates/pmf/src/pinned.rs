@@ -6,8 +6,8 @@
 //! With S the reduced Hessian and y = Σ s_i C_iᵀP_i e_k, a step (δ, dλ) obeys
 //!   (S + yyᵀ/z) δ = −g + y r/z,   dλ = (r − yᵀδ)/z,
 //! on the free elements of H other than h_kj (whose change is given) and within the slices of the other factors'
-//! scales. f'(c) = 2 g_kj. The Hessian is kept from step to step until it no longer predicts well (the chord method),
-//! for it costs as much as ten steps.
+//! scales. f'(c) = 2 g_kj. The Hessian costs as much as ten steps, and jumps where a row's passive set changes: it is
+//! formed at the base, and corrected by the gradients met along the path (BFGS) from then on.
 //!
 //! Source: P. Paatero, S. Eberly, S. G. Brown, G. A. Norris (2014), "Methods for estimating uncertainty in factor
 //! analytic solutions", Atmos. Meas. Tech. 7:781 (what DISP is to do); the method is our own.
@@ -18,7 +18,7 @@ use crate::piece::{Quadratic, mirror};
 use crate::problem::Problem;
 use crate::reduced::{Reduced, inverse_root};
 use headwater_base::parallel::Crew;
-use headwater_linalg::{LANES, nnls, packed, packed_len};
+use headwater_linalg::{LANES, cholesky, nnls, packed, packed_len};
 
 /// The element that is held, and what its gauge takes.
 #[derive(Clone, Copy)]
@@ -47,22 +47,21 @@ pub struct Point {
     pub gradient: Vec<f64>,
 }
 
-/// Second derivatives at a point, in the D scaling on `all`.
+/// Second derivatives of f in H, in the D scaling on `all`: S + yyᵀ/z of some point, corrected by what the gradients of
+/// later points showed (BFGS).
 #[derive(Clone)]
 pub struct Hessian {
-    /// Elements that may move: all with weight but the held one.
+    /// Elements with weight.
     all: Vec<usize>,
+    /// Place of the held element in `all`.
+    held: usize,
     root: Vec<f64>,
-    /// S + yyᵀ/z, symmetric.
+    /// Symmetric.
     matrix: Vec<f64>,
-    /// Its column of the held element.
-    held: Vec<f64>,
-    /// Its diagonal element there, unscaled.
-    held_own: f64,
-    /// y on `all`, scaled, and of the held element, unscaled.
+    /// y, scaled.
     y: Vec<f64>,
-    y_held: f64,
     z: f64,
+    /// Unit rows of the other factors' scales.
     gauges: Vec<f64>,
 }
 
@@ -102,7 +101,50 @@ impl Hessian {
 
     /// Second derivative of Q/2 in the held element, the profiles staying as they are.
     pub fn own(&self) -> f64 {
-        self.held_own
+        let size = self.all.len();
+        self.matrix[self.held * size + self.held] * self.root[self.held] * self.root[self.held]
+    }
+
+    /// The update of Broyden, Fletcher, Goldfarb and Shanno, damped so that it stays positive definite
+    /// (M. J. D. Powell (1978), "Algorithms for nonlinear constraints that use Lagrangian functions"): M maps the step
+    /// from `old` to `new` to the change of the gradient.
+    fn learn(&mut self, old: &Point, new: &Point) {
+        let size = self.all.len();
+        let scaled = |x: &dyn Fn(usize) -> f64| -> Vec<f64> { self.all.iter().map(|&a| x(a)).collect() };
+        let mut s = scaled(&|a| new.short.rows[a] - old.short.rows[a]);
+        let mut y = scaled(&|a| new.gradient[a] - old.gradient[a]);
+        for r in 0..size {
+            s[r] *= self.root[r];
+            y[r] /= self.root[r];
+        }
+        let mut image = vec![0.0; size];
+        cholesky::product(&self.matrix, &s, &mut image);
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let (sms, sy) = (dot(&s, &image), dot(&s, &y));
+        let ss = dot(&s, &s);
+        if !(sms.is_finite() && sy.is_finite() && ss > 0.0) {
+            return;
+        }
+        if sms <= 1e-8 * ss {
+            // Not positive along s: only that is mended.
+            let add = (sy.max(1e-6 * ss) - sms) / (ss * ss);
+            for r in 0..size {
+                let a = add * s[r];
+                self.matrix[r * size..(r + 1) * size].iter_mut().zip(&s).for_each(|(m, s)| *m += a * s);
+            }
+            return;
+        }
+        let mix = if sy >= 0.1 * sms { 1.0 } else { 0.9 * sms / (sms - sy) };
+        for r in 0..size {
+            y[r] = mix * y[r] + (1.0 - mix) * image[r];
+        }
+        let sy = dot(&s, &y);
+        for r in 0..size {
+            let (a, b) = (y[r] / sy, image[r] / sms);
+            for (m, (y, image)) in self.matrix[r * size..(r + 1) * size].iter_mut().zip(y.iter().zip(&image)) {
+                *m += a * y - b * image;
+            }
+        }
     }
 }
 
@@ -178,6 +220,7 @@ impl Pin<'_> {
         let (mut above, mut below) = (f64::NEG_INFINITY, f64::INFINITY);
         let mut gap = f64::NAN;
         for round in 0..40 {
+            if std::env::var("TR").is_ok() && round > 0 { eprintln!("      round {round} gap {gap:e} lambda {lambda:e} z {z:e}"); }
             let by: Vec<f64> = self.weights.iter().map(|s| lambda * s).collect();
             let tilt = Tilt { factor: self.factor, by: &by };
             if round == 0 || !problem.long.squares() {
@@ -235,53 +278,61 @@ impl Pin<'_> {
         let size = curved.d.len();
         let held = self.element(p);
         let (y, z) = &curved.pull[self.factor];
-        let all: Vec<usize> = (0..size).filter(|&a| curved.d[a] > 0.0 && a != held).collect();
+        let all: Vec<usize> = (0..size).filter(|&a| curved.d[a] > 0.0 || a == held).collect();
         let scale: Vec<f64> = curved.d.iter().map(|&d| inverse_root(d)).collect();
+        let y: Vec<f64> = all.iter().map(|&a| y[a] * scale[a]).collect();
         let stiff = if *z > 0.0 { 1.0 / z } else { 0.0 };
-        let entry = |a: usize, b: usize| curved.matrix[a * size + b] + stiff * y[a] * y[b] * scale[a] * scale[b];
         let mut matrix = Vec::with_capacity(all.len() * all.len());
-        for &a in &all {
-            matrix.extend(all.iter().map(|&b| entry(a, b)));
+        for (&a, ya) in all.iter().zip(&y) {
+            let row = &curved.matrix[a * size..(a + 1) * size];
+            matrix.extend(all.iter().zip(&y).map(|(&b, yb)| row[b] + stiff * ya * yb));
         }
-        let d = curved.d[held];
         let gauges = curved.gauges.iter().enumerate().filter(|(k, row)| *k != self.factor && !row.is_empty());
         Hessian {
-            root: all.iter().map(|&a| curved.d[a].sqrt()).collect(),
-            held: all.iter().map(|&a| entry(a, held) * d.sqrt()).collect(),
-            held_own: entry(held, held) * d,
-            y: all.iter().map(|&a| y[a] * scale[a]).collect(),
-            y_held: y[held],
-            z: *z,
+            held: all.iter().position(|&a| a == held).expect("the held element is among all"),
+            root: all.iter().map(|&a| curved.d[a].sqrt().max(f64::MIN_POSITIVE)).collect(),
             gauges: gauges.flat_map(|(_, row)| all.iter().map(|&a| row[a]).collect::<Vec<_>>()).collect(),
             matrix,
+            y,
+            z: *z,
             all,
         }
     }
 
-    /// The step at `at` for a change `dc` of the held element; the shift rises where the Hessian is not positive
+    /// The step at `at` for a change `dc` of the held element; a shift is added where the Hessian is not positive
     /// definite. The promise leaves the held element's own terms out.
     fn step(&self, at: &Point, hessian: &Hessian, dc: f64) -> Option<Step> {
-        let Hessian { all, root, z, .. } = hessian;
+        let Hessian { all, held, root, z, .. } = hessian;
+        let whole = all.len();
         let rz = if *z > 0.0 { at.gap / z } else { 0.0 };
-        let gradient: Vec<f64> = all
-            .iter()
-            .zip(root)
-            .enumerate()
-            .map(|(r, (&a, root))| at.gradient[a] / root - hessian.y[r] * rz + hessian.held[r] * dc)
-            .collect();
-        let lower: Vec<f64> = all.iter().zip(root).map(|(&a, root)| -at.short.rows[a].max(0.0) * root).collect();
+        // Without the held element.
+        let others: Vec<usize> = (0..whole).filter(|r| r != held).collect();
+        let size = others.len();
+        let mut matrix = Vec::with_capacity(size * size);
+        for &r in &others {
+            let row = &hessian.matrix[r * whole..(r + 1) * whole];
+            matrix.extend_from_slice(&row[..*held]);
+            matrix.extend_from_slice(&row[held + 1..]);
+        }
+        let forced = dc * root[*held];
+        let pick = |row: &[f64]| -> Vec<f64> { others.iter().map(|&r| row[r]).collect() };
         let mut quadratic = Quadratic {
-            size: all.len(),
-            matrix: hessian.matrix.clone(),
-            gradient,
-            lower,
-            gauges: hessian.gauges.clone(),
-            moved: vec![0.0; all.len()],
+            size,
+            matrix,
+            gradient: others
+                .iter()
+                .map(|&r| {
+                    at.gradient[all[r]] / root[r] - hessian.y[r] * rz + hessian.matrix[r * whole + held] * forced
+                })
+                .collect(),
+            lower: others.iter().map(|&r| -at.short.rows[all[r]].max(0.0) * root[r]).collect(),
+            gauges: hessian.gauges.chunks_exact(whole).flat_map(pick).collect(),
+            moved: vec![0.0; size],
             bounded: at.short.bounded,
         };
         let mut shift = 0.0;
         let minimum = loop {
-            let mut bound: Vec<bool> = (0..all.len())
+            let mut bound: Vec<bool> = (0..size)
                 .map(|r| quadratic.bounded && quadratic.lower[r] >= 0.0 && quadratic.gradient[r] >= 0.0)
                 .collect();
             let found = quadratic.minimise(&mut bound, false, &|| self.crew.stopped());
@@ -292,16 +343,16 @@ impl Pin<'_> {
             if next > 1e4 || self.crew.stopped() {
                 return None;
             }
-            (0..all.len()).for_each(|r| quadratic.matrix[r * all.len() + r] += next - shift);
+            (0..size).for_each(|r| quadratic.matrix[r * size + r] += next - shift);
             shift = next;
         };
         let mut delta = vec![0.0; at.gradient.len()];
-        for (r, &a) in all.iter().enumerate() {
-            delta[a] = minimum.y[r] / root[r];
+        let mut along = hessian.y[*held] * forced;
+        for (&r, y) in others.iter().zip(&minimum.y) {
+            delta[all[r]] = y / root[r];
+            along += y * hessian.y[r];
         }
-        let p = at.long.p;
-        delta[self.element(p)] = dc;
-        let along: f64 = minimum.y.iter().zip(&hessian.y).map(|(y, v)| y * v).sum::<f64>() + hessian.y_held * dc;
+        delta[all[*held]] = dc;
         let lambda = if *z > 0.0 { (at.gap - along) / z } else { 0.0 };
         Some(Step { delta, lambda, promise: minimum.promise })
     }
@@ -310,15 +361,16 @@ impl Pin<'_> {
     pub fn predict(&self, at: &Point, hessian: &Hessian, dc: f64) -> Option<(f64, f64)> {
         let step = self.step(at, hessian, dc)?;
         let g = 2.0 * at.gradient[self.element(at.long.p)];
-        Some((g, (hessian.held_own * dc * dc - step.promise) / (dc * dc)))
+        Some((g, hessian.own() - step.promise / (dc * dc)))
     }
 
     /// `at` moved to `c` along the minimum's tangent.
-    pub fn moved(&self, at: &Point, hessian: &Hessian, c: f64, close: f64) -> Option<Point> {
+    pub fn moved(&self, at: &Point, hessian: &mut Hessian, c: f64, close: f64) -> Option<Point> {
         let held = self.element(at.long.p);
         let step = self.step(at, hessian, c - at.short.rows[held])?;
         let mut next = self.advance(at, &step, 1.0, hessian.z, close);
         next.short.rows[held] = c;
+        hessian.learn(at, &next);
         Some(next)
     }
 
@@ -332,9 +384,8 @@ impl Pin<'_> {
     /// that is of interest only if it can be gone below.
     pub fn settle(&self, at: &mut Point, hessian: &mut Hessian, tolerance: f64, beat: Option<f64>) -> Ended {
         let close = 0.1 * tolerance;
-        let mut last = f64::INFINITY;
         let mut fresh = false;
-        for _ in 0..60 {
+        for _ in 0..100 {
             if self.crew.stopped() {
                 return Ended::Failed;
             }
@@ -342,7 +393,7 @@ impl Pin<'_> {
             if step.promise <= tolerance {
                 return Ended::Settled;
             }
-            if beat.is_some_and(|beat| fresh && at.value - 3.0 * step.promise > beat) {
+            if beat.is_some_and(|beat| at.value - 5.0 * step.promise > beat) {
                 return Ended::Above;
             }
             let mut t = 1.0;
@@ -350,34 +401,26 @@ impl Pin<'_> {
             while t > 1e-3 {
                 let next = self.advance(at, &step, t, hessian.z, close);
                 let gain = at.value - next.value;
-                if gain >= 1e-4 * t * step.promise {
-                    taken = Some((next, gain));
+                if std::env::var("TR").is_ok() { eprintln!("   promise {:e} t {t} gain {:e}", step.promise, gain); }
+                hessian.learn(at, &next);
+                if gain >= 1e-3 * t * step.promise {
+                    taken = Some(next);
                     break;
                 }
                 t *= 0.3;
             }
-            let Some((next, gain)) = taken else {
-                if fresh {
-                    // Below the resolution of Q nothing can be gained.
-                    return if step.promise <= 1e-11 * at.value.abs() { Ended::Settled } else { Ended::Failed };
+            match taken {
+                Some(next) => {
+                    *at = next;
+                    fresh = false;
                 }
-                *hessian = self.renewed(at);
-                fresh = true;
-                last = f64::INFINITY;
-                continue;
-            };
-            *at = next;
-            // At the present rate, is a new Hessian (ten steps' worth) cheaper than going on?
-            let rate = step.promise / last;
-            let remaining = (step.promise / tolerance).ln() / (1.0 / rate.min(0.99)).ln();
-            let poor = !(0.4..=2.5).contains(&(gain / step.promise)) || t < 1.0;
-            last = step.promise;
-            if poor || (rate.is_finite() && rate > 0.0 && remaining > 8.0) {
-                *hessian = self.renewed(at);
-                fresh = true;
-                last = f64::INFINITY;
-            } else {
-                fresh = false;
+                // Below the resolution of Q nothing can be gained.
+                None if step.promise <= 1e-12 * at.value.abs() => return Ended::Settled,
+                None if fresh => return Ended::Failed,
+                None => {
+                    *hessian = self.renewed(at);
+                    fresh = true;
+                }
             }
         }
         Ended::Failed
