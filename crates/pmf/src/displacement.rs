@@ -317,7 +317,9 @@ impl Study<'_> {
                 return (EndKind::Failed, f64::NAN);
             }
             path.at = next;
-            if std::env::var("TR").is_ok() { eprintln!("c {c:e} delta {:e} level {level:e}", path.at.value - self.base_q); }
+            if std::env::var("TR").is_ok() {
+                eprintln!("c {c:e} delta {:e} level {level:e}", path.at.value - self.base_q);
+            }
             let delta = path.at.value - self.base_q;
             if -delta > LOWER * level && found.lower.as_ref().is_none_or(|lower| path.at.value < lower.value) {
                 found.lower = Some(path.at.clone());

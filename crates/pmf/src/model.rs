@@ -43,11 +43,31 @@ pub struct Model<'a> {
     pub d: Vec<f64>,
     /// Q by residuals.
     pub q: f64,
+    pub coupling: Option<Coupling<'a>>,
+}
+
+/// An equation that couples the long members: Σ_i s_i w_ik = constant. It enters with a multiplier λ, as the linear term
+/// 2λ s_i w_ik of every member, and one element of the short factor's factor k is held.
+#[derive(Clone, Copy)]
+pub struct Coupling<'a> {
+    pub factor: usize,
+    /// s_i.
+    pub weights: &'a [f64],
+    /// Place of the held element in the short factor.
+    pub held: usize,
+    /// λ at the point.
+    pub multiplier: f64,
+    /// By how much the sum exceeds the constant at the point.
+    pub gap: f64,
+    /// What gap²/z may be left (in units of Q), see [`crate::pinned`].
+    pub close: f64,
 }
 
 /// φ, ½∇φ and the passive sets of the long side at a δ.
 #[derive(Clone)]
 pub struct Evaluation {
+    /// λ, where the members are coupled.
+    pub multiplier: f64,
     pub value: f64,
     pub gradient: Vec<f64>,
     pub passive: Vec<f64>,
@@ -129,9 +149,17 @@ impl<'a> Model<'a> {
             b_short: vec![0.0; n * packed_len(p)],
             d: vec![0.0; n * p],
             q,
+            coupling: None,
         };
         model.fill_b(&long.rows);
         model
+    }
+
+    /// The same with the long members coupled; `long` must be their minimiser with the linear terms.
+    pub fn coupled(mut self, coupling: Coupling<'a>) -> Self {
+        self.d[coupling.held] = 0.0;
+        self.coupling = Some(coupling);
+        self
     }
 
     fn fill_b(&mut self, design: &[f64]) {
@@ -186,6 +214,7 @@ impl<'a> Model<'a> {
             b_short: self.b_short.clone(),
             d: self.d.clone(),
             q: self.q,
+            coupling: self.coupling,
         }
     }
 
@@ -196,11 +225,53 @@ impl<'a> Model<'a> {
 
     /// φ and ½∇φ at δ = 0 where the long factor is the exact minimiser: no change, the point's own gradient.
     pub fn here(&self) -> Evaluation {
-        Evaluation { value: 0.0, gradient: self.g_short.clone(), passive: self.passive.to_vec() }
+        let multiplier = self.coupling.map_or(0.0, |coupling| coupling.multiplier);
+        Evaluation { value: 0.0, gradient: self.g_short.clone(), passive: self.passive.to_vec(), multiplier }
     }
 
     /// φ and ½∇φ at `delta`, with `guess` as first passive sets. Cost: 14·cells·p flop and the solutions.
     pub fn evaluate(&self, delta: &[f64], guess: &[f64]) -> Evaluation {
+        let Some(coupling) = self.coupling else { return self.evaluate_at(delta, guess, 0.0).0 };
+        // The gap falls with λ: secant steps within a bracket.
+        let (mut above, mut below) = (None::<(f64, f64)>, None::<(f64, f64)>);
+        let mut lambda = coupling.multiplier;
+        let mut guess = guess.to_vec();
+        let mut slope = f64::NAN;
+        let mut last = (f64::NAN, f64::NAN);
+        for round in 0..40 {
+            let (mut found, moved) = self.evaluate_at(delta, &guess, lambda);
+            let gap = coupling.gap + moved;
+            if round > 0 && lambda != last.0 {
+                slope = (last.1 - gap) / (lambda - last.0);
+            }
+            if slope.is_nan() {
+                // z of the members' own responses.
+                slope = self.compliance(&found.passive, coupling);
+            }
+            if gap * gap <= coupling.close * slope.max(0.0) || round == 39 || self.crew.stopped() {
+                found.value += 2.0 * lambda * gap;
+                found.multiplier = lambda;
+                return found;
+            }
+            last = (lambda, gap);
+            if gap > 0.0 {
+                above = Some((lambda, gap))
+            } else {
+                below = Some((lambda, gap))
+            }
+            guess = found.passive;
+            lambda = next_multiplier(lambda + gap / slope, above, below);
+        }
+        unreachable!("the last round returns")
+    }
+
+    /// z = Σ s_i² (P_i)_kk at given passive sets.
+    fn compliance(&self, passive: &[f64], coupling: Coupling) -> f64 {
+        compliance(self.p, &self.normal, passive, coupling.factor, coupling.weights)
+    }
+
+    /// [`Self::evaluate`] at a given λ, without the multiplier's term of the value, and Σ s_i dw_ik.
+    fn evaluate_at(&self, delta: &[f64], guess: &[f64], multiplier: f64) -> (Evaluation, f64) {
         let (p, n) = (self.p, self.n);
         let side = &self.problem.long;
         let blocks = side.blocks();
@@ -213,7 +284,7 @@ impl<'a> Model<'a> {
             let mut x = vec![0.0; lane];
             let mut change = vec![0.0; lane];
             let mut scratch = nnls::Scratch::new(p);
-            let mut sums = Vec::with_capacity(PIECE);
+            let (mut sums, mut moved) = (Vec::with_capacity(PIECE), Vec::new());
             for block in piece * PIECE..((piece + 1) * PIECE).min(blocks) {
                 // SAFETY: each block is visited once.
                 let passive = unsafe { shared.slice(block * lane, lane) };
@@ -231,20 +302,31 @@ impl<'a> Model<'a> {
                 for (r, b) in rhs.iter_mut().zip(&self.normal.b[block * lane..][..lane]) {
                     *r += b;
                 }
+                if let Some(Coupling { factor, weights, .. }) = self.coupling {
+                    for (e, s) in weights[block * LANES..].iter().take(LANES).enumerate() {
+                        rhs[factor * LANES + e] -= multiplier * s;
+                    }
+                }
                 nnls::solve(p, a, &rhs, self.bounded_long, passive, &mut x, &mut scratch);
                 // dw = x − w; its linear term stays in `rhs`.
                 for at in 0..lane {
                     rhs[at] = change[at];
                     change[at] = x[at] - w[at];
                 }
+                if let Some(Coupling { factor, weights, .. }) = self.coupling {
+                    for (e, s) in weights[block * LANES..].iter().take(LANES).enumerate() {
+                        moved.push(s * change[factor * LANES + e]);
+                    }
+                }
                 sums.push(quadratic(p, a, &change, &rhs));
                 kernels::gradient(p, omega, u, w, &change, &self.short.rows, delta, &mut gradient);
             }
-            (parallel::pairwise_sum(&sums), fold_lanes(&gradient))
+            (parallel::pairwise_sum(&sums), fold_lanes(&gradient), parallel::pairwise_sum(&moved))
         });
         let Some(parts) = parts else {
-            return Evaluation { value: f64::INFINITY, gradient: vec![0.0; n * p], passive };
+            return (Evaluation { value: f64::INFINITY, gradient: vec![0.0; n * p], passive, multiplier }, 0.0);
         };
+        let moved = parts.iter().map(|part| part.2).sum();
         let mut gradient = add_parts(n * p, parts.iter().map(|part| part.1.as_slice()));
         let mut value = parallel::pairwise_sum(&parts.iter().map(|part| part.0).collect::<Vec<_>>());
         // gradient holds Bδ + Σ Cᵀdw so far; δᵀBδ is taken from B itself.
@@ -265,7 +347,7 @@ impl<'a> Model<'a> {
         for (gradient, g) in gradient.iter_mut().zip(&self.g_short) {
             *gradient += g;
         }
-        Evaluation { value, gradient, passive }
+        (Evaluation { value, gradient, passive, multiplier }, moved)
     }
 
     /// Sδ = Bδ − Σ_i C_iᵀP_iC_i δ at the given passive sets of the long members, without forming S.
@@ -324,6 +406,36 @@ impl<'a> Model<'a> {
             }
         }
         out
+    }
+}
+
+/// z = Σ s_i² (P_i)_kk at given passive sets of the long members: how fast Σ s_i w_ik falls with a multiplier.
+pub fn compliance(p: usize, normal: &Normal, passive: &[f64], factor: usize, weights: &[f64]) -> f64 {
+    let (pairs, lane) = (packed_len(p) * LANES, p * LANES);
+    let mut inverse = vec![0.0; pairs];
+    let mut scratch = nnls::Scratch::new(p);
+    let mut z = 0.0;
+    for (block, a) in normal.a.chunks_exact(pairs).enumerate() {
+        nnls::masked_inverse(p, a, &passive[block * lane..][..lane], &mut inverse, &mut scratch);
+        for (e, s) in weights[block * LANES..].iter().take(LANES).enumerate() {
+            z += s * s * inverse[packed(factor, factor) * LANES + e];
+        }
+    }
+    z
+}
+
+/// The next multiplier to try: `wanted` if it lies within the bracket (points with a positive and a negative gap), else
+/// the secant's or the middle; outside of an open bracket, further out.
+pub fn next_multiplier(wanted: f64, above: Option<(f64, f64)>, below: Option<(f64, f64)>) -> f64 {
+    match (above, below) {
+        (Some((a, up)), Some((b, down))) => {
+            let inside = |x: f64| x.is_finite() && (x - a) * (x - b) < 0.0;
+            let secant = a + (b - a) * (up / (up - down)).clamp(0.1, 0.9);
+            if inside(wanted) { wanted } else { secant }
+        }
+        (Some((a, _)), None) if !(wanted.is_finite() && wanted > a) => a + 1.0 + a.abs(),
+        (None, Some((b, _))) if !(wanted.is_finite() && wanted < b) => b - 1.0 - b.abs(),
+        _ => wanted,
     }
 }
 

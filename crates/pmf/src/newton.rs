@@ -48,6 +48,8 @@ pub struct Step {
     pub shift: f64,
     /// See [`Piece`]; of the last one.
     pub residual: f64,
+    /// λ, where the long members are coupled.
+    pub multiplier: f64,
 }
 
 /// The minimiser of a piece's quadratic under the bounds, and the decrease that it promises.
@@ -133,7 +135,8 @@ impl Reduced<'_, '_> {
                 break;
             }
         }
-        Some(Step { decrement: rest - plain.value, delta, solved, shift, residual })
+        let multiplier = plain.multiplier;
+        Some(Step { decrement: rest - plain.value, delta, solved, shift, residual, multiplier })
     }
 
     /// Gradient and value with the shift's term.

@@ -13,7 +13,8 @@
 //! analytic solutions", Atmos. Meas. Tech. 7:781 (what DISP is to do); the method is our own.
 
 use crate::block::{self, Factor, Normal, Tilt};
-use crate::model::{self, Model};
+use crate::model::{self, Coupling, Model};
+use crate::newton::Request;
 use crate::piece::{Quadratic, mirror};
 use crate::problem::Problem;
 use crate::reduced::{Reduced, inverse_root};
@@ -74,6 +75,9 @@ pub struct Curved {
     pull: Vec<(Vec<f64>, f64)>,
     gauges: Vec<Vec<f64>>,
 }
+
+/// Cheap steps before the thorough ones.
+const PATIENCE: usize = 12;
 
 /// A step of H and λ.
 struct Step {
@@ -175,7 +179,7 @@ impl Curved {
 }
 
 /// y and z of factor k: element (j, l) of y is Σ_i s_i [w_l ω_j (h_j·P e_k) + u_j P_lk].
-fn pull(model: &Model, inverses: &[f64], weights: &[f64], k: usize) -> (Vec<f64>, f64) {
+pub fn pull(model: &Model, inverses: &[f64], weights: &[f64], k: usize) -> (Vec<f64>, f64) {
     let (p, n) = (model.p, model.n);
     let (mut y, mut z) = (vec![0.0; n * p], 0.0);
     for (i, &s) in weights.iter().enumerate() {
@@ -217,10 +221,9 @@ impl Pin<'_> {
         let mut normal = Normal::new(problem.long.blocks(), p);
         let mut lambda = multiplier;
         let mut z = z;
-        let (mut above, mut below) = (f64::NEG_INFINITY, f64::INFINITY);
+        let (mut above, mut below) = (None, None);
         let mut gap = f64::NAN;
         for round in 0..40 {
-            if std::env::var("TR").is_ok() && round > 0 { eprintln!("      round {round} gap {gap:e} lambda {lambda:e} z {z:e}"); }
             let by: Vec<f64> = self.weights.iter().map(|s| lambda * s).collect();
             let tilt = Tilt { factor: self.factor, by: &by };
             if round == 0 || !problem.long.squares() {
@@ -232,45 +235,19 @@ impl Pin<'_> {
             if gap * gap <= close * z || crew.stopped() {
                 break;
             }
-            // r falls with λ: keep the bracket.
+            // r falls with λ.
             if gap > 0.0 {
-                above = above.max(lambda)
+                above = Some((lambda, gap))
             } else {
-                below = below.min(lambda)
+                below = Some((lambda, gap))
             }
-            if round > 1 || z <= 0.0 {
-                z = self.compliance(&normal, &long);
+            if round > 0 || z <= 0.0 {
+                z = model::compliance(p, &normal, &long.passive, self.factor, self.weights);
             }
-            let mut next = lambda + gap / z;
-            if !next.is_finite() || next <= above || next >= below {
-                next = if above.is_finite() && below.is_finite() {
-                    0.5 * (above + below)
-                } else if gap > 0.0 {
-                    above + 1.0 + above.abs()
-                } else {
-                    below - 1.0 - below.abs()
-                };
-            }
-            lambda = next;
+            lambda = model::next_multiplier(lambda + gap / z, above, below);
         }
         let (q, gradient) = forces(problem, &long, &short, crew);
         Point { value: q + 2.0 * lambda * gap, long, short, multiplier: lambda, gap, gradient }
-    }
-
-    /// z at given passive sets.
-    fn compliance(&self, normal: &Normal, long: &Factor) -> f64 {
-        let p = long.p;
-        let (pairs, lane) = (packed_len(p) * LANES, p * LANES);
-        let mut inverse = vec![0.0; pairs];
-        let mut scratch = nnls::Scratch::new(p);
-        let mut z = 0.0;
-        for (block, a) in normal.a.chunks_exact(pairs).enumerate() {
-            nnls::masked_inverse(p, a, &long.passive[block * lane..][..lane], &mut inverse, &mut scratch);
-            for (e, s) in self.weights[block * LANES..].iter().take(LANES).enumerate() {
-                z += s * s * inverse[packed(self.factor, self.factor) * LANES + e];
-            }
-        }
-        z
     }
 
     /// The Hessian of this pin from that of a point.
@@ -321,9 +298,7 @@ impl Pin<'_> {
             matrix,
             gradient: others
                 .iter()
-                .map(|&r| {
-                    at.gradient[all[r]] / root[r] - hessian.y[r] * rz + hessian.matrix[r * whole + held] * forced
-                })
+                .map(|&r| at.gradient[all[r]] / root[r] - hessian.y[r] * rz + hessian.matrix[r * whole + held] * forced)
                 .collect(),
             lower: others.iter().map(|&r| -at.short.rows[all[r]].max(0.0) * root[r]).collect(),
             gauges: hessian.gauges.chunks_exact(whole).flat_map(pick).collect(),
@@ -384,8 +359,7 @@ impl Pin<'_> {
     /// that is of interest only if it can be gone below.
     pub fn settle(&self, at: &mut Point, hessian: &mut Hessian, tolerance: f64, beat: Option<f64>) -> Ended {
         let close = 0.1 * tolerance;
-        let mut fresh = false;
-        for _ in 0..100 {
+        for round in 0..=PATIENCE {
             if self.crew.stopped() {
                 return Ended::Failed;
             }
@@ -398,29 +372,86 @@ impl Pin<'_> {
             }
             let mut t = 1.0;
             let mut taken = None;
-            while t > 1e-3 {
+            while t > 0.05 {
                 let next = self.advance(at, &step, t, hessian.z, close);
                 let gain = at.value - next.value;
-                if std::env::var("TR").is_ok() { eprintln!("   promise {:e} t {t} gain {:e}", step.promise, gain); }
                 hessian.learn(at, &next);
-                if gain >= 1e-3 * t * step.promise {
+                if gain >= 0.1 * t * step.promise {
                     taken = Some(next);
                     break;
                 }
                 t *= 0.3;
             }
             match taken {
-                Some(next) => {
-                    *at = next;
-                    fresh = false;
-                }
-                // Below the resolution of Q nothing can be gained.
-                None if step.promise <= 1e-12 * at.value.abs() => return Ended::Settled,
-                None if fresh => return Ended::Failed,
-                None => {
+                Some(next) if round < PATIENCE => *at = next,
+                next => {
+                    if let Some(next) = next {
+                        *at = next;
+                    }
+                    let ended = self.finish(at, tolerance, beat);
                     *hessian = self.renewed(at);
-                    fresh = true;
+                    return ended;
                 }
+            }
+        }
+        Ended::Failed
+    }
+
+    /// Minimises at fixed c by the steps of [`crate::newton`], whose model knows where passive sets of rows change: for
+    /// what the cheap steps of [`Self::settle`] do not bring to an end.
+    fn finish(&self, at: &mut Point, tolerance: f64, beat: Option<f64>) -> Ended {
+        let close = 0.1 * tolerance;
+        let mut shift = 0.0;
+        for _ in 0..40 {
+            let unused = Normal::new(self.problem.long.blocks(), at.long.p);
+            let normal = if self.problem.long.squares() {
+                crate::judge::normal_of(self.problem, &at.long, &at.short, self.crew)
+            } else {
+                unused
+            };
+            let coupling = Coupling {
+                factor: self.factor,
+                weights: self.weights,
+                held: self.element(at.long.p),
+                multiplier: at.multiplier,
+                gap: at.gap,
+                close,
+            };
+            let model = Model::new(self.problem, &at.long, &at.short, &normal, self.crew).coupled(coupling);
+            let mut reduced = Reduced::formed_anyhow(&model);
+            let mut next = None;
+            for _ in 0..12 {
+                let request = Request { shift, most: 1e6, tolerance: 0.1 * tolerance, relative: 1e-3, exact: true };
+                let Some(step) = reduced.minimise(&request) else { return Ended::Failed };
+                if self.crew.stopped() {
+                    return Ended::Failed;
+                }
+                shift = step.shift;
+                if step.decrement <= tolerance && shift <= 1e-3 {
+                    return Ended::Settled;
+                }
+                if beat.is_some_and(|beat| shift == 0.0 && at.value - 3.0 * step.decrement > beat) {
+                    return Ended::Above;
+                }
+                let mut short = at.short.clone();
+                crate::judge::moved(&mut short, &step.delta, 1.0);
+                let trial = self.evaluate(short, &at.long, step.multiplier, 0.0, close);
+                let ratio = (at.value - trial.value) / step.decrement;
+                if ratio > 0.1 {
+                    if ratio > 0.5 {
+                        shift = if shift < 2e-6 { 0.0 } else { shift / 30.0 };
+                    }
+                    next = Some(trial);
+                    break;
+                }
+                if step.decrement <= 1e-12 * at.value.abs() {
+                    return Ended::Settled;
+                }
+                shift = if shift == 0.0 { 1e-5 } else { shift * 10.0 };
+            }
+            match next {
+                Some(next) => *at = next,
+                None => return Ended::Failed,
             }
         }
         Ended::Failed

@@ -4,6 +4,7 @@
 //! Unknowns are scaled to the unit diagonal of B: y = D^½s, S̃ = D^-½SD^-½.
 
 use crate::model::Model;
+use crate::pinned;
 use crate::schur::Schur;
 use headwater_linalg::{LANES, packed, packed_len};
 
@@ -12,6 +13,8 @@ pub struct Reduced<'m, 'a> {
     pub model: &'m Model<'a>,
     /// `None` where there are too many unknowns to form it.
     schur: Option<Schur>,
+    /// Where the long members are coupled: y and z at the passive sets, for S + yyᵀ/z (see [`crate::pinned`]).
+    pull: Option<(Vec<f64>, f64)>,
     passive: Vec<f64>,
 }
 
@@ -34,12 +37,23 @@ impl<'m, 'a> Reduced<'m, 'a> {
             schur.add(&model.members(), &list, &inverse, model.crew.threads);
             schur
         });
-        Self { model, schur, passive: model.passive.to_vec() }
+        let mut out = Self { model, schur, pull: None, passive: model.passive.to_vec() };
+        out.couple();
+        out
     }
 
     /// Whether S exists as a matrix.
     pub fn formed(&self) -> bool {
         self.schur.is_some()
+    }
+
+    /// Sets y and z for the passive sets where S stands.
+    fn couple(&mut self) {
+        self.pull = self.model.coupling.map(|coupling| {
+            let list: Vec<usize> = (0..self.model.problem.long.count).collect();
+            let inverses = self.model.inverses(&list, &self.passive);
+            pinned::pull(self.model, &inverses, coupling.weights, coupling.factor)
+        });
     }
 
     /// Moves S to other passive sets: adds the difference of P for the members that changed.
@@ -69,6 +83,7 @@ impl<'m, 'a> Reduced<'m, 'a> {
         }
         schur.add(&self.model.members(), &list, &inverse, self.model.crew.threads);
         self.passive.copy_from_slice(passive);
+        self.couple();
     }
 
     /// S̃ + shift · I restricted to `free`, lower triangle (the upper is left 0). Only where S is formed.
@@ -85,6 +100,11 @@ impl<'m, 'a> Reduced<'m, 'a> {
                 if j == jj {
                     let pair = if l >= ll { packed(l, ll) } else { packed(ll, l) };
                     value += self.model.b_short[j * packed_len(p) + pair];
+                }
+                if let Some((y, z)) = &self.pull
+                    && *z > 0.0
+                {
+                    value += y[a] * y[b] / z;
                 }
                 s[r * size + c] = value * scale[r] * scale[c];
             }
@@ -124,7 +144,9 @@ fn gauge_rows(model: &Model, elements: &[usize]) -> Vec<f64> {
     let mut rows = Vec::new();
     for slot in 0..p {
         for source in 0..p {
-            if source != slot && !mixing {
+            // The coupled factor has no scale of its own.
+            let fixed = model.coupling.is_some_and(|coupling| coupling.factor == slot);
+            if (source != slot && !mixing) || fixed {
                 continue;
             }
             let entry = |a: usize| if a % p == slot { h[a / p * p + source] * model.d[a].sqrt() } else { 0.0 };

@@ -24,7 +24,13 @@ fn intervals_are_the_golden_ones() {
         let data = epa(set);
         let base = fit(&data, &Settings { seed: 1, threads: 2, ..Settings::new(p) }).solution;
         let list = expected["elements"].as_array().expect("elements");
-        let list: Vec<_> = list.iter().filter(|e| std::env::var("EL").is_err() || std::env::var("EL").unwrap() == format!("{set} {} {}", e["factor"], e["species"])).collect();
+        let list: Vec<_> = list
+            .iter()
+            .filter(|e| {
+                std::env::var("EL").is_err()
+                    || std::env::var("EL").unwrap() == format!("{set} {} {}", e["factor"], e["species"])
+            })
+            .collect();
         let elements = list.iter().map(|e| (number(e, "factor") as usize, number(e, "species") as usize)).collect();
         let started = std::time::Instant::now();
         let found: Displacement =
