@@ -281,6 +281,26 @@ describe('units and names of the unknowns do not matter', () => {
     )
   })
 
+  test('damping has the units of A: powers of two in both go through exactly', () => {
+    fc.assert(
+      fc.property(
+        keys,
+        fc.integer({ min: -200, max: 200 }),
+        fc.double({ min: 0.1, max: 3, noNaN: true }),
+        (key, p, damp) => {
+          const next = random(key)
+          const isComplex = next.chance(0.5)
+          const [a, b] = [draw(next, 6, 4, isComplex), numbers(draw(next, 6, 1, isComplex), isComplex)]
+          const base = lsqrSync(asCsr(a, isComplex), b, { damp })
+          const far = lsqrSync(asCsr({ ...a, ...scaled(2 ** p, a) }, isComplex), b, { damp: damp * 2 ** p })
+          expect([far.reason, far.iterations]).toEqual(['rtol', base.iterations])
+          expect([...far.x]).toEqual([...base.x.map((value) => value * 2 ** -p)])
+        },
+      ),
+      runs(40),
+    )
+  })
+
   test('unknowns in another order have the same solution in that order', () => {
     fc.assert(
       fc.property(methods, keys, (method, key) => {
@@ -329,6 +349,42 @@ test('a guess, good, useless or huge, never changes the answer beyond the tolera
     runs(250),
   )
   expect(Math.min(used.yes, used.no)).toBeGreaterThan(20)
+})
+
+test('with a null space the solution is the one of least norm, from any guess, by every Hermitian method', () => {
+  fc.assert(
+    fc.property(keys, fc.integer({ min: 3, max: 16 }), fc.boolean(), (key, n, isComplex) => {
+      const next = random(key)
+      // Two null vectors, and a spectrum of one sign for cg and cr.
+      const g = draw(next, n, n, isComplex)
+      const { vectors } = hermitianEigen(combine(g, 1, adjoint(g)))
+      const values = Array.from({ length: n }, (_, k) => (k < 2 ? 0 : 1 + next.uniform()))
+      const inverse = values.map((value) => (value === 0 ? 0 : 1 / value))
+      const [product, pseudo] = [values, inverse].map((of) =>
+        multiply(multiply(vectors, diagonal(of)), adjoint(vectors)),
+      )
+      const a = { ...product!, ...scaled(0.5, combine(product!, 1, adjoint(product!))) }
+      const b = apply(a, draw(next, n, 1, isComplex))
+      const column = (j: number): Vector => ({
+        re: vectors.re.filter((_, k) => k % n === j),
+        im: vectors.im.filter((_, k) => k % n === j),
+      })
+      // Any basis of the space, and a guess with a part in it.
+      const nullspace = [plus(column(0), 0.5, column(1)), plus(column(1), 3, column(0))].map((v) =>
+        numbers(v, isComplex),
+      )
+      const truth = apply(pseudo!, b)
+      const x0 = numbers(plus(plus(truth, 0.1, draw(next, n, 1, isComplex)), norm(truth), column(0)), isComplex)
+      for (const run of [cgSync, crSync, minresSync]) {
+        for (const options of [{}, { x0 }]) {
+          const result = run(asDense(a, isComplex), numbers(b, isComplex), { rtol: 1e-10, nullspace, ...options })
+          expect(result.converged).toBe(true)
+          expect(norm(minus(vectorOf(result.x, isComplex), truth))).toBeLessThan(1e-9 * norm(b))
+        }
+      }
+    }),
+    runs(50),
+  )
 })
 
 test('any matrix whatever, with NaN and infinities or without, ends with a reason and finite x, and never throws', () => {
