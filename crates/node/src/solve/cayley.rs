@@ -9,10 +9,10 @@ use napi::Env;
 use napi::bindgen_prelude::{Float64ArraySlice, Object, ObjectFinalize};
 use napi_derive::napi;
 
+use super::announced;
 use super::graph::NativeGraph;
 use super::number::Number;
 use super::operator::{NativeOperator, Operand};
-use super::announced;
 use crate::cancel::CancelToken;
 use crate::job;
 use crate::outcome::{Outcome, failure};
