@@ -108,6 +108,10 @@ test('misuse of the functions has names', async () => {
   expect(thrownBy(() => cgSync(rejecting, b)).code).toBe('callback-asynchronous')
   const returning = operator({ rows: n, apply: (x) => A.apply(x) })
   expect(thrownBy(() => cgSync(returning, b)).code).toBe('callback-not-valid')
+  const resolving = operator({ rows: n, apply: async (x) => A.apply(x) })
+  await expect(cg(resolving, b)).rejects.toMatchObject({ code: 'callback-not-valid' })
+  const controller = new AbortController()
+  await expect(cg(resolving, b, { signal: controller.signal })).rejects.toMatchObject({ code: 'callback-not-valid' })
   const stealing = operator({
     rows: n,
     apply: (x, y) => {

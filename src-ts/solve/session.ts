@@ -90,9 +90,16 @@ export class Run {
     y.fill(0)
     const answering = kind === APPLY ? this.#apply : adjoint ? this.#applyAdjoint : this.#precondition
     const returned = answering!(x, y)
-    if (returned === undefined || returned === y) return undefined
     if (isThenable(returned)) return returned
-    if (!ArrayBuffer.isView(returned) && !Array.isArray(returned)) return undefined
+    this.check(kind, returned)
+    return undefined
+  }
+
+  /** Refuses a vector that the function returned, or that its promise resolved to, instead of writing it. */
+  check(kind: number, returned: unknown): void {
+    const { outRows, outCols } = this.#views
+    if (returned === (kind === APPLY_ADJOINT ? outCols : outRows)) return
+    if (!ArrayBuffer.isView(returned) && !Array.isArray(returned)) return
     const message = 'the function returned a vector; it must write into its second argument'
     throw new InvalidInputError('callback-not-valid', message, { hint: 'y.set(result)' })
   }
@@ -193,7 +200,7 @@ export async function* stepsAsync(plan: Plan, observe = true): AsyncGenerator<It
         const pending = run.answer(kind)
         if (pending) {
           // A product that never comes must not keep an abort from being heard.
-          await (watch ? Promise.race([pending, watch.aborted]) : pending)
+          run.check(kind, await (watch ? Promise.race([pending, watch.aborted]) : pending))
         }
       }
       if (performance.now() - since > SLICE) {

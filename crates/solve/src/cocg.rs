@@ -13,7 +13,7 @@ use std::convert::Infallible;
 
 use crate::oracle::End;
 use crate::outcome::{Location, Reason};
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, power_of_two_inverse};
 use crate::system::System;
 use crate::vector;
 
@@ -33,7 +33,7 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
         if delta.modulus() <= tiny * size {
             return Err(Reason::ZeroCurvature.into());
         }
-        let alpha = gamma / delta;
+        let alpha = quotient(gamma, delta);
         T::axpy(alpha, &p, &mut s.x);
         T::axpy(-alpha, &q, r);
         let norm = vector::norm(T::reals(r));
@@ -43,7 +43,13 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
         if next.modulus() <= tiny * norm * norm {
             return Err(Reason::ZeroCurvature.into());
         }
-        T::xpby(r, next / gamma, &mut p);
+        T::xpby(r, quotient(next, gamma), &mut p);
         gamma = next;
     }
+}
+
+/// a / b, whose squared modulus alone may overflow or vanish.
+fn quotient<T: Scalar>(a: T, b: T) -> T {
+    let unit = power_of_two_inverse(b.modulus(), false);
+    a.scale(unit) / b.scale(unit)
 }

@@ -20,8 +20,7 @@ use crate::vector;
 
 /// From the true residual r of x to an end.
 pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Result<Infallible, End<T>> {
-    let damp = s.settings.damp * s.oracle.scale();
-    if damp > 0.0 && s.iterations > 0 {
+    if s.settings.damp > 0.0 && s.iterations > 0 {
         // A restart would need the damping row's residual as well; the first pass is what the method can do.
         return Err(Reason::AccuracyLimit.into());
     }
@@ -29,6 +28,8 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
     let mut v = vec![T::default(); s.oracle.cols()];
     let mut beta = normalise(&mut u);
     s.oracle.apply_adjoint(&u, &mut v).await?;
+    // Not before: the first product settles the scale.
+    let damp = s.settings.damp * s.oracle.scale();
     let mut alpha = normalise(&mut v);
     if !alpha.is_finite() {
         return Err(Location::Operator.into());

@@ -51,7 +51,8 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
         if !product.finite() {
             return Err(s.blame(&y, Location::Operator));
         }
-        size += alpha * alpha + 2.0 * beta_old * beta_old;
+        // The first β is ‖b‖ and no part of T: with it a large b would make everything else look like rounding.
+        size += alpha * alpha + if beta_old > 0.0 { 2.0 * beta * beta } else { 0.0 };
         if product.im().abs() > eps.sqrt() * size.sqrt() {
             return Err(Reason::NotHermitian.into());
         }

@@ -4,15 +4,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use headwater_base::{Control, Error};
 use headwater_solve::cayley::{ChebyshevOutcome, Cotangents, chebyshev};
-use headwater_solve::{Cayley, CayleySettings, Complex64, Graph, Hamiltonian, Report, Scalar, Solver};
+use headwater_solve::{Cayley, CayleySettings, Complex64, Graph, Hamiltonian, Operator, Report, Scalar, Solver};
 use napi::Env;
-use napi::bindgen_prelude::{Float64ArraySlice, Object};
+use napi::bindgen_prelude::{Float64ArraySlice, Object, ObjectFinalize};
 use napi_derive::napi;
 
+use super::announced;
 use super::graph::NativeGraph;
 use super::number::Number;
 use super::operator::{NativeOperator, Operand};
-use super::tagged;
 use crate::cancel::CancelToken;
 use crate::job;
 use crate::outcome::{Outcome, failure};
@@ -109,10 +109,19 @@ fn hamiltonian(operator: &NativeOperator) -> Hamiltonian {
 }
 
 /// A propagator. Calls on it run one after the other.
-#[napi]
+#[napi(custom_finalize)]
 pub struct NativeCayley {
     cayley: Arc<Mutex<Cayley>>,
     graph: Option<Arc<Graph>>,
+    /// Memory that the garbage collector has been told of.
+    bytes: i64,
+}
+
+impl ObjectFinalize for NativeCayley {
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        env.adjust_external_memory(-self.bytes)?;
+        Ok(())
+    }
 }
 
 fn locked(cayley: &Mutex<Cayley>) -> MutexGuard<'_, Cayley> {
@@ -149,10 +158,15 @@ pub fn cayley_propagator<'env>(
             (None, Some(graph)) => Hamiltonian::from(&*graph.graph),
             (None, None) => return Err(Error::new("operator-not-valid", "H is needed")),
         };
+        let rows = h.rows();
         let cayley = Cayley::new(h, settings.settings()?)?;
-        Ok(NativeCayley { cayley: Arc::new(Mutex::new(cayley)), graph: graph.map(|graph| Arc::clone(&graph.graph)) })
+        // The transform as a dense matrix, by far the largest part, which the first step makes.
+        let elements = if cayley.solver() == Solver::Direct { rows * rows } else { 0 };
+        let bytes = (elements * size_of::<Complex64>()) as i64;
+        let graph = graph.map(|graph| Arc::clone(&graph.graph));
+        Ok(NativeCayley { cayley: Arc::new(Mutex::new(cayley)), graph, bytes })
     };
-    tagged(env, build())
+    announced(env, build(), |made| made.bytes)
 }
 
 fn set_report(env: &Env, to: &mut Object<'_>, report: &Report) -> Done {

@@ -31,6 +31,19 @@ fn tagged<'env, V: ToNapiValue>(env: &'env Env, result: Result<V, Error>) -> nap
     Ok(object)
 }
 
+/// As [`tagged`], and tells the garbage collector of memory outside of its heap: without it, large objects would look empty
+/// and pile up. What is told here is what the finaliser takes off.
+fn announced<'env, V: ToNapiValue>(
+    env: &'env Env,
+    result: Result<V, Error>,
+    bytes: impl FnOnce(&V) -> i64,
+) -> napi::Result<Object<'env>> {
+    if let Ok(value) = &result {
+        env.adjust_external_memory(bytes(value))?;
+    }
+    tagged(env, result)
+}
+
 /// A refusal of two operands that do not have the same type of number.
 fn mixed<V>() -> Result<V, Error> {
     Err(Error::new("dtype-mismatch", "real and complex operands were given together"))

@@ -7,12 +7,12 @@ use headwater_solve::{
     Arrow, BlockJacobi, Complex64, Csr, Direct, IncompleteCholesky, Jacobi, Operator, Pattern, Preconditioner, Scalar,
 };
 use napi::Env;
-use napi::bindgen_prelude::{Float64ArraySlice, Object};
+use napi::bindgen_prelude::{Float64ArraySlice, Object, ObjectFinalize};
 use napi_derive::napi;
 
 use super::number::Number;
 use super::operator::{Held, NativeOperator, Operand};
-use super::{mixed, tagged};
+use super::{announced, mixed};
 
 /// M⁻¹ with what is known of it.
 #[derive(Clone)]
@@ -43,9 +43,22 @@ macro_rules! with {
 }
 
 /// M⁻¹.
-#[napi]
+#[napi(custom_finalize)]
 pub struct NativePreconditioner {
     pub(super) inverse: Inverse,
+    /// Memory of its own that the garbage collector has been told of.
+    bytes: i64,
+}
+
+impl ObjectFinalize for NativePreconditioner {
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        env.adjust_external_memory(-self.bytes)?;
+        Ok(())
+    }
+}
+
+fn announce<'env>(env: &'env Env, built: Result<NativePreconditioner, Error>) -> napi::Result<Object<'env>> {
+    announced(env, built, |made| made.bytes)
 }
 
 #[napi]
@@ -93,13 +106,17 @@ impl NativePreconditioner {
     }
 }
 
+/// `elements`: how many numbers it holds, in the units of T.
 fn wrap<T: Number>(
     size: usize,
     preconditioner: impl Preconditioner<T> + 'static,
     shift: Option<f64>,
     nnz: Option<usize>,
+    elements: usize,
 ) -> NativePreconditioner {
-    NativePreconditioner { inverse: T::inverse(Factor { preconditioner: Arc::new(preconditioner), size, shift, nnz }) }
+    let bytes = (elements * size_of::<T>() + nnz.unwrap_or(0) * size_of::<u32>()) as i64;
+    let inverse = T::inverse(Factor { preconditioner: Arc::new(preconditioner), size, shift, nnz });
+    NativePreconditioner { inverse, bytes }
 }
 
 fn square<T: Scalar>(a: &Held<T>) -> Result<usize, Error> {
@@ -114,9 +131,10 @@ fn square<T: Scalar>(a: &Held<T>) -> Result<usize, Error> {
 #[napi(ts_return_type = "NativeOutcome<{ value: NativePreconditioner }>", catch_unwind)]
 pub fn jacobi_preconditioner<'env>(env: &'env Env, a: &NativeOperator) -> napi::Result<Object<'env>> {
     fn build<T: Number>(a: &Held<T>) -> Result<NativePreconditioner, Error> {
-        Ok(wrap::<T>(square(a)?, Jacobi::new(&a.diagonal()?)?, None, None))
+        let size = square(a)?;
+        Ok(wrap::<T>(size, Jacobi::new(&a.diagonal()?)?, None, None, size))
     }
-    tagged(
+    announce(
         env,
         match &a.operand {
             Operand::Real(a) => build(a),
@@ -140,9 +158,14 @@ pub fn block_jacobi_preconditioner<'env>(
             Some(&one) if uniform => BlockJacobi::uniform(csr, one)?,
             _ => BlockJacobi::new(csr, &sizes)?,
         };
-        Ok(wrap(size, blocks, None, None))
+        let square = |n: usize| n * n;
+        let elements = match sizes.first() {
+            Some(&one) if uniform => size / one * square(one) + square(size % one),
+            _ => sizes.iter().map(|&n| square(n)).sum(),
+        };
+        Ok(wrap(size, blocks, None, None, elements))
     }
-    tagged(
+    announce(
         env,
         match &a.operand {
             Operand::Real(a) => build(a, sizes, uniform),
@@ -163,13 +186,13 @@ pub fn incomplete_cholesky_preconditioner<'env>(
     fn build<T: Number>(a: &Held<T>, pattern: Pattern, shift: f64) -> Result<NativePreconditioner, Error> {
         let factor = IncompleteCholesky::new(a.sparse()?, pattern, shift)?;
         let (shift, nnz) = (factor.shift(), factor.nnz());
-        Ok(wrap(square(a)?, factor, Some(shift), Some(nnz)))
+        Ok(wrap(square(a)?, factor, Some(shift), Some(nnz), nnz))
     }
     let pattern = match (drop, fill) {
         (None, None) => Pattern::Zero,
         (drop, fill) => Pattern::Threshold { drop: drop.unwrap_or(0.0), fill: fill.map_or(0, |fill| fill as usize) },
     };
-    tagged(
+    announce(
         env,
         match &a.operand {
             Operand::Real(a) => build(a, pattern, shift),
@@ -203,9 +226,10 @@ pub fn arrow_preconditioner<'env>(
             return mixed();
         };
         let size = e.operator.rows() + e.operator.cols();
-        Ok(wrap(size, Arrow::new(d, (**e.sparse()?).clone(), &corner.elements()?)?, None, None))
+        let elements = d.iter().map(|block| block.data().len()).sum::<usize>() + e.operator.cols().pow(2);
+        Ok(wrap(size, Arrow::new(d, (**e.sparse()?).clone(), &corner.elements()?)?, None, None, elements))
     }
-    tagged(
+    announce(
         env,
         if border.is_complex() {
             build::<Complex64>(&blocks, border, corner)
@@ -234,9 +258,10 @@ pub fn cholesky_preconditioner<'env>(env: &'env Env, a: &NativeOperator) -> napi
                 "the matrix to be factored is not Hermitian positive definite",
             ));
         }
-        Ok(wrap(square(a)?, Shared(direct), None, None))
+        // The factors stay with the matrix.
+        Ok(wrap(square(a)?, Shared(direct), None, None, 0))
     }
-    tagged(
+    announce(
         env,
         match &a.operand {
             Operand::Real(a) => build(a),

@@ -70,15 +70,17 @@ pub fn chebyshev(
         return refuse(format!("bounds [{low}, {high}] and t {t}: allowed are finite numbers, in order"));
     }
     let centre = 0.5 * (low + high);
-    // A little more than half the width: bounds are rounded too.
-    let radius = 0.5 * (high - low) * (1.0 + 1e-12) + f64::MIN_POSITIVE;
+    // A little more than half the width: bounds are rounded too, and those of a multiple of I have no width.
+    let rounding = 4.0 * f64::EPSILON * low.abs().max(high.abs());
+    let radius = 0.5 * (high - low) * (1.0 + 1e-12) + rounding + f64::MIN_POSITIVE;
     let z = radius * t;
     if z.is_nan() || z.abs() > LONGEST {
         return refuse(format!("R|t| is {:.3e}; allowed is up to {LONGEST:e}: take several times", z.abs()));
     }
     let bessel = bessel(z.abs());
     let (mut terms, mut truncation) = (bessel.len(), 0.0);
-    while terms > 1 && truncation + 2.0 * bessel[terms - 1].abs() <= tolerance {
+    // The first product is made however short the time is: it shows bounds that do not hold.
+    while terms > 2 && truncation + 2.0 * bessel[terms - 1].abs() <= tolerance {
         truncation += 2.0 * bessel[terms - 1].abs();
         terms -= 1;
     }
@@ -147,6 +149,12 @@ fn bessel(z: f64) -> Vec<f64> {
     if z == 0.0 {
         return vec![1.0];
     }
+    if z < 1e-8 {
+        // The series; the recurrence would overflow. Two terms at least, J_4 is below 1e-34.
+        let series = [1.0 - 0.25 * z * z, 0.5 * z, 0.125 * z * z, z * z * z / 48.0];
+        let count = series.iter().rposition(|v| *v >= 1e-30).map_or(2, |last| (last + 1).max(2));
+        return series[..count].to_vec();
+    }
     // Miller: downwards from where J_k is negligible, normalised by J_0 + 2ΣJ_{2k} = 1.
     let start = (z + 40.0 + 25.0 * z.cbrt()).ceil() as usize;
     let mut j = vec![0.0; start + 2];
@@ -179,10 +187,11 @@ mod tests {
             assert!((one[k] / value - 1.0).abs() < 1e-13, "{k}");
         }
         assert!((bessel(10.0)[10] / 0.207_486_106_633_358_9 - 1.0).abs() < 1e-12);
-        for z in [1e-8, 0.3, 7.0, 123.0, 5000.0] {
+        for z in [1e-308, 1e-27, 1e-12, 9.9e-9, 1e-8, 0.3, 7.0, 123.0, 5000.0] {
             let j = bessel(z);
             let sum = j[0] * j[0] + 2.0 * j[1..].iter().map(|v| v * v).sum::<f64>();
             assert!((sum - 1.0).abs() < 1e-12, "{z}: {sum}");
+            assert!(z > 1e-8 || (j[1] / (0.5 * z) - 1.0).abs() < 1e-12, "{z}: {}", j[1]);
         }
     }
 }
