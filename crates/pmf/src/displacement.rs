@@ -283,6 +283,9 @@ impl Study<'_> {
                 swapped,
             };
             ends.push(end);
+            if kind == EndKind::Reached && branch && at + 1 == levels.len() {
+                self.go_back(&mut path, &levels, &mut ends, found);
+            }
             if kind != EndKind::Reached {
                 // A bound or a failure holds for all higher levels.
                 ends.resize(levels.len(), End { swapped: false, ..end });
@@ -290,6 +293,21 @@ impl Study<'_> {
             }
         }
         ends
+    }
+
+    /// Meets the levels below the last one again on the branch where the path stands, and takes the ends that lie
+    /// further out than those found before.
+    fn go_back(&self, path: &mut Path, levels: &[f64], ends: &mut [End], found: &mut Found) {
+        let scale = self.problem.species_scale(path.pin.species);
+        for at in (0..levels.len() - 1).rev() {
+            let (kind, delta) = self.reach(path, levels[at], found);
+            if kind != EndKind::Reached || (path.held() * scale - ends[at].value) * path.sign <= 0.0 {
+                return;
+            }
+            let swapped = self.count_swaps(&path.at, at, found);
+            let (value, delta_q) = (path.held() * scale, self.problem.unscale_q(delta));
+            ends[at] = End { kind, value, delta_q, lower_branch: true, swapped };
+        }
     }
 
     /// Moves the path's point to where ΔQ is `level`; returns what was met and ΔQ there.
@@ -324,12 +342,22 @@ impl Study<'_> {
             if -delta > LOWER * level && found.lower.as_ref().is_none_or(|lower| path.at.value < lower.value) {
                 found.lower = Some(path.at.clone());
             }
+            let mut delta = delta;
             if (delta - level).abs() <= MISS * level {
-                return (EndKind::Reached, delta);
+                if path.pin.verify(&mut path.at, &mut path.hessian, rest) == Ended::Failed {
+                    return (EndKind::Failed, f64::NAN);
+                }
+                delta = path.at.value - self.base_q;
+                if (delta - level).abs() <= MISS * level {
+                    return (EndKind::Reached, delta);
+                }
             }
             if delta < level {
                 if path.sign < 0.0 && self.short.bounded && c == 0.0 {
-                    return (EndKind::Zero, delta);
+                    if path.pin.verify(&mut path.at, &mut path.hessian, rest) == Ended::Failed {
+                        return (EndKind::Failed, f64::NAN);
+                    }
+                    return (EndKind::Zero, path.at.value - self.base_q);
                 }
                 inside = (c, delta);
             } else {

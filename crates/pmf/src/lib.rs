@@ -21,7 +21,7 @@ mod loss;
 mod model;
 mod newton;
 mod piece;
-mod pinned;
+pub mod pinned;
 mod pins;
 mod problem;
 mod projected;

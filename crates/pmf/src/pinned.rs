@@ -223,7 +223,11 @@ impl Pin<'_> {
         let mut z = z;
         let (mut above, mut below) = (None, None);
         let mut gap = f64::NAN;
+        count(0);
         for round in 0..40 {
+            if round > 0 {
+                count(1);
+            }
             let by: Vec<f64> = self.weights.iter().map(|s| lambda * s).collect();
             let tilt = Tilt { factor: self.factor, by: &by };
             if round == 0 || !problem.long.squares() {
@@ -247,7 +251,9 @@ impl Pin<'_> {
             lambda = model::next_multiplier(lambda + gap / z, above, below);
         }
         let (q, gradient) = forces(problem, &long, &short, crew);
-        Point { value: q + 2.0 * lambda * gap, long, short, multiplier: lambda, gap, gradient }
+        // Without a multiplier there is no such point.
+        let value = if gap * gap <= close * z.max(f64::MIN_POSITIVE) { q + 2.0 * lambda * gap } else { f64::INFINITY };
+        Point { value, long, short, multiplier: lambda, gap, gradient }
     }
 
     /// The Hessian of this pin from that of a point.
@@ -306,6 +312,7 @@ impl Pin<'_> {
             bounded: at.short.bounded,
         };
         let mut shift = 0.0;
+        count(5);
         let minimum = loop {
             let mut bound: Vec<bool> = (0..size)
                 .map(|r| quadratic.bounded && quadratic.lower[r] >= 0.0 && quadratic.gradient[r] >= 0.0)
@@ -358,6 +365,19 @@ impl Pin<'_> {
     /// Minimises at fixed c from `at`, by steps on `hessian`, which is renewed where it predicts badly. `beat`: a value
     /// that is of interest only if it can be gone below.
     pub fn settle(&self, at: &mut Point, hessian: &mut Hessian, tolerance: f64, beat: Option<f64>) -> Ended {
+        self.descend(at, hessian, tolerance, beat, false)
+    }
+
+    /// [`Self::settle`] from a point that should be the minimum, with the Hessian formed there: what remains is known.
+    pub fn verify(&self, at: &mut Point, hessian: &mut Hessian, tolerance: f64) -> Ended {
+        *hessian = self.renewed(at);
+        self.descend(at, hessian, tolerance, None, true)
+    }
+
+    /// `exact`: the Hessian is that of the point. What a corrected one promises at the end is then checked again.
+    fn descend(&self, at: &mut Point, hessian: &mut Hessian, tolerance: f64, beat: Option<f64>, exact: bool) -> Ended {
+        let mut renewals = 0;
+        let mut fresh = exact;
         let close = 0.1 * tolerance;
         for round in 0..=PATIENCE {
             if self.crew.stopped() {
@@ -365,7 +385,12 @@ impl Pin<'_> {
             }
             let Some(step) = self.step(at, hessian, 0.0) else { return Ended::Failed };
             if step.promise <= tolerance {
-                return Ended::Settled;
+                if !exact || fresh || renewals == 3 {
+                    return Ended::Settled;
+                }
+                *hessian = self.renewed(at);
+                (fresh, renewals) = (true, renewals + 1);
+                continue;
             }
             if beat.is_some_and(|beat| at.value - 5.0 * step.promise > beat) {
                 return Ended::Above;
@@ -383,7 +408,10 @@ impl Pin<'_> {
                 t *= 0.3;
             }
             match taken {
-                Some(next) if round < PATIENCE => *at = next,
+                Some(next) if round < PATIENCE => {
+                    *at = next;
+                    fresh = false;
+                }
                 next => {
                     if let Some(next) = next {
                         *at = next;
@@ -400,6 +428,7 @@ impl Pin<'_> {
     /// Minimises at fixed c by the steps of [`crate::newton`], whose model knows where passive sets of rows change: for
     /// what the cheap steps of [`Self::settle`] do not bring to an end.
     fn finish(&self, at: &mut Point, tolerance: f64, beat: Option<f64>) -> Ended {
+        count(3);
         let close = 0.1 * tolerance;
         let mut shift = 0.0;
         for _ in 0..40 {
@@ -418,6 +447,7 @@ impl Pin<'_> {
                 close,
             };
             let model = Model::new(self.problem, &at.long, &at.short, &normal, self.crew).coupled(coupling);
+            count(4);
             let mut reduced = Reduced::formed_anyhow(&model);
             let mut next = None;
             for _ in 0..12 {
@@ -459,6 +489,7 @@ impl Pin<'_> {
 
     /// The Hessian at `at`.
     pub fn renewed(&self, at: &Point) -> Hessian {
+        count(2);
         let curved = Curved::new(self.problem, &at.long, &at.short, self.weights, self.crew);
         self.hessian(&curved, at.long.p)
     }
@@ -487,4 +518,10 @@ fn again(normal: &Normal, long: &mut Factor, tilt: Tilt) {
 /// Q by residuals and its half-gradient in H.
 fn forces(problem: &Problem, long: &Factor, short: &Factor, crew: Crew) -> (f64, Vec<f64>) {
     model::forces(problem, long, short, crew).unwrap_or((f64::INFINITY, vec![0.0; short.rows.len()]))
+}
+
+/// Debug counters.
+pub static COUNT: [std::sync::atomic::AtomicU64; 6] = [const { std::sync::atomic::AtomicU64::new(0) }; 6];
+pub fn count(i: usize) {
+    COUNT[i].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
 }

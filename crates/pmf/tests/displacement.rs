@@ -43,6 +43,7 @@ fn intervals_are_the_golden_ones() {
             found.largest_decrease,
             found.swaps
         );
+        eprintln!("{:?}", headwater_pmf::pinned::COUNT);
         assert_eq!(found.status, Status::Converged);
         let mut wrong = Vec::new();
         for (e, found) in list.iter().zip(&found.elements) {
