@@ -1,5 +1,5 @@
 /** Unitary propagation iψ' = Hψ by Cayley steps, and gradients through them. */
-import type { NativeCayley, NativePropagation } from '#native'
+import type { NativeCayley, NativeCotangents, NativeStates } from '#native'
 import { InvalidInputError } from '../errors.ts'
 import { runJob, type JobOptions } from '../job.ts'
 import { native } from '../native.ts'
@@ -7,6 +7,7 @@ import { Checker } from '../validate.ts'
 import { call } from './backend.ts'
 import { Graph, nativeGraph } from './graph.ts'
 import { LinearOperator, nativeOf } from './operators.ts'
+import { callPacked, unpackRun } from './packing.ts'
 import { present, readJob } from './plan.ts'
 import type { Reason, SolveJobOptions, VectorLike } from './types.ts'
 import { checkVector } from './vectors.ts'
@@ -189,8 +190,9 @@ export class Cayley {
 
   /** Everything since the propagator was made. Waits for a call that is running. */
   get stats(): CayleyStatistics {
-    const { steps, matvecs, converged, reason, worstResidual } = native().cayleyStatistics(this.#native)
-    return { solver: this.solver, steps, matvecs, converged, reason: reason as Reason, worstResidual }
+    const { report } = unpackRun(native().cayleyStatistics(this.#native))
+    const { steps, matvecs, converged, reason, worstResidual } = report
+    return { solver: this.solver, steps, matvecs, converged, reason, worstResidual }
   }
 
   /**
@@ -305,7 +307,9 @@ export class Cayley {
 
   #here(psi: Float64Array<ArrayBuffer>, steps: number, every: number, fourth: boolean): Run {
     this.#free()
-    return call((addon) => addon.cayleyStepsSync(this.#native, psi, steps, every, fourth))
+    const packed = callPacked((addon) => addon.cayleyStepsSync(this.#native, psi, steps, every, fourth))
+    const { report, end } = unpackRun(packed)
+    return { report, states: packed.subarray(end) }
   }
 
   async #away(
@@ -316,7 +320,10 @@ export class Cayley {
     job: JobOptions,
   ): Promise<Run> {
     const from = psi.slice()
-    return this.#queued(job, (token) => native().cayleySteps(this.#native, from, steps, every, fourth, token))
+    const run = await this.#queued(job, (token) =>
+      native().cayleySteps(this.#native, from, steps, every, fourth, token),
+    )
+    return runOf(run)
   }
 
   /** One job after the other: a job that waits for another would hold a thread. */
@@ -331,35 +338,32 @@ export class Cayley {
     }
   }
 
-  #last({ states, ...report }: Run, out: Float64Array<ArrayBuffer> | undefined): StepResult {
+  #last({ report, states }: Run, out: Float64Array<ArrayBuffer> | undefined): StepResult {
     if (out !== undefined) {
       const gone = checkVector(out, this.size, 'complex128', 'out')
       if (!(gone instanceof Float64Array)) throw InvalidInputError.ofAll([gone])
       out.set(states)
     }
-    return { psi: out ?? states, ...reportOf(report) }
+    // A copy where the states are part of a larger array: a result is plain data, and a clone takes the whole buffer along.
+    return { psi: out ?? states.slice(), ...report }
   }
 
-  #states({ states, ...rest }: Run, every: number): EvolveResult {
-    const [report, width] = [reportOf(rest), 2 * this.size]
+  #states({ report, states }: Run, every: number): EvolveResult {
+    const width = 2 * this.size
     const count = width === 0 ? 0 : states.length / width
     const list = Array.from({ length: count }, (_, k) => states.slice(k * width, (k + 1) * width))
     return { states: list, times: list.map((_, k) => Math.min(k * every, report.steps) * this.dt), ...report }
   }
 }
 
-type Run = NativePropagation & { states: Float64Array<ArrayBuffer> }
-
-function reportOf(from: NativePropagation): PropagationReport {
-  const { steps, converged, reason, residuals, worstResidual, normDefect, energyDefect, matvecs } = from
-  const energy = energyDefect === undefined ? {} : { energyDefect }
-  return { steps, converged, reason: reason as Reason, residuals, worstResidual, normDefect, ...energy, matvecs }
+interface Run {
+  report: PropagationReport
+  states: Float64Array<ArrayBuffer>
 }
 
-function gradientOf(
-  from: Omit<CayleyGradient, 'forward' | 'adjoint'> & { forward: NativePropagation; adjoint: NativePropagation },
-): CayleyGradient {
-  // prettier-ignore
+const runOf = ({ report, states }: NativeStates): Run => ({ report: unpackRun(report).report, states })
+
+function gradientOf(from: NativeCotangents): CayleyGradient {
   const { psiPlus, psi, dt, weights, fluxes, lambda, forward, adjoint } = from
   return {
     psiPlus,
@@ -368,8 +372,8 @@ function gradientOf(
     ...(weights === undefined ? {} : { weights }),
     ...(fluxes === undefined ? {} : { fluxes }),
     lambda,
-    forward: reportOf(forward),
-    adjoint: reportOf(adjoint),
+    forward: unpackRun(forward).report,
+    adjoint: unpackRun(adjoint).report,
   }
 }
 

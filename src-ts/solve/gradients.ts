@@ -1,5 +1,5 @@
 /** Gradients through solves. */
-import type { NativeOperator, NativePreconditioner, NativeSolveSettings } from '#native'
+import type { NativeGradient, NativeOperator, NativePreconditioner, NativeTangent } from '#native'
 import { InvalidInputError } from '../errors.ts'
 import { runJob, type JobOptions } from '../job.ts'
 import { native } from '../native.ts'
@@ -7,6 +7,7 @@ import { Checker } from '../validate.ts'
 import { call } from './backend.ts'
 import { planDirect } from './direct.ts'
 import { nativeOf, requireLinear, type LinearOperator } from './operators.ts'
+import { packSettings, unpackResult, type SolveSettings } from './packing.ts'
 import { needsSession, plan, readJob, type Plan } from './plan.ts'
 import { nativeInverse, NativeInverse } from './preconditioners.ts'
 import { runAsync, runSync } from './run.ts'
@@ -106,10 +107,10 @@ export async function solveVjp(input: VjpInput, job: Job = {}): Promise<SolveGra
   const ready = read(input, job, true, ['cotangent', 'structure'])
   const bar = await cotangentOf(ready, (forward) => runAsync(forward))
   const { A, M, b, settings, back, inexact, structure } = ready
-  return (await runJob(
-    (token) => native().solveVjp(A, M, b, bar, structure, settings, back, inexact, token),
-    ready.job,
-  ).then(strip)) as SolveGradient
+  const ahead = packSettings(settings)
+  return gradientOf(
+    await runJob((token) => native().solveVjp(A, M, b, bar, structure, ahead, back, inexact, token), ready.job),
+  )
 }
 
 /** {@link solveVjp} on the calling thread. */
@@ -120,7 +121,8 @@ export function solveVjpSync(input: VjpInput): SolveGradient {
   if (typeof given === 'function') x = settle(ready, runSync(ready.forward))
   const bar = vectorOf(ready, typeof given === 'function' ? given(x!.x.slice()) : given)
   const { A, M, b, settings, back, inexact, structure } = ready
-  return strip(call((addon) => addon.solveVjpSync(A, M, b, bar, structure, settings, back, inexact))) as SolveGradient // prettier-ignore
+  const ahead = packSettings(settings)
+  return gradientOf(call((addon) => addon.solveVjpSync(A, M, b, bar, structure, ahead, back, inexact)))
 }
 
 /**
@@ -129,29 +131,44 @@ export function solveVjpSync(input: VjpInput): SolveGradient {
  */
 export async function solveJvp(input: JvpInput, job: Job = {}): Promise<SolveTangent> {
   const { A, M, b, settings, back, inexact, dA, db, ...ready } = read(input, job, true, ['dA', 'db'])
-  return (await runJob((token) => native().solveJvp(A, M, b, dA, db, settings, back, inexact, token), ready.job).then(
-    strip,
-  )) as SolveTangent
+  const ahead = packSettings(settings)
+  return tangentOf(await runJob((token) => native().solveJvp(A, M, b, dA, db, ahead, back, inexact, token), ready.job))
 }
 
 /** {@link solveJvp} on the calling thread. */
 export function solveJvpSync(input: JvpInput): SolveTangent {
   const { A, M, b, settings, back, inexact, dA, db } = read(input, {}, false, ['dA', 'db'])
-  return strip(call((addon) => addon.solveJvpSync(A, M, b, dA, db, settings, back, inexact))) as SolveTangent
+  const ahead = packSettings(settings)
+  return tangentOf(call((addon) => addon.solveJvpSync(A, M, b, dA, db, ahead, back, inexact)))
 }
 
-/** What the engine says, without its tag. */
-function strip(outcome: object): object {
-  return Object.fromEntries(Object.entries(outcome).filter(([name]) => name !== 'ok'))
+function gradientOf({ x, rhs, matrix, sigma, a, damp, forward, adjoint }: NativeGradient): SolveGradient {
+  return {
+    x,
+    rhs,
+    ...(matrix === undefined ? {} : { matrix }),
+    ...(sigma === undefined ? {} : { sigma }),
+    ...(a === undefined ? {} : { a }),
+    ...(damp === undefined ? {} : { damp }),
+    forward: unpackResult(forward),
+    adjoint: unpackResult(adjoint),
+  }
 }
+
+const tangentOf = ({ x, dx, forward, tangent }: NativeTangent): SolveTangent => ({
+  x,
+  dx,
+  forward: unpackResult(forward),
+  tangent: unpackResult(tangent),
+})
 
 interface Ready {
   A: NativeOperator
   M: NativePreconditioner | null
   b: Float64Array<ArrayBuffer>
   forward: Plan
-  settings: NativeSolveSettings
-  back: NativeSolveSettings
+  settings: SolveSettings
+  back: Float64Array
   inexact: boolean
   structure: string
   cotangent: VjpInput['cotangent']
@@ -206,7 +223,7 @@ function read(input: unknown, job: Job, asynchronous: boolean, own: readonly str
     b: first.b,
     forward: first,
     settings: first.settings,
-    back,
+    back: packSettings(back),
     inexact,
     structure: structure ?? 'general',
     cotangent: cotangent as VjpInput['cotangent'],

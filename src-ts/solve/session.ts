@@ -8,6 +8,7 @@ import { native, type Native } from '../native.ts'
 import { call } from './backend.ts'
 import { CallbackOperator, type Product } from './callbacks.ts'
 import { nativeOf } from './operators.ts'
+import { callPacked, packSettings, unpackResult } from './packing.ts'
 import type { Plan } from './plan.ts'
 import { CallbackInverse, nativeInverse } from './preconditioners.ts'
 import type { IterationReport, SolveResult } from './types.ts'
@@ -51,7 +52,7 @@ export class Run {
         base === undefined ? null : nativeOf(base.operator),
         base?.delta ?? null,
         b,
-        settings,
+        packSettings(settings),
       ),
     ).value
     const width = widthOf(dtype)
@@ -112,7 +113,7 @@ export class Run {
 
   /** The result, when `next` has returned {@link DONE}. */
   finish(): SolveResult {
-    return call((addon) => addon.finishSession(this.#session)).results[0] as SolveResult
+    return unpackResult(callPacked((addon) => addon.finishSession(this.#session)))
   }
 }
 

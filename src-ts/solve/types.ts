@@ -189,6 +189,12 @@ export interface SolveOptions {
 export interface PreconditionedOptions extends SolveOptions {
   /** Preconditioner: Hermitian positive definite M ≈ A, applied as z = M⁻¹r. @default none */
   M?: Preconditioner | undefined
+  /**
+   * Take ⟨x0, b⟩/⟨x0, A x0⟩ · x0 for the guess: of all multiples of x0 the one of least energy error, for definite A. For a
+   * guess whose direction is better than its length; no product more.
+   * @default false: the guess is taken as it is
+   */
+  scaleGuess?: boolean | undefined
 }
 
 /** Options of `cg`. */

@@ -241,18 +241,19 @@ impl<'a, T: Scalar> System<'a, T> {
             vector::scale(unit, T::reals_mut(&mut v));
             let mut image = vec![T::default(); self.oracle.rows()];
             self.raw_apply(&v, &mut image).await?;
-            let factor = self.rhs_scale / unit / self.oracle.scale();
-            let residual = |scale: f64, out: &mut [T]| {
-                for i in 0..out.len() {
-                    out[i] -= image[i].scale(scale);
+            let mut factor = T::real(self.rhs_scale / unit / self.oracle.scale());
+            if self.settings.scale_guess {
+                let best = T::dot(&v, &self.b) / T::dot(&v, &image);
+                if best.finite() {
+                    factor = best;
                 }
-            };
+            }
             let mut t = self.b.clone();
-            residual(factor, &mut t);
+            T::axpy(-factor, &image, &mut t);
             let norm = vector::norm(T::reals(&t));
             if norm < vector::norm(T::reals(&self.b)) {
                 r.copy_from_slice(&t);
-                vector::scale(factor, T::reals_mut(&mut v));
+                v.iter_mut().for_each(|v| *v = *v * factor);
                 self.x = v;
                 self.guess_used = true;
                 if self.measure(r).await? <= self.tolerance.value {

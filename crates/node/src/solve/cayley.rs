@@ -9,15 +9,16 @@ use napi::Env;
 use napi::bindgen_prelude::{Float64ArraySlice, Object};
 use napi_derive::napi;
 
+use super::call::{Packed, either};
 use super::graph::NativeGraph;
 use super::number::Number;
 use super::operator::{NativeOperator, Operand};
-use super::tagged;
+use super::{tagged, values};
 use crate::cancel::CancelToken;
 use crate::job;
 use crate::outcome::{Outcome, failure};
 use crate::settings::integer;
-use crate::values::{Done, optional};
+use crate::values::Done;
 
 /// What a call sets on its result, on the JavaScript thread.
 pub type Properties = Box<dyn FnOnce(&Env, &mut Object<'_>) -> Done + Send>;
@@ -155,49 +156,38 @@ pub fn cayley_propagator<'env>(
     tagged(env, build())
 }
 
-fn set_report(env: &Env, to: &mut Object<'_>, report: &Report) -> Done {
-    to.set("steps", report.steps as f64)?;
-    to.set("converged", report.converged())?;
-    to.set("reason", report.reason.as_str())?;
-    set_vector(env, to, "residuals", &report.residuals)?;
-    to.set("worstResidual", report.worst_residual())?;
-    to.set("normDefect", report.norm_defect())?;
-    optional(to, "energyDefect", report.energy_defect())?;
-    to.set("matvecs", report.matvecs as f64)
+/// Everything since the propagator was made, as a run of steps.
+#[napi(ts_return_type = "Float64Array<ArrayBuffer>", catch_unwind)]
+pub fn cayley_statistics<'env>(env: &'env Env, cayley: &NativeCayley) -> napi::Result<Float64ArraySlice<'env>> {
+    Float64ArraySlice::copy_from(env, values::run(locked(&cayley.cayley).statistics()))
 }
 
-/// Everything since the propagator was made.
-#[napi(ts_return_type = "NativePropagation", catch_unwind)]
-pub fn cayley_statistics<'env>(env: &'env Env, cayley: &NativeCayley) -> napi::Result<Object<'env>> {
-    let mut to = Object::new(env)?;
-    set_report(env, &mut to, locked(&cayley.cayley).statistics())?;
-    Ok(to)
+/// What steps start from. `every` is 0 for the last state only; `fourth` for Padé steps.
+struct Steps {
+    psi: Vec<Complex64>,
+    steps: f64,
+    every: f64,
+    fourth: bool,
 }
 
-/// `every` is 0 for the last state only; `fourth` for Padé steps.
-fn propagation(cayley: &NativeCayley, psi: &[f64], steps: f64, every: f64, fourth: bool) -> Work {
-    let (cayley, psi) = (Arc::clone(&cayley.cayley), Complex64::from_reals(psi));
-    Box::new(move |control| {
+impl Steps {
+    /// The states and the report.
+    fn run(self, cayley: &mut Cayley, control: Control<'_>) -> Result<(Vec<Complex64>, Report), Error> {
         let most = 9_007_199_254_740_991.0;
-        let (steps, every) = (integer("steps", steps, most)? as usize, integer("every", every, most)? as usize);
-        let mut cayley = locked(&cayley);
-        let (states, report) = if every > 0 {
-            cayley.evolve(&psi, steps, every, control)?
-        } else {
-            let mut psi = psi;
-            let report =
-                if fourth { cayley.pade(&mut psi, steps, control)? } else { cayley.step(&mut psi, steps, control)? };
-            (psi, report)
-        };
-        Ok(Box::new(move |env: &Env, to: &mut Object<'_>| {
-            set_vector(env, to, "states", &states)?;
-            set_report(env, to, &report)
-        }))
-    })
+        let (steps, every) =
+            (integer("steps", self.steps, most)? as usize, integer("every", self.every, most)? as usize);
+        if every > 0 {
+            return cayley.evolve(&self.psi, steps, every, control);
+        }
+        let mut psi = self.psi;
+        let report =
+            if self.fourth { cayley.pade(&mut psi, steps, control)? } else { cayley.step(&mut psi, steps, control)? };
+        Ok((psi, report))
+    }
 }
 
-/// Steps on the calling thread.
-#[napi(ts_return_type = "NativeOutcome<NativeStates>", catch_unwind)]
+/// Steps on the calling thread: the report and, behind it, the states.
+#[napi(ts_return_type = "Float64Array<ArrayBuffer> | NativeFailure", catch_unwind)]
 pub fn cayley_steps_sync<'env>(
     env: &'env Env,
     cayley: &NativeCayley,
@@ -205,8 +195,14 @@ pub fn cayley_steps_sync<'env>(
     steps: f64,
     every: f64,
     fourth: bool,
-) -> napi::Result<Object<'env>> {
-    here(env, propagation(cayley, psi, steps, every, fourth))
+) -> napi::Result<Packed<'env>> {
+    let given = Steps { psi: Complex64::from_reals(psi), steps, every, fourth };
+    let made = given.run(&mut locked(&cayley.cayley), Control::none()).map(|(states, report)| {
+        let mut numbers = values::run(&report);
+        numbers.extend_from_slice(Complex64::reals(&states));
+        numbers
+    });
+    either(env, made)
 }
 
 /// The same as a job.
@@ -220,7 +216,15 @@ pub fn cayley_steps<'env>(
     fourth: bool,
     token: &CancelToken,
 ) -> napi::Result<Object<'env>> {
-    away(env, token, propagation(cayley, psi, steps, every, fourth))
+    let given = Steps { psi: Complex64::from_reals(psi), steps, every, fourth };
+    let cayley = Arc::clone(&cayley.cayley);
+    away(env, token, move |control| {
+        let (states, report) = given.run(&mut locked(&cayley), control)?;
+        Ok(Box::new(move |env: &Env, to: &mut Object<'_>| {
+            set_vector(env, to, "report", &values::run(&report))?;
+            set_vector(env, to, "states", &states)
+        }))
+    })
 }
 
 fn gradient(cayley: &NativeCayley, psi: &[f64], cotangent: &[f64], steps: f64) -> Work {
@@ -247,9 +251,7 @@ fn gradient(cayley: &NativeCayley, psi: &[f64], cotangent: &[f64], steps: f64) -
             }
             set_vector(env, to, "lambda", &lambda)?;
             for (name, report) in [("forward", &forward), ("adjoint", &adjoint)] {
-                let mut inner = Object::new(env)?;
-                set_report(env, &mut inner, report)?;
-                to.set(name, inner)?;
+                set_vector(env, to, name, &values::run(report))?;
             }
             Ok(())
         }))

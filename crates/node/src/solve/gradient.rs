@@ -17,7 +17,7 @@ use super::mixed;
 use super::number::Number;
 use super::operator::{Held, NativeOperator, Operand};
 use super::preconditioner::NativePreconditioner;
-use super::settings::{NativeSolveSettings, Run};
+use super::settings::{Given, Run};
 use super::values::{self, Solved};
 use crate::cancel::CancelToken;
 use crate::values::optional;
@@ -46,8 +46,8 @@ fn properties(parts: Parts) -> Properties {
         optional(to, "sigma", parts.sigma)?;
         optional(to, "a", parts.a)?;
         optional(to, "damp", parts.damp)?;
-        to.set("forward", values::outcome(env, &parts.forward)?)?;
-        to.set("adjoint", values::outcome(env, &parts.adjoint)?)
+        set_vector(env, to, "forward", &values::packed(std::slice::from_ref(&parts.forward)))?;
+        set_vector(env, to, "adjoint", &values::packed(std::slice::from_ref(&parts.adjoint)))
     })
 }
 
@@ -91,8 +91,8 @@ struct Task<'a> {
     operator: &'a NativeOperator,
     preconditioner: Option<&'a NativePreconditioner>,
     b: &'a [f64],
-    settings: &'a NativeSolveSettings,
-    adjoint: &'a NativeSolveSettings,
+    settings: &'a Given<'a>,
+    adjoint: &'a Given<'a>,
     allow_inexact: bool,
 }
 
@@ -231,12 +231,15 @@ pub fn solve_vjp_sync<'env>(
     b: &[f64],
     cotangent: &[f64],
     structure: String,
-    settings: NativeSolveSettings,
-    adjoint: NativeSolveSettings,
+    settings: &[f64],
+    adjoint: &[f64],
     allow_inexact: bool,
 ) -> napi::Result<Object<'env>> {
-    let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &adjoint, allow_inexact };
-    here(env, |control| backwards(&task, cotangent, &structure)?(control))
+    here(env, |control| {
+        let (settings, adjoint) = (Given::new(settings)?, Given::new(adjoint)?);
+        let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &adjoint, allow_inexact };
+        backwards(&task, cotangent, &structure)?(control)
+    })
 }
 
 /// The same as a job.
@@ -248,13 +251,16 @@ pub fn solve_vjp<'env>(
     b: &[f64],
     cotangent: &[f64],
     structure: String,
-    settings: NativeSolveSettings,
-    adjoint: NativeSolveSettings,
+    settings: &[f64],
+    adjoint: &[f64],
     allow_inexact: bool,
     token: &CancelToken,
 ) -> napi::Result<Object<'env>> {
-    let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &adjoint, allow_inexact };
-    let work = backwards(&task, cotangent, &structure);
+    let given = Given::new(settings).and_then(|settings| Ok((settings, Given::new(adjoint)?)));
+    let work = given.and_then(|(settings, adjoint)| {
+        let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &adjoint, allow_inexact };
+        backwards(&task, cotangent, &structure)
+    });
     away(env, token, move |control| work?(control))
 }
 
@@ -320,8 +326,8 @@ fn along<T: Number>(
         Ok(Box::new(move |env: &Env, to: &mut Object<'_>| {
             set_vector(env, to, "x", &x)?;
             set_vector(env, to, "dx", &dx)?;
-            to.set("forward", values::outcome(env, &forward)?)?;
-            to.set("tangent", values::outcome(env, &out)?)
+            set_vector(env, to, "forward", &values::packed(std::slice::from_ref(&forward)))?;
+            set_vector(env, to, "tangent", &values::packed(std::slice::from_ref(&out)))
         }))
     }))
 }
@@ -335,12 +341,15 @@ pub fn solve_jvp_sync<'env>(
     b: &[f64],
     da: Option<&NativeOperator>,
     db: Option<&[f64]>,
-    settings: NativeSolveSettings,
-    tangent: NativeSolveSettings,
+    settings: &[f64],
+    tangent: &[f64],
     allow_inexact: bool,
 ) -> napi::Result<Object<'env>> {
-    let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &tangent, allow_inexact };
-    here(env, |control| forwards(&task, da, db)?(control))
+    here(env, |control| {
+        let (settings, tangent) = (Given::new(settings)?, Given::new(tangent)?);
+        let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &tangent, allow_inexact };
+        forwards(&task, da, db)?(control)
+    })
 }
 
 /// The same as a job.
@@ -352,12 +361,15 @@ pub fn solve_jvp<'env>(
     b: &[f64],
     da: Option<&NativeOperator>,
     db: Option<&[f64]>,
-    settings: NativeSolveSettings,
-    tangent: NativeSolveSettings,
+    settings: &[f64],
+    tangent: &[f64],
     allow_inexact: bool,
     token: &CancelToken,
 ) -> napi::Result<Object<'env>> {
-    let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &tangent, allow_inexact };
-    let work = forwards(&task, da, db);
+    let given = Given::new(settings).and_then(|settings| Ok((settings, Given::new(tangent)?)));
+    let work = given.and_then(|(settings, tangent)| {
+        let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &tangent, allow_inexact };
+        forwards(&task, da, db)
+    });
     away(env, token, move |control| work?(control))
 }
