@@ -3,7 +3,7 @@ import type { NativePreconditioner } from '#native'
 import { runJob, type JobOptions, type Progress } from '../job.ts'
 import { native } from '../native.ts'
 import { LinearOperator, nativeOf } from './operators.ts'
-import { callPacked, packSettings, unpackResults } from './packing.ts'
+import { callPacked, packBriefly, unpackResults } from './packing.ts'
 import { needsSession, plan, type Plan } from './plan.ts'
 import { nativeInverse, NativeInverse } from './preconditioners.ts'
 import { drive, driveSync } from './session.ts'
@@ -35,7 +35,7 @@ export async function runAsync(ready: Plan): Promise<SolveResult> {
 /** Solves natively for `columns` right-hand sides (0: for one that is not a matrix). */
 export function manySync(ready: Plan, columns: number): SolveResult[] {
   const { operator, M, b, settings } = ready
-  const packed = packSettings(settings)
+  const packed = packBriefly(settings)
   return unpackResults(
     callPacked((addon) => addon.solveSync(nativeOf(operator as LinearOperator), inverse(M), b, columns, packed)),
   )
@@ -45,7 +45,7 @@ export function manySync(ready: Plan, columns: number): SolveResult[] {
 export async function many(ready: Plan, columns: number): Promise<SolveResult[]> {
   const { operator, M, b, settings } = ready
   const A = nativeOf(operator as LinearOperator)
-  const packed = packSettings(settings)
+  const packed = packBriefly(settings)
   const outcome = await runJob(
     (token, progress) => native().solve(A, inverse(M), b, columns, packed, token, progress),
     jobOptions(ready),

@@ -288,6 +288,17 @@ impl<'a, T: Scalar> System<'a, T> {
         Ok(vector::dot_and_norms(T::reals(p), T::reals(q)))
     }
 
+    /// q = A p for A = σI + iaH, and ⟨r, q⟩.
+    pub async fn apply_shifted_dot(&mut self, p: &[T], r: &[T], q: &mut [T]) -> Result<T, End<T>> {
+        if let (Method::ShiftedHermitian { sigma, a }, None) = (self.method, &self.settings.null_space)
+            && let Some(h) = self.oracle.plain()
+        {
+            return Ok(shifted_hermitian::apply_dot(h, sigma, a, p, r, q));
+        }
+        self.apply(p, q).await?;
+        Ok(T::dot(r, q))
+    }
+
     /// z = M⁻¹ r with the null space taken off, and (Re⟨r, z⟩, ‖r‖², ‖z‖²).
     pub async fn precondition_dot(&mut self, r: &[T], z: &mut [T]) -> Result<[f64; 3], End<T>> {
         if self.settings.null_space.is_none() {

@@ -152,6 +152,13 @@ impl Operator<Complex64> for Hamiltonian {
             Self::Operator(h) => h.apply_many(k, x, y),
         }
     }
+    fn apply_rows(&self, k: usize, begin: usize, x: &[Complex64], y: &mut [Complex64]) -> bool {
+        match self {
+            Self::Real(h) => h.lifted().apply_rows(k, begin, x, y),
+            Self::Complex(h) => h.apply_rows(k, begin, x, y),
+            Self::Operator(h) => h.apply_rows(k, begin, x, y),
+        }
+    }
     fn hermitian(&self) -> Option<bool> {
         match self {
             Self::Real(h) => Some(h.is_hermitian()),
