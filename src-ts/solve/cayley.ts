@@ -8,8 +8,8 @@ import { call } from './backend.ts'
 import { Graph, nativeGraph } from './graph.ts'
 import { LinearOperator, nativeOf } from './operators.ts'
 import { callPacked, unpackRun } from './packing.ts'
-import { present, readJob } from './plan.ts'
-import type { Reason, SolveJobOptions, VectorLike } from './types.ts'
+import { present, readSteps } from './plan.ts'
+import type { Reason, SolveJobOptions, StepProgress, VectorLike } from './types.ts'
 import { checkVector } from './vectors.ts'
 
 /** How the system of a step is solved; see {@link CayleyOptions.solver}. */
@@ -20,7 +20,7 @@ export interface CayleyOptions {
   /** Time step, of either sign: −dt undoes dt. The phase error of a step is (λ dt)³/12 for the eigenvalue λ. */
   dt: number
   /**
-   * `direct`: the transform as a dense matrix, set up once (some hundred to thousand steps' worth), then 2n² (real H) or
+   * `direct`: the transform as a dense matrix, set up once, by the first step (some hundred to thousand steps' worth), then 2n² (real H) or
    * 4n² multiply-adds a step. `galerkin`: `shiftedHermitian` specialised; a product with H an iteration, their number
    * growing like √(1 + λ_max dt/2). `cocg`: the same for real H. `cgw`, `cgnr`: more products.
    * @default 'auto': `direct` up to 512 nodes, else `galerkin`
@@ -95,8 +95,11 @@ export interface CayleyGradient {
 /** ψ̄ as a vector, or computed from the ψ after the steps. */
 export type Cotangent = VectorLike | ((psi: Float64Array<ArrayBuffer>) => VectorLike)
 
-/** What stops an asynchronous run. */
-export type PropagationJob = Pick<SolveJobOptions, 'signal' | 'onAbort'>
+/** What watches and stops an asynchronous run; also the set-up of `direct`, which its first step makes. */
+export interface PropagationJob extends Pick<SolveJobOptions, 'signal' | 'onAbort'> {
+  /** Called at most ten times a second on the JavaScript thread; if it throws, the call rejects with that error. */
+  onProgress?: ((progress: StepProgress) => unknown) | undefined
+}
 
 /** Everything since a propagator was made. */
 export interface CayleyStatistics {
@@ -124,8 +127,11 @@ interface Request {
 
 /** Steps by another rule, for `evolve`. */
 export let padeSteps: (cayley: Cayley, psi: Float64Array<ArrayBuffer>, steps: number) => StepResult
+type StepJob = (cayley: Cayley, psi: Float64Array<ArrayBuffer>, steps: number, job: JobOptions) => Promise<StepResult>
 /** The same as a job. */
-export let padeJob: (cayley: Cayley, psi: Float64Array<ArrayBuffer>, steps: number, job: JobOptions) => Promise<StepResult> // prettier-ignore
+export let padeJob: StepJob
+/** Steps of its own as a job, with options that were read already. */
+export let stepJob: StepJob
 
 /**
  * A propagator ψ⁺ = (I + iaH)⁻¹(I − iaH)ψ, a = dt/2: computed as 2y − ψ with (I + iaH)y = ψ, unitary for every dt,
@@ -156,6 +162,7 @@ export class Cayley {
   static {
     padeSteps = (cayley, psi, steps) => cayley.#last(cayley.#here(psi, steps, 0, true), undefined)
     padeJob = async (cayley, psi, steps, job) => cayley.#last(await cayley.#away(psi, steps, 0, true, job), undefined)
+    stepJob = async (cayley, psi, steps, job) => cayley.#last(await cayley.#away(psi, steps, 0, false, job), undefined)
   }
 
   /**
@@ -259,7 +266,9 @@ export class Cayley {
     const bar = this.#cotangent(
       typeof cotangent === 'function' ? cotangent((await this.step(start, { steps, ...pick(job) })).psi) : cotangent,
     )
-    return this.#queued(job, (token) => native().cayleyVjp(this.#native, start, bar, steps, token)).then(gradientOf)
+    return this.#queued(job, (token, progress) =>
+      native().cayleyVjp(this.#native, start, bar, steps, token, progress),
+    ).then(gradientOf)
   }
 
   /** {@link Cayley.vjp} on the calling thread. */
@@ -293,7 +302,7 @@ export class Cayley {
         check.problem('vector-not-valid', 'out', 'out must be a Float64Array')
       }
     }
-    const job = taken.includes('job') ? readJob(check) : {}
+    const job = taken.includes('job') ? readSteps(check) : {}
     check.finish()
     return { psi: from as Float64Array<ArrayBuffer>, steps, every, out: out as Request['out'], job }
   }
@@ -320,8 +329,8 @@ export class Cayley {
     job: JobOptions,
   ): Promise<Run> {
     const from = psi.slice()
-    const run = await this.#queued(job, (token) =>
-      native().cayleySteps(this.#native, from, steps, every, fourth, token),
+    const run = await this.#queued(job, (token, progress) =>
+      native().cayleySteps(this.#native, from, steps, every, fourth, token, progress),
     )
     return runOf(run)
   }

@@ -5,10 +5,10 @@ import { native } from '../native.ts'
 import { Checker } from '../validate.ts'
 import type { Interval } from './bounds.ts'
 import { call } from './backend.ts'
-import { Cayley, padeJob, padeSteps, type CayleyOptions, type PropagationJob, type PropagationReport } from './cayley.ts' // prettier-ignore
+import { Cayley, padeJob, padeSteps, stepJob, type CayleyOptions, type PropagationJob, type PropagationReport } from './cayley.ts' // prettier-ignore
 import { Graph } from './graph.ts'
 import { LinearOperator, nativeOf } from './operators.ts'
-import { present, readJob } from './plan.ts'
+import { present, readSteps } from './plan.ts'
 import type { Reason, VectorLike } from './types.ts'
 import { checkVector } from './vectors.ts'
 
@@ -83,11 +83,16 @@ export async function evolve(
 ): Promise<Evolution> {
   const { operator, from, method, steps, rtol, ends, cayley, job } = read(H, psi, t, options, true)
   if (method === 'chebyshev') {
-    return seriesOf(await runJob((token) => native().chebyshev(nativeOf(operator), from, t, rtol, ends, token), job))
+    return seriesOf(
+      await runJob(
+        (token, progress) => native().chebyshev(nativeOf(operator), from, t, rtol, ends, token, progress),
+        job,
+      ),
+    )
   }
   const start = from.slice()
   const propagator = cayley()
-  return method === 'pade' ? padeJob(propagator, start, steps, job) : propagator.step(start, { steps, ...stop(job) })
+  return method === 'pade' ? padeJob(propagator, start, steps, job) : stepJob(propagator, start, steps, job)
 }
 
 /** {@link evolve} on the calling thread; the only one that takes `strang`. */
@@ -105,8 +110,6 @@ export function evolveSync(
   if (method === 'strang') return strang(propagator, from.slice(), steps, phase!)
   return method === 'pade' ? padeSteps(propagator, from, steps) : propagator.stepSync(from, { steps })
 }
-
-const stop = ({ signal, onAbort }: JobOptions): PropagationJob => ({ signal, onAbort })
 
 interface Ready {
   operator: LinearOperator
@@ -156,7 +159,7 @@ function read(H: unknown, psi: unknown, t: unknown, options: unknown, asynchrono
   }
   if (method === 'strang') check.required('phase', 'the angles of half a step')
   else if (phase) check.problem('options-conflict', 'phase', "a phase is for 'strang'")
-  const job = asynchronous ? readJob(check) : {}
+  const job = asynchronous ? readSteps(check) : {}
   check.finish()
   const given = H as LinearOperator | Graph
   const dt = (t as number) / (steps ?? 1)

@@ -6,7 +6,7 @@ import { CallbackOperator } from './callbacks.ts'
 import { LinearOperator } from './operators.ts'
 import type { SolveSettings } from './packing.ts'
 import { CallbackInverse, isPreconditioner, type Preconditioner } from './preconditioners.ts'
-import type { Dtype, IterationReport, Method, Operator, SolveProgress, SolveResult } from './types.ts'
+import type { Dtype, IterationReport, Method, Operator, SolveProgress, SolveResult, StepProgress } from './types.ts'
 import { checkVector, widthOf } from './vectors.ts'
 
 /** A solve that is ready to run. */
@@ -162,6 +162,14 @@ export function checkOperator(check: Checker, value: unknown, name: string): Ope
 export function readJob(check: Checker): JobOptions {
   const job = check.job()
   return { ...job, threads: job.threads === undefined ? undefined : Math.min(job.threads, MOST_THREADS) }
+}
+
+/** The same for runs of steps, whose progress is a number of steps. */
+export function readSteps(check: Checker): JobOptions {
+  const { onProgress, ...job } = readJob(check)
+  if (onProgress === undefined) return job
+  const tell = onProgress as unknown as (progress: StepProgress) => unknown
+  return { ...job, onProgress: ({ done, total }) => tell({ step: done, steps: total }) }
 }
 
 /** An object without the properties that are undefined, as the addon expects absent options. */

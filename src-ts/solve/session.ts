@@ -104,10 +104,18 @@ export class Run {
     return { iteration: sessionIteration(this.#session), residual: sessionResidual(this.#session) }
   }
 
-  /** Ends the solve with the last x. */
+  /**
+   * Ends the solve with the last x. Unless it is an abort, one more product gives the true residual, if the function answers
+   * at once.
+   */
   halt(aborted: boolean): SolveResult {
     native().haltSession(this.#session, aborted)
-    this.#resume(this.#session, this.#input, this.#output)
+    for (let kind = this.next(); kind !== DONE; kind = this.next()) {
+      const pending = kind === APPLY ? this.answer(kind) : Promise.resolve()
+      if (pending === undefined) continue
+      Promise.resolve(pending).catch(() => {})
+      native().haltSession(this.#session, aborted)
+    }
     return this.finish()
   }
 

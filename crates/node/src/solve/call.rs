@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headwater_base::{Control, Error};
-use headwater_solve::{Complex64, Csr, Method, Operator, Preconditioner};
+use headwater_solve::{Complex64, Csr, Direct, Method, Operator, Preconditioner};
 use napi::Env;
 use napi::bindgen_prelude::{Either, Float64ArraySlice, Object};
 use napi_derive::napi;
@@ -69,11 +69,14 @@ where
         Run::Krylov(method) => method,
         Run::Direct => {
             let held = held.clone();
-            let work = move |_: Control<'_>| {
-                let (direct, k) = (held.direct()?, columns.max(1));
+            let work = move |control: Control<'_>| {
+                let (direct, k) = (held.direct(control)?, columns.max(1));
                 let column = |c: usize| b.iter().skip(c).step_by(k).copied().collect::<Vec<T>>();
                 (0..if columns == 0 { 1 } else { columns })
-                    .map(|c| direct.solve(&column(c), &chosen).map(T::solved))
+                    .map(|c| match &direct {
+                        Some(direct) => direct.solve(&column(c), &chosen).map(T::solved),
+                        None => Ok(T::solved(Direct::cancelled(&column(c), &chosen))),
+                    })
                     .collect()
             };
             return Ok(Prepared { threads: 1, work: Box::new(work) });

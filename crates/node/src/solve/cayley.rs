@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use headwater_base::{Control, Error};
-use headwater_solve::cayley::{ChebyshevOutcome, Cotangents, chebyshev};
+use headwater_solve::cayley::{ChebyshevOutcome, Cotangents, ImaginaryReport, chebyshev, imaginary_time};
 use headwater_solve::{Cayley, CayleySettings, Complex64, Graph, Hamiltonian, Report, Scalar, Solver};
 use napi::Env;
 use napi::bindgen_prelude::{Float64ArraySlice, Object};
@@ -12,10 +12,10 @@ use napi_derive::napi;
 use super::call::{Packed, either};
 use super::graph::NativeGraph;
 use super::number::Number;
-use super::operator::{NativeOperator, Operand};
+use super::operator::{Held, NativeOperator, Operand};
 use super::{tagged, values};
 use crate::cancel::CancelToken;
-use crate::job;
+use crate::job::{self, Callback};
 use crate::outcome::{Outcome, failure};
 use crate::settings::integer;
 use crate::values::Done;
@@ -44,9 +44,10 @@ pub(super) fn here<'env>(
 pub(super) fn away<'env>(
     env: &'env Env,
     token: &CancelToken,
+    progress: Callback<'_>,
     work: impl FnOnce(Control<'_>) -> Result<Properties, Error> + Send + 'static,
 ) -> napi::Result<Object<'env>> {
-    job::spawn(env, token, None, 1, move |control| work(control).map(Outcome::Properties))
+    job::spawn(env, token, progress, 1, move |control| work(control).map(Outcome::Properties))
 }
 
 /// A vector as JavaScript has it.
@@ -215,10 +216,11 @@ pub fn cayley_steps<'env>(
     every: f64,
     fourth: bool,
     token: &CancelToken,
+    #[napi(ts_arg_type = "NativeProgress | undefined")] progress: Callback<'_>,
 ) -> napi::Result<Object<'env>> {
     let given = Steps { psi: Complex64::from_reals(psi), steps, every, fourth };
     let cayley = Arc::clone(&cayley.cayley);
-    away(env, token, move |control| {
+    away(env, token, progress, move |control| {
         let (states, report) = given.run(&mut locked(&cayley), control)?;
         Ok(Box::new(move |env: &Env, to: &mut Object<'_>| {
             set_vector(env, to, "report", &values::run(&report))?;
@@ -279,8 +281,9 @@ pub fn cayley_vjp<'env>(
     cotangent: &[f64],
     steps: f64,
     token: &CancelToken,
+    #[napi(ts_arg_type = "NativeProgress | undefined")] progress: Callback<'_>,
 ) -> napi::Result<Object<'env>> {
-    away(env, token, gradient(cayley, psi, cotangent, steps))
+    away(env, token, progress, gradient(cayley, psi, cotangent, steps))
 }
 
 fn series(h: &NativeOperator, psi: &[f64], t: f64, tolerance: f64, bounds: Option<&[f64]>) -> Work {
@@ -326,6 +329,55 @@ pub fn chebyshev_job<'env>(
     tolerance: f64,
     bounds: Option<&[f64]>,
     token: &CancelToken,
+    #[napi(ts_arg_type = "NativeProgress | undefined")] progress: Callback<'_>,
 ) -> napi::Result<Object<'env>> {
-    away(env, token, series(h, psi, t, tolerance, bounds))
+    away(env, token, progress, series(h, psi, t, tolerance, bounds))
+}
+
+fn heating(h: &NativeOperator, u: &[f64], step: f64, steps: f64, rtol: f64) -> Work {
+    fn of<T: Number>(held: &Held<T>, u: &[f64], step: f64, steps: f64, rtol: f64) -> Work {
+        let (operator, mut u) = (Arc::clone(&held.operator), T::from_reals(u));
+        Box::new(move |control| {
+            let steps = integer("steps", steps, 9_007_199_254_740_991.0)? as usize;
+            let ImaginaryReport { steps, reason, residuals, matvecs } =
+                imaginary_time(&*operator, &mut u, step, steps, rtol, control)?;
+            Ok(Box::new(move |env: &Env, to: &mut Object<'_>| {
+                set_vector(env, to, "states", &u)?;
+                let report = values::heat(steps, reason, matvecs, &residuals);
+                set_vector(env, to, "report", &report)
+            }))
+        })
+    }
+    match &h.operand {
+        Operand::Real(held) => of(held, u, step, steps, rtol),
+        Operand::Complex(held) => of(held, u, step, steps, rtol),
+    }
+}
+
+/// Steps of (I + aH)u⁺ = u, on the calling thread.
+#[napi(ts_return_type = "NativeOutcome<NativeStates>", catch_unwind)]
+pub fn heat_sync<'env>(
+    env: &'env Env,
+    h: &NativeOperator,
+    u: &[f64],
+    step: f64,
+    steps: f64,
+    rtol: f64,
+) -> napi::Result<Object<'env>> {
+    here(env, heating(h, u, step, steps, rtol))
+}
+
+/// The same as a job.
+#[napi(ts_return_type = "Promise<NativeOutcome<NativeStates>>", catch_unwind)]
+pub fn heat<'env>(
+    env: &'env Env,
+    h: &NativeOperator,
+    u: &[f64],
+    step: f64,
+    steps: f64,
+    rtol: f64,
+    token: &CancelToken,
+    #[napi(ts_arg_type = "NativeProgress | undefined")] progress: Callback<'_>,
+) -> napi::Result<Object<'env>> {
+    away(env, token, progress, heating(h, u, step, steps, rtol))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use headwater_base::Error;
+use headwater_base::{Control, Error};
 use headwater_solve::{Csr, Dense, Direct, ExactHessian, KroneckerSum, Lifted, Operator, Scalar};
 use napi::Env;
 use napi::bindgen_prelude::{Float64ArraySlice, Object, ObjectFinalize};
@@ -64,13 +64,13 @@ impl<T: Scalar> Held<T> {
         self.csr.as_ref().ok_or_else(|| Error::new("matrix-needed", "this needs a sparse matrix (Csr)"))
     }
 
-    /// The factors of the dense matrix, computed at the first call and kept.
-    pub fn direct(&self) -> Result<Arc<Direct<T>>, Error> {
+    /// The factors of the dense matrix, computed at the first call and kept; `None` if that was cancelled.
+    pub fn direct(&self, control: Control<'_>) -> Result<Option<Arc<Direct<T>>>, Error> {
         if let Some(direct) = self.direct.get() {
-            return Ok(Arc::clone(direct));
+            return Ok(Some(Arc::clone(direct)));
         }
-        let direct = Arc::new(Direct::new(self.elements()?)?);
-        Ok(Arc::clone(self.direct.get_or_init(|| direct)))
+        let Some(direct) = Direct::watched(self.elements()?, control)?.map(Arc::new) else { return Ok(None) };
+        Ok(Some(Arc::clone(self.direct.get_or_init(|| direct))))
     }
 }
 

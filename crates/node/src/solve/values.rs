@@ -154,15 +154,20 @@ pub fn packed(solved: &[Solved]) -> Vec<f64> {
 
 /// A run of steps.
 pub fn run(report: &Report) -> Vec<f64> {
-    let mut to = vec![
-        report.steps as f64,
-        place(&REASONS, &report.reason),
-        report.worst_residual(),
-        report.norm_defect(),
-        report.energy_defect().unwrap_or(f64::NAN),
-        report.matvecs as f64,
-        report.residuals.len() as f64,
-    ];
-    to.extend_from_slice(&report.residuals);
+    let energy = report.energy_defect().unwrap_or(f64::NAN);
+    steps(report.steps, report.reason, [report.norm_defect(), energy], report.matvecs, &report.residuals)
+}
+
+/// A run of steps that keep neither norm nor energy.
+pub fn heat(made: usize, reason: Reason, matvecs: usize, residuals: &[f64]) -> Vec<f64> {
+    steps(made, reason, [f64::NAN; 2], matvecs, residuals)
+}
+
+fn steps(made: usize, reason: Reason, defects: [f64; 2], matvecs: usize, residuals: &[f64]) -> Vec<f64> {
+    let worst = residuals.iter().fold(0.0, |worst, &r| if r <= worst { worst } else { r });
+    let mut to = Vec::with_capacity(RUN_NAMES.len() + residuals.len());
+    to.extend([made as f64, place(&REASONS, &reason), worst, defects[0], defects[1]]);
+    to.extend([matvecs as f64, residuals.len() as f64]);
+    to.extend_from_slice(residuals);
     to
 }

@@ -75,7 +75,12 @@ impl Hamiltonian {
         let finite = match self {
             Self::Real(h) => vector::finite(h.values()),
             Self::Complex(h) => vector::finite(Complex64::reals(h.values())),
-            Self::Operator(_) => true,
+            Self::Operator(h) => {
+                // What is known to be Hermitian is not probed below; a NaN or an infinity shows in this product.
+                let mut image = vec![Complex64::default(); n];
+                h.apply(&vec![Complex64::new(1.0, 0.0); n], &mut image);
+                vector::finite(Complex64::reals(&image))
+            }
         };
         if !finite {
             return Err(Error::new("operator-not-finite", "H holds a number that is not finite"));
