@@ -18,14 +18,30 @@ fn fold(s: [f64; WIDTH]) -> f64 {
     ((eight[0] + eight[4]) + (eight[2] + eight[6])) + ((eight[1] + eight[5]) + (eight[3] + eight[7]))
 }
 
-/// [-im, im, …]: with it a complex factor is `re * x[e] + turn[e] * x[e ^ 1]`.
+/// y += (re + i im) x for interleaved complex vectors. By pairs: in lanes with the neighbour at `e ^ 1` the compiler
+/// shuffles through memory, ten times slower (27 against 2.8 µs for 4096 numbers).
 #[inline(always)]
-fn turning(im: f64) -> [f64; WIDTH] {
-    let mut turn = [im; WIDTH];
-    for e in (0..WIDTH).step_by(2) {
-        turn[e] = -im;
+fn axpy_pairs(re: f64, im: f64, x: &[f64], y: &mut [f64]) {
+    for (x, y) in x.as_chunks::<2>().0.iter().zip(y.as_chunks_mut::<2>().0) {
+        y[0] = re.mul_add(x[0], (-im).mul_add(x[1], y[0]));
+        y[1] = re.mul_add(x[1], im.mul_add(x[0], y[1]));
     }
-    turn
+}
+
+/// Σ x_i² of one chunk.
+#[inline(always)]
+fn square(x: &[f64]) -> f64 {
+    let (blocks, rest) = x.as_chunks::<WIDTH>();
+    let mut sums = [0.0; WIDTH];
+    for x in blocks {
+        for e in 0..WIDTH {
+            sums[e] = x[e].mul_add(x[e], sums[e]);
+        }
+    }
+    for (e, x) in rest.iter().enumerate() {
+        sums[e] = x.mul_add(*x, sums[e]);
+    }
+    fold(sums)
 }
 
 /// One pass over slices of one length, read or written: the body computes lane `e` and adds to lane `e` of `sums`, the
@@ -178,8 +194,7 @@ pub fn dot_pairs(x: &[f64], y: &[f64]) -> [[f64; 2]; 2] {
 
 /// y += a x for interleaved complex vectors.
 pub fn axpy_complex(re: f64, im: f64, x: &[f64], y: &mut [f64]) {
-    let turn = turning(im);
-    pass!(0 sums _none; read x; write y; e => { y[e] = re.mul_add(x[e], turn[e].mul_add(x[e ^ 1], y[e])); });
+    axpy_pairs(re, im, x, y);
 }
 
 /// y = x + b y for interleaved complex vectors.
@@ -193,42 +208,34 @@ pub fn xpby_complex(x: &[f64], re: f64, im: f64, y: &mut [f64]) {
 
 /// x += a p, r −= a q for interleaved complex vectors; returns ‖r‖².
 pub fn step_complex(re: f64, im: f64, p: &[f64], q: &[f64], x: &mut [f64], r: &mut [f64]) -> f64 {
-    let turn = turning(im);
-    pass!(1 sums s; read p q; write x r; e => {
-        x[e] = re.mul_add(p[e], turn[e].mul_add(p[e ^ 1], x[e]));
-        r[e] = (-re).mul_add(q[e], (-turn[e]).mul_add(q[e ^ 1], r[e]));
-        s[0][e] = r[e].mul_add(r[e], s[0][e]);
-    })[0]
+    axpy_pairs(re, im, p, x);
+    let mut total = 0.0;
+    for (q, r) in q.chunks(CHUNK).zip(r.chunks_mut(CHUNK)) {
+        axpy_pairs(-re, -im, q, r);
+        total += square(r);
+    }
+    total
 }
 
 /// r −= a q for interleaved complex vectors; returns ‖r‖².
 pub fn reduce_complex(re: f64, im: f64, q: &[f64], r: &mut [f64]) -> f64 {
-    let turn = turning(im);
-    pass!(1 sums s; read q; write r; e => {
-        r[e] = (-re).mul_add(q[e], (-turn[e]).mul_add(q[e ^ 1], r[e]));
-        s[0][e] = r[e].mul_add(r[e], s[0][e]);
-    })[0]
+    let mut total = 0.0;
+    for (q, r) in q.chunks(CHUNK).zip(r.chunks_mut(CHUNK)) {
+        axpy_pairs(-re, -im, q, r);
+        total += square(r);
+    }
+    total
 }
 
 /// x += a p, then p = z + b p, for interleaved complex vectors; a = (re, im).
 pub fn advance_complex(a: [f64; 2], z: &[f64], b: [f64; 2], p: &mut [f64], x: &mut [f64]) {
-    let (a_turn, b_turn) = (turning(a[1]), turning(b[1]));
-    let whole = z.len() / 8 * 8;
-    let blocks = z.as_chunks::<8>().0.iter().zip(p.as_chunks_mut::<8>().0).zip(x.as_chunks_mut::<8>().0);
-    for ((z, p), x) in blocks {
+    let pairs = z.as_chunks::<2>().0.iter().zip(p.as_chunks_mut::<2>().0).zip(x.as_chunks_mut::<2>().0);
+    for ((z, p), x) in pairs {
         let old = *p;
-        for e in 0..8 {
-            x[e] = a[0].mul_add(old[e], a_turn[e].mul_add(old[e ^ 1], x[e]));
-            p[e] = b[0].mul_add(old[e], b_turn[e].mul_add(old[e ^ 1], z[e]));
-        }
-    }
-    let rest = z[whole..].as_chunks::<2>().0.iter().zip(p[whole..].as_chunks_mut::<2>().0);
-    for ((z, p), x) in rest.zip(x[whole..].as_chunks_mut::<2>().0) {
-        let old = *p;
-        for e in 0..2 {
-            x[e] = a[0].mul_add(old[e], a_turn[e].mul_add(old[e ^ 1], x[e]));
-            p[e] = b[0].mul_add(old[e], b_turn[e].mul_add(old[e ^ 1], z[e]));
-        }
+        x[0] = a[0].mul_add(old[0], (-a[1]).mul_add(old[1], x[0]));
+        x[1] = a[0].mul_add(old[1], a[1].mul_add(old[0], x[1]));
+        p[0] = b[0].mul_add(old[0], (-b[1]).mul_add(old[1], z[0]));
+        p[1] = b[0].mul_add(old[1], b[1].mul_add(old[0], z[1]));
     }
 }
 
@@ -241,13 +248,22 @@ pub fn shift_complex(s: f64, a: f64, p: &[f64], q: &mut [f64]) {
 
 /// Largest absolute value; NaN if there is one.
 pub fn largest(x: &[f64]) -> f64 {
-    let mut top = 0.0_f64;
-    let mut nan = 0.0_f64;
-    for v in x {
-        top = top.max(v.abs());
-        nan += v * 0.0;
+    let (blocks, rest) = x.as_chunks::<WIDTH>();
+    let (mut tops, mut nans) = ([0.0_f64; WIDTH], [0.0_f64; WIDTH]);
+    let mut look = |e: usize, v: f64| {
+        tops[e] = if v.abs() > tops[e] { v.abs() } else { tops[e] };
+        nans[e] += v * 0.0;
+    };
+    for x in blocks {
+        for e in 0..WIDTH {
+            look(e, x[e]);
+        }
     }
-    if nan.is_nan() && !top.is_infinite() { f64::NAN } else { top }
+    for (e, v) in rest.iter().enumerate() {
+        look(e, *v);
+    }
+    let top = tops.into_iter().fold(0.0, f64::max);
+    if nans.into_iter().sum::<f64>().is_nan() && !top.is_infinite() { f64::NAN } else { top }
 }
 }
 
