@@ -341,6 +341,9 @@ impl Cayley {
             plus.fill(Complex64::default());
             return Ok(galerkin::Solved { reason: Reason::ZeroRhs, matvecs: 0, residual: 0.0 });
         }
+        if !self.prepare(control)? {
+            return Ok(galerkin::Solved { reason: Reason::Aborted, matvecs: 0, residual: f64::NAN });
+        }
         if norm.is_finite() && !(1e-100..1e100).contains(&norm) {
             // Sums of squares would leave the range; a power of two is exact.
             let factor = power_of_two_inverse(norm, false);
