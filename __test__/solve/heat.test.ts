@@ -1,6 +1,16 @@
 /** Diffusion by implicit steps, and what runs of steps tell while they run. */
 import { expect, test } from 'vitest'
-import { Cayley, dense, evolve, graph, heat, heatSync, type StepProgress } from '../../src-ts/solve/index.ts'
+import {
+  Cayley,
+  dense,
+  evolve,
+  evolveSync,
+  graph,
+  heat,
+  heatSync,
+  operator,
+  type StepProgress,
+} from '../../src-ts/solve/index.ts'
 import { thrownBy } from './model.ts'
 
 const n = 24
@@ -80,3 +90,28 @@ test('the set-up of the direct solver is part of the first step, and stops there
   const galerkin = new Cayley(graph.grid(20, 25), { dt: 0.1, solver: 'galerkin', rtol: 1e-13 }).stepSync(psi)
   again.psi.forEach((value, k) => expect(Math.abs(value - galerkin.psi[k]!)).toBeLessThan(1e-12))
 }, 60_000)
+
+test('H as a function takes the steps of the matrix, at once or by promises', async () => {
+  const H = graph.ring(n).laplacian().toComplex()
+  const psi = Float64Array.from({ length: 2 * n }, (_, k) => Math.sin(k * k))
+  const known = evolveSync(H, psi, 1.5, { method: 'cayley', steps: 10, solver: 'galerkin', rtol: 1e-13 })
+  const free = operator({ rows: n, dtype: 'complex128', apply: (x, y) => void H.apply(x, y) })
+  const slow = operator({ rows: n, dtype: 'complex128', apply: async (x, y) => void H.apply(x, (await null, y)) })
+  const options = { method: 'cayley', steps: 10, rtol: 1e-13 } as const
+  for (const found of [evolveSync(free, psi, 1.5, options), await evolve(slow, psi, 1.5, options)]) {
+    expect(found).toMatchObject({ steps: 10, converged: true, reason: 'rtol' })
+    found.psi.forEach((value, k) => expect(Math.abs(value - known.psi[k]!)).toBeLessThan(1e-11))
+    expect(found.residuals!.length).toBe(10)
+    expect(found.worstResidual!).toBeLessThanOrEqual(1e-13)
+    expect(Math.abs(found.normDefect)).toBeLessThan(1e-13)
+  }
+  const skew = operator({ rows: n, dtype: 'complex128', apply: (x, y) => y.set(x.map((v, k) => (k % 2 ? v : -v) * (1 + k))) }) // prettier-ignore
+  const refused = evolveSync(skew, psi, 1, { method: 'cayley', steps: 3 })
+  expect([refused.steps, refused.reason, refused.converged]).toEqual([0, 'notHermitian', false])
+  expect(refused.psi).toEqual(psi)
+  expect(thrownBy(() => evolveSync(free, psi, 1)).code).toBe('option-not-valid')
+  const stop = new AbortController()
+  const waiting = operator({ rows: n, dtype: 'complex128', apply: () => new Promise(() => setTimeout(() => stop.abort(), 5)) }) // prettier-ignore
+  const partial = await evolve(waiting, psi, 1, { ...options, signal: stop.signal, onAbort: 'partial' })
+  expect([partial.reason, partial.steps]).toEqual(['aborted', 0])
+})
