@@ -313,6 +313,24 @@ test('the answer of a job is that of the calling thread, bit for bit, for any nu
   }
 })
 
+test('shiftedHermitian too: one thread takes sums piece by piece with the product, several do not', async () => {
+  const n = 10_001
+  const entries = Array.from({ length: n }, (_, i): [number, number, number | [number, number]][] => [
+    [i, i, 2],
+    [i, (i + 1) % n, [-1, 0.3]],
+    [(i + 1) % n, i, [-1, -0.3]],
+  ]).flat()
+  const H = Csr.fromTriplets({ rows: n, cols: n, dtype: 'complex128', entries })
+  const b = Float64Array.from({ length: 2 * n }, (_, k) => Math.sin(k * k))
+  const options = { a: 0.7, rtol: 1e-10 }
+  const here = shiftedHermitianSync(H, b, options)
+  expect(here.converged).toBe(true)
+  for (const threads of [1, 2, 3]) {
+    const there = await shiftedHermitian(H, b, { ...options, threads })
+    expect([there.x, there.iterations, there.residual]).toEqual([here.x, here.iterations, here.residual])
+  }
+})
+
 test('scaleGuess finds the length of a guess whose direction is right', () => {
   const A = chain(50)
   const b = ones(50)

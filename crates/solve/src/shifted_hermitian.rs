@@ -30,19 +30,25 @@ pub(crate) fn combine<T: Scalar>(sigma: f64, a: f64, scale: f64, p: &[T], q: &mu
 
 /// q = σp + ia·Hp and ⟨r, q⟩, in one pass where H gives its rows piece by piece. The same bits either way.
 pub(crate) fn apply_dot<T: Scalar>(h: &dyn Operator<T>, sigma: f64, a: f64, p: &[T], r: &[T], q: &mut [T]) -> T {
-    let rows = if T::COMPLEX { vector::CHUNK / 2 } else { vector::CHUNK };
-    let mut total = T::default();
-    for begin in (0..p.len()).step_by(rows) {
-        let piece = begin..p.len().min(begin + rows);
-        if !h.apply_rows(1, begin, p, &mut q[piece.clone()]) {
+    // The chunks of the sums, in complex numbers.
+    const ROWS: usize = vector::CHUNK / 2;
+    let mut total = [[0.0; 2]; 2];
+    for begin in (0..p.len()).step_by(ROWS) {
+        let piece = begin..p.len().min(begin + ROWS);
+        if !T::COMPLEX || !h.apply_rows(1, begin, p, &mut q[piece.clone()]) {
             h.apply(p, q);
             combine(sigma, a, 1.0, p, q);
             return T::dot(r, q);
         }
         combine(sigma, a, 1.0, &p[piece.clone()], &mut q[piece.clone()]);
-        total += T::dot(&r[piece.clone()], &q[piece]);
+        let part = vector::dot_pairs(T::reals(&r[piece.clone()]), T::reals(&q[piece]));
+        for (total, part) in total.as_flattened_mut().iter_mut().zip(part.as_flattened()) {
+            *total += part;
+        }
     }
-    total
+    // As `T::dot` puts them together.
+    let [same, cross] = total;
+    T::new(same[0] + same[1], cross[0] - cross[1])
 }
 
 /// Takes the step that x still lacks.
