@@ -1,7 +1,7 @@
 // Linear solves beside SciPy, on the same systems, one thread each, one after the other: conjugate gradients on the
 // two-dimensional Poisson problem, sparse products, Cayley systems, and what a JavaScript operator costs a call.
 //   node bench/solve.ts [quick]     quick: without the large Poisson problem
-import { bounds, cgSync, Csr, jacobi, operator, shiftedHermitianSync } from 'headwater/solve'
+import { bounds, Cayley, cgSync, Csr, jacobi, operator, shiftedHermitianSync } from 'headwater/solve'
 import { machine, median, seconds } from './common.ts'
 import { runScipy } from './peers/scipy/scipy.ts'
 
@@ -102,6 +102,20 @@ for (const n of [256, 1024, 4096] as const) {
     console.log(
       `(I + iaH) y = b, n = ${n}, Λ = ${strength}: ${seconds(ours)} (${reason}, ${matvecs} products, true ` +
         `${(residual.relative ?? NaN).toExponential(1)}); SciPy's best ${seconds(best)}: ${(best / ours).toFixed(1)} ×`,
+    )
+  }
+}
+{
+  const h = smallWorld(256)
+  const psi = Float64Array.from({ length: 512 }, (_, k) => (uniform(512, 4)[k]! - 0.5) / 10)
+  for (const solver of ['direct', 'galerkin'] as const) {
+    const walk = new Cayley(h, { dt: 0.1, solver, rtol: 1e-10, energy: false })
+    const [one, many] = [
+      cpu(() => walk.stepSync(psi), 15, 200),
+      cpu(() => walk.stepSync(psi, { steps: 50 }), 15, 4) / 50,
+    ]
+    console.log(
+      `Cayley step, n = 256, Λ = 0.5, ${solver}: ${seconds(one)} a call of one step, ${seconds(many)} a step of fifty`,
     )
   }
 }

@@ -235,3 +235,20 @@ test('products that take long do not hold others up: two solves interleave', asy
   expect(one.x).toEqual(two.x)
   expect(order.slice(0, 4)).toEqual(['a', 'b', 'a', 'b'])
 })
+
+test('a solve stopped by its caller tells the true residual of the x it returns', async () => {
+  const norm = (x: Float64Array): number => Math.sqrt(x.reduce((sum, value) => sum + value * value, 0))
+  const stop = ({ iteration }: { iteration: number }): boolean => iteration === 7
+  for (const out of [cgSync(sync, b, { stop }), await minres(sync, b, { stop }), cgSync(A, b, { stop })]) {
+    expect(out.reason).toBe('userStop')
+    expect(out.iterations).toBe(7)
+    const image = A.apply(out.x)
+    expect(Math.abs(out.residual.true! - norm(b.map((value, k) => value - image[k]!)))).toBeLessThan(1e-11)
+  }
+  const solving = iterate('cg', sync, b)
+  for (const { iteration } of solving) if (iteration === 3) break
+  expect(solving.result!.residual.true).toBeGreaterThan(0)
+  // A promise would have to be waited for: no residual then.
+  const late = await cg(slow, b, { stop })
+  expect([late.reason, late.iterations, 'true' in late.residual]).toEqual(['userStop', 7, false])
+})

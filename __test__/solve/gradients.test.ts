@@ -1,6 +1,6 @@
 /** Gradients through solves against fixtures, the dense reference, differences and dot tests. */
 import { describe, expect, test } from 'vitest'
-import { Cayley, cgSync, Csr, dense, graph, InvalidInputError, jacobi, solveJvp, solveJvpSync, solveVjp, solveVjpSync, type LinearOperator } from '../../src-ts/solve/index.ts' // prettier-ignore
+import { Cayley, cgSync, Csr, dense, graph, InvalidInputError, jacobi, operator, preconditioner, solveJvp, solveJvpSync, solveVjp, solveVjpSync, type LinearOperator } from '../../src-ts/solve/index.ts' // prettier-ignore
 import { array, cases, pairs, type Ref } from '../reference/solve/load.ts'
 
 interface Loss {
@@ -206,6 +206,69 @@ test('an unconverged solve is no gradient, unless allowed; misuse is named', asy
   expect(codeOf(() => solveVjpSync({ ...input, cotangent: [1] }))).toBe('shape-mismatch')
   expect(codeOf(() => solveVjpSync({ ...input, tangent: 1 } as never))).toBe('option-unknown')
   expect(codeOf(() => solveVjpSync({ ...input, A: {} as never }))).toBe('operator-not-valid')
-  expect(codeOf(() => solveJvpSync({ method: 'direct', A, b, db: b }))).toBe('option-not-valid')
+  expect(codeOf(() => solveJvpSync({ method: 'direct', A: dense([[1, 1], [1, 1]]), b: [1, 2], db: [1, 0] }))).toBe('unconverged-gradient') // prettier-ignore
   expect(codeOf(() => solveVjpSync({ ...input, options: { tol: 1 } as never }))).toBe('option-unknown')
+})
+
+test('along a direction, direct and least squares agree with the gradient backwards', async () => {
+  const uniform = (count: number, key: number): Float64Array =>
+    Float64Array.from({ length: count }, (_, k) => Math.sin((k + 1) ** 2 + key))
+  for (const [method, rows, cols] of [
+    ['direct', 6, 6],
+    ['lsqr', 9, 5],
+    ['cgnr', 9, 5],
+    ['lsqr', 6, 6],
+  ] as const) {
+    const data = uniform(rows * cols, 1)
+    if (rows === cols) for (let k = 0; k < rows; k++) data[k * cols + k]! += 3
+    const A = dense({ rows, cols, data })
+    const change = uniform(rows * cols, 2)
+    const dA = dense({ rows, cols, data: change })
+    const [b, db, cotangent] = [uniform(rows, 3), uniform(rows, 4), uniform(cols, 5)]
+    const input = { method, A, b, options: { rtol: 1e-13 } } as const
+    const { dx, tangent, x } = solveJvpSync({ ...input, dA, db })
+    const { rhs, matrix } = solveVjpSync({ ...input, cotangent })
+    expect(tangent.converged).toBe(true)
+    expect(Math.abs(dot(cotangent, dx) - dot(rhs, db) - dot(matrix!, change))).toBeLessThan(1e-10)
+    expect((await solveJvp({ ...input, dA, db })).dx).toEqual(dx)
+    expect(x.length).toBe(cols)
+  }
+})
+
+test('through functions the gradient is that of the matrix, without its elements', async () => {
+  const n = 30
+  const entries = Array.from({ length: n }, (_, i): [number, number, number][] => [
+    [i, i, 3 + (i % 4)],
+    ...((i > 0 ? [[i, i - 1, -1]] : []) as [number, number, number][]),
+    ...((i < n - 1 ? [[i, i + 1, -1]] : []) as [number, number, number][]),
+  ]).flat()
+  const A = Csr.fromTriplets({ rows: n, cols: n, entries })
+  const apply = (x: Float64Array<ArrayBuffer>, y: Float64Array<ArrayBuffer>): void => void A.apply(x, y)
+  const free = operator({ rows: n, apply, applyAdjoint: apply })
+  const [b, cotangent] = [new Float64Array(n).fill(1), Float64Array.from({ length: n }, (_, k) => Math.cos(k))]
+  const options = { rtol: 1e-12 }
+  for (const method of ['cg', 'minres', 'cr', 'cgnr'] as const) {
+    const known = solveVjpSync({ method, A, b, cotangent, options })
+    const found = solveVjpSync({ method, A: free, b, cotangent: () => cotangent, options })
+    expect(deviation(found.rhs, known.rhs)).toBeLessThan(1e-10)
+    expect('matrix' in found).toBe(false)
+    expect(found.adjoint.converged).toBe(true)
+  }
+  // θ scales A: dL/dθ = −⟨λ, Ax⟩, the same for a matrix and for a promise.
+  const parameterVjp = (x: Float64Array<ArrayBuffer>, lambda: Float64Array<ArrayBuffer>): number =>
+    -dot(lambda, A.apply(x))
+  const slow = operator({ rows: n, apply: async (x, y) => void A.apply(x, (await null, y)) })
+  const M = preconditioner({ size: n, apply: (r, z) => z.set(r.map((value) => value / 4)) })
+  const one = solveVjpSync({ method: 'cg', A, b, cotangent, options, parameterVjp })
+  const two = await solveVjp({ method: 'cg', A: slow, M, b, cotangent, options, parameterVjp })
+  const direct = -dot(cotangent, cgSync(A, b, options).x)
+  expect(Math.abs(one.parameters! - direct)).toBeLessThan(1e-10)
+  expect(Math.abs(two.parameters! - direct)).toBeLessThan(1e-10)
+  const H = operator({ rows: n, dtype: 'complex128', apply: (x, y) => void A.toComplex().apply(x, y) })
+  const wide = Float64Array.from({ length: 2 * n }, (_, k) => Math.sin(k + 1))
+  const shifted = { method: 'shiftedHermitian', b: wide, cotangent: wide, options: { rtol: 1e-12, a: 0.3 } } as const
+  expect(deviation(solveVjpSync({ ...shifted, A: H }).rhs, solveVjpSync({ ...shifted, A }).rhs)).toBeLessThan(1e-10)
+  expect(codeOf(() => solveVjpSync({ method: 'lsqr', A: free, b, cotangent }))).toBe('option-not-valid')
+  expect(codeOf(() => solveVjpSync({ method: 'cg', A: free, b, cotangent, options: { maxIterations: 1 } }))).toBe('unconverged-gradient') // prettier-ignore
+  expect(codeOf(() => solveJvpSync({ method: 'cg', A: free, b, db: b }))).toBe('operator-not-valid')
 })

@@ -161,3 +161,13 @@ test('matrices that nobody holds are freed: the garbage collector is told of the
   // 1.6 GB were made.
   expect(process.memoryUsage().rss - before).toBeLessThan(8e8)
 })
+
+test('a product may be written over its own vector, or over a part of it', () => {
+  const A = Csr.fromTriplets({ rows: 3, cols: 3, entries: [[0, 2, 1], [1, 0, 2], [2, 1, 3]] }) // prettier-ignore
+  const x = Float64Array.of(1, 10, 100)
+  expect([...A.apply(x, x)]).toEqual([100, 2, 30])
+  const buffer = new ArrayBuffer(32)
+  const [from, to] = [new Float64Array(buffer, 0, 3), new Float64Array(buffer, 8, 3)]
+  from.set([1, 10, 100])
+  expect([...A.apply(from, to)]).toEqual([100, 2, 30])
+})

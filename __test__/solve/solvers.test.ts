@@ -32,7 +32,7 @@ import { laplacian, ring as ringGraph } from '../reference/solve/graph.ts'
 import { cases, matrixOf, vectorOf as stored, type Ref } from '../reference/solve/load.ts'
 import { system } from '../reference/solve/systems.ts'
 import { asCsr, asDense, numbers } from './pose.ts'
-import { chain, chainSolution, diagonalOf, distance, ones, poisson, ring } from './model.ts'
+import { chain, chainSolution, diagonalOf, distance, ones, poisson, ring, thrownBy } from './model.ts'
 
 const norm = (x: ArrayLike<number>): number => Math.hypot(...Array.from(x))
 const near = (x: ArrayLike<number>, y: ArrayLike<number>, relative: number): void =>
@@ -311,4 +311,36 @@ test('the answer of a job is that of the calling thread, bit for bit, for any nu
     const there = await cg(A, b, { ...options, threads })
     expect([there.x, there.iterations, there.residual]).toEqual([here.x, here.iterations, here.residual])
   }
+})
+
+test('shiftedHermitian too: one thread takes sums piece by piece with the product, several do not', async () => {
+  const n = 10_001
+  const entries = Array.from({ length: n }, (_, i): [number, number, number | [number, number]][] => [
+    [i, i, 2],
+    [i, (i + 1) % n, [-1, 0.3]],
+    [(i + 1) % n, i, [-1, -0.3]],
+  ]).flat()
+  const H = Csr.fromTriplets({ rows: n, cols: n, dtype: 'complex128', entries })
+  const b = Float64Array.from({ length: 2 * n }, (_, k) => Math.sin(k * k))
+  const options = { a: 0.7, rtol: 1e-10 }
+  const here = shiftedHermitianSync(H, b, options)
+  expect(here.converged).toBe(true)
+  for (const threads of [1, 2, 3]) {
+    const there = await shiftedHermitian(H, b, { ...options, threads })
+    expect([there.x, there.iterations, there.residual]).toEqual([here.x, here.iterations, here.residual])
+  }
+})
+
+test('scaleGuess finds the length of a guess whose direction is right', () => {
+  const A = chain(50)
+  const b = ones(50)
+  const x0 = chainSolution(50).map((value) => 1e-3 * value)
+  const scaled = cgSync(A, b, { x0, scaleGuess: true, rtol: 1e-10 })
+  expect([scaled.reason, scaled.iterations, scaled.matvecs]).toEqual(['exactGuess', 0, 1])
+  expect(distance(scaled.x, chainSolution(50))).toBeLessThan(1e-9)
+  expect(cgSync(A, b, { x0, rtol: 1e-10 }).iterations).toBeGreaterThan(0)
+  // Of no use: the guess is left out, as any other that is worse than nothing.
+  const none = cgSync(A, b, { x0: b.map((_, k) => (k % 2 ? 1 : -1)), scaleGuess: true })
+  expect(none.converged).toBe(true)
+  expect(thrownBy(() => cgnrSync(A, b, { scaleGuess: true } as never)).code).toBe('option-unknown')
 })

@@ -135,32 +135,6 @@ export interface NativeAnalysis {
   mass: Float64Array<ArrayBuffer>
 }
 
-/** Result of a solve; complex vectors are interleaved. Absent: not known. */
-export interface NativeSolveResult {
-  x: Float64Array<ArrayBuffer>
-  converged: boolean
-  reason: string
-  iterations: number
-  matvecs: number
-  probes: number
-  preconditions: number
-  residual: { true?: number; recurrence?: number; relative?: number }
-  gap?: number
-  tolerance: { value?: number; term: 'rtol' | 'atol' }
-  restarts: number
-  guessUsed: boolean
-  condition?: { min?: number; max?: number; kappa?: number }
-  energyError?: number
-  history?: Float64Array<ArrayBuffer>
-  location?: string
-  direction?: Float64Array<ArrayBuffer>
-  curvature?: number
-  inconsistency?: number
-  normalResidual?: number
-  ritz?: Float64Array<ArrayBuffer>[]
-  timing: { seconds: number }
-}
-
 export interface NativeBounds {
   min: number
   max: number
@@ -180,18 +154,9 @@ export interface NativeEdges {
   fluxes?: Float64Array<ArrayBuffer>
 }
 
-export interface NativePropagation {
-  steps: number
-  converged: boolean
-  reason: string
-  residuals: Float64Array<ArrayBuffer>
-  worstResidual: number
-  normDefect: number
-  energyDefect?: number
-  matvecs: number
-}
-
-export interface NativeStates extends NativePropagation {
+/** Steps: `report` is laid out as the addon's layout says, `states` are one behind the other. */
+export interface NativeStates {
+  report: Float64Array<ArrayBuffer>
   states: Float64Array<ArrayBuffer>
 }
 
@@ -202,8 +167,8 @@ export interface NativeCotangents {
   weights?: Float64Array<ArrayBuffer>
   fluxes?: Float64Array<ArrayBuffer>
   lambda: Float64Array<ArrayBuffer>
-  forward: NativePropagation
-  adjoint: NativePropagation
+  forward: Float64Array<ArrayBuffer>
+  adjoint: Float64Array<ArrayBuffer>
 }
 
 export interface NativeSeries {
@@ -225,13 +190,13 @@ export interface NativeGradient {
   sigma?: number
   a?: number
   damp?: number
-  forward: NativeSolveResult
-  adjoint: NativeSolveResult
+  forward: Float64Array<ArrayBuffer>
+  adjoint: Float64Array<ArrayBuffer>
 }
 
 export interface NativeTangent {
   x: Float64Array<ArrayBuffer>
   dx: Float64Array<ArrayBuffer>
-  forward: NativeSolveResult
-  tangent: NativeSolveResult
+  forward: Float64Array<ArrayBuffer>
+  tangent: Float64Array<ArrayBuffer>
 }

@@ -1,5 +1,5 @@
 /** Unitary propagation iψ' = Hψ by Cayley steps, and gradients through them. */
-import type { NativeCayley, NativePropagation } from '#native'
+import type { NativeCayley, NativeCotangents, NativeStates } from '#native'
 import { InvalidInputError } from '../errors.ts'
 import { runJob, type JobOptions } from '../job.ts'
 import { native } from '../native.ts'
@@ -7,8 +7,9 @@ import { Checker } from '../validate.ts'
 import { call } from './backend.ts'
 import { Graph, nativeGraph } from './graph.ts'
 import { LinearOperator, nativeOf } from './operators.ts'
-import { present, readJob } from './plan.ts'
-import type { Reason, SolveJobOptions, VectorLike } from './types.ts'
+import { callPacked, unpackRun } from './packing.ts'
+import { present, readSteps } from './plan.ts'
+import type { Reason, SolveJobOptions, StepProgress, VectorLike } from './types.ts'
 import { checkVector } from './vectors.ts'
 
 /** How the system of a step is solved; see {@link CayleyOptions.solver}. */
@@ -19,7 +20,7 @@ export interface CayleyOptions {
   /** Time step, of either sign: −dt undoes dt. The phase error of a step is (λ dt)³/12 for the eigenvalue λ. */
   dt: number
   /**
-   * `direct`: the transform as a dense matrix, set up once (some hundred to thousand steps' worth), then 2n² (real H) or
+   * `direct`: the transform as a dense matrix, set up once, by the first step (some hundred to thousand steps' worth), then 2n² (real H) or
    * 4n² multiply-adds a step. `galerkin`: `shiftedHermitian` specialised; a product with H an iteration, their number
    * growing like √(1 + λ_max dt/2). `cocg`: the same for real H. `cgw`, `cgnr`: more products.
    * @default 'auto': `direct` up to 512 nodes, else `galerkin`
@@ -94,8 +95,11 @@ export interface CayleyGradient {
 /** ψ̄ as a vector, or computed from the ψ after the steps. */
 export type Cotangent = VectorLike | ((psi: Float64Array<ArrayBuffer>) => VectorLike)
 
-/** What stops an asynchronous run. */
-export type PropagationJob = Pick<SolveJobOptions, 'signal' | 'onAbort'>
+/** What watches and stops an asynchronous run; also the set-up of `direct`, which its first step makes. */
+export interface PropagationJob extends Pick<SolveJobOptions, 'signal' | 'onAbort'> {
+  /** Called at most ten times a second on the JavaScript thread; if it throws, the call rejects with that error. */
+  onProgress?: ((progress: StepProgress) => unknown) | undefined
+}
 
 /** Everything since a propagator was made. */
 export interface CayleyStatistics {
@@ -123,8 +127,11 @@ interface Request {
 
 /** Steps by another rule, for `evolve`. */
 export let padeSteps: (cayley: Cayley, psi: Float64Array<ArrayBuffer>, steps: number) => StepResult
+type StepJob = (cayley: Cayley, psi: Float64Array<ArrayBuffer>, steps: number, job: JobOptions) => Promise<StepResult>
 /** The same as a job. */
-export let padeJob: (cayley: Cayley, psi: Float64Array<ArrayBuffer>, steps: number, job: JobOptions) => Promise<StepResult> // prettier-ignore
+export let padeJob: StepJob
+/** Steps of its own as a job, with options that were read already. */
+export let stepJob: StepJob
 
 /**
  * A propagator ψ⁺ = (I + iaH)⁻¹(I − iaH)ψ, a = dt/2: computed as 2y − ψ with (I + iaH)y = ψ, unitary for every dt,
@@ -155,6 +162,7 @@ export class Cayley {
   static {
     padeSteps = (cayley, psi, steps) => cayley.#last(cayley.#here(psi, steps, 0, true), undefined)
     padeJob = async (cayley, psi, steps, job) => cayley.#last(await cayley.#away(psi, steps, 0, true, job), undefined)
+    stepJob = async (cayley, psi, steps, job) => cayley.#last(await cayley.#away(psi, steps, 0, false, job), undefined)
   }
 
   /**
@@ -189,8 +197,9 @@ export class Cayley {
 
   /** Everything since the propagator was made. Waits for a call that is running. */
   get stats(): CayleyStatistics {
-    const { steps, matvecs, converged, reason, worstResidual } = native().cayleyStatistics(this.#native)
-    return { solver: this.solver, steps, matvecs, converged, reason: reason as Reason, worstResidual }
+    const { report } = unpackRun(native().cayleyStatistics(this.#native))
+    const { steps, matvecs, converged, reason, worstResidual } = report
+    return { solver: this.solver, steps, matvecs, converged, reason, worstResidual }
   }
 
   /**
@@ -257,7 +266,9 @@ export class Cayley {
     const bar = this.#cotangent(
       typeof cotangent === 'function' ? cotangent((await this.step(start, { steps, ...pick(job) })).psi) : cotangent,
     )
-    return this.#queued(job, (token) => native().cayleyVjp(this.#native, start, bar, steps, token)).then(gradientOf)
+    return this.#queued(job, (token, progress) =>
+      native().cayleyVjp(this.#native, start, bar, steps, token, progress),
+    ).then(gradientOf)
   }
 
   /** {@link Cayley.vjp} on the calling thread. */
@@ -291,7 +302,7 @@ export class Cayley {
         check.problem('vector-not-valid', 'out', 'out must be a Float64Array')
       }
     }
-    const job = taken.includes('job') ? readJob(check) : {}
+    const job = taken.includes('job') ? readSteps(check) : {}
     check.finish()
     return { psi: from as Float64Array<ArrayBuffer>, steps, every, out: out as Request['out'], job }
   }
@@ -305,7 +316,9 @@ export class Cayley {
 
   #here(psi: Float64Array<ArrayBuffer>, steps: number, every: number, fourth: boolean): Run {
     this.#free()
-    return call((addon) => addon.cayleyStepsSync(this.#native, psi, steps, every, fourth))
+    const packed = callPacked((addon) => addon.cayleyStepsSync(this.#native, psi, steps, every, fourth))
+    const { report, end } = unpackRun(packed)
+    return { report, states: packed.subarray(end) }
   }
 
   async #away(
@@ -316,7 +329,10 @@ export class Cayley {
     job: JobOptions,
   ): Promise<Run> {
     const from = psi.slice()
-    return this.#queued(job, (token) => native().cayleySteps(this.#native, from, steps, every, fourth, token))
+    const run = await this.#queued(job, (token, progress) =>
+      native().cayleySteps(this.#native, from, steps, every, fourth, token, progress),
+    )
+    return runOf(run)
   }
 
   /** One job after the other: a job that waits for another would hold a thread. */
@@ -331,35 +347,32 @@ export class Cayley {
     }
   }
 
-  #last({ states, ...report }: Run, out: Float64Array<ArrayBuffer> | undefined): StepResult {
+  #last({ report, states }: Run, out: Float64Array<ArrayBuffer> | undefined): StepResult {
     if (out !== undefined) {
       const gone = checkVector(out, this.size, 'complex128', 'out')
       if (!(gone instanceof Float64Array)) throw InvalidInputError.ofAll([gone])
       out.set(states)
     }
-    return { psi: out ?? states, ...reportOf(report) }
+    // A copy where the states are part of a larger array: a result is plain data, and a clone takes the whole buffer along.
+    return { psi: out ?? states.slice(), ...report }
   }
 
-  #states({ states, ...rest }: Run, every: number): EvolveResult {
-    const [report, width] = [reportOf(rest), 2 * this.size]
+  #states({ report, states }: Run, every: number): EvolveResult {
+    const width = 2 * this.size
     const count = width === 0 ? 0 : states.length / width
     const list = Array.from({ length: count }, (_, k) => states.slice(k * width, (k + 1) * width))
     return { states: list, times: list.map((_, k) => Math.min(k * every, report.steps) * this.dt), ...report }
   }
 }
 
-type Run = NativePropagation & { states: Float64Array<ArrayBuffer> }
-
-function reportOf(from: NativePropagation): PropagationReport {
-  const { steps, converged, reason, residuals, worstResidual, normDefect, energyDefect, matvecs } = from
-  const energy = energyDefect === undefined ? {} : { energyDefect }
-  return { steps, converged, reason: reason as Reason, residuals, worstResidual, normDefect, ...energy, matvecs }
+interface Run {
+  report: PropagationReport
+  states: Float64Array<ArrayBuffer>
 }
 
-function gradientOf(
-  from: Omit<CayleyGradient, 'forward' | 'adjoint'> & { forward: NativePropagation; adjoint: NativePropagation },
-): CayleyGradient {
-  // prettier-ignore
+const runOf = ({ report, states }: NativeStates): Run => ({ report: unpackRun(report).report, states })
+
+function gradientOf(from: NativeCotangents): CayleyGradient {
   const { psiPlus, psi, dt, weights, fluxes, lambda, forward, adjoint } = from
   return {
     psiPlus,
@@ -368,8 +381,8 @@ function gradientOf(
     ...(weights === undefined ? {} : { weights }),
     ...(fluxes === undefined ? {} : { fluxes }),
     lambda,
-    forward: reportOf(forward),
-    adjoint: reportOf(adjoint),
+    forward: unpackRun(forward).report,
+    adjoint: unpackRun(adjoint).report,
   }
 }
 

@@ -1,7 +1,8 @@
 /** Dense direct solves. */
 import { Checker } from '../validate.ts'
 import { LinearOperator } from './operators.ts'
-import { checkOperator, present, readJob, type Plan } from './plan.ts'
+import type { SolveSettings } from './packing.ts'
+import { checkOperator, readJob, type Plan } from './plan.ts'
 import { runAsync, runSync } from './run.ts'
 import type { DirectOptions, Operator, SolveJobOptions, SolveResult, VectorLike } from './types.ts'
 import { checkVector } from './vectors.ts'
@@ -45,7 +46,7 @@ export function planDirect(A: unknown, b: unknown, options: unknown, asynchronou
   }
   const right = checkVector(b, operator && operator.rows * columns, dtype, 'b')
   if (!(right instanceof Float64Array)) check.add(right)
-  const settings = {
+  const settings: SolveSettings = {
     method: 'direct',
     rtol: check.number('rtol', { min: 0 }),
     atol: check.number('atol', { min: 0 }),
@@ -57,7 +58,7 @@ export function planDirect(A: unknown, b: unknown, options: unknown, asynchronou
     M: undefined,
     dtype,
     b: right as Float64Array<ArrayBuffer>,
-    settings: present(settings),
+    settings,
     maxIterations: 0,
     stop: undefined,
     job,

@@ -5,12 +5,14 @@ import { native } from '../native.ts'
 import { Checker } from '../validate.ts'
 import type { Interval } from './bounds.ts'
 import { call } from './backend.ts'
-import { Cayley, padeJob, padeSteps, type CayleyOptions, type PropagationJob, type PropagationReport } from './cayley.ts' // prettier-ignore
+import { Cayley, padeJob, padeSteps, stepJob, type CayleyOptions, type PropagationJob, type PropagationReport } from './cayley.ts' // prettier-ignore
+import { CallbackOperator } from './callbacks.ts'
+import { evolveFree, evolveFreeSync } from './free-steps.ts'
 import { Graph } from './graph.ts'
 import { LinearOperator, nativeOf } from './operators.ts'
-import { present, readJob } from './plan.ts'
+import { present, readSteps } from './plan.ts'
 import type { Reason, VectorLike } from './types.ts'
-import { checkVector } from './vectors.ts'
+import { checkVector, chunkNorms } from './vectors.ts'
 
 /**
  * Writes the angles, in radians, of half a step into its second argument, given ψ (interleaved). Both are work arrays, the
@@ -66,6 +68,10 @@ export interface Evolution extends Partial<Omit<PropagationReport, 'converged' |
 /**
  * ψ(t) of iψ' = Hψ, off the JavaScript thread. Complex vectors are interleaved.
  *
+ * H may be a function ({@link operator} with dtype 'complex128') for `method: 'cayley'`: each step is a `shiftedHermitian` solve
+ * on the JavaScript thread, of the options `steps`, `rtol`, `maxIterations` and `allowInexact` hold, no energy is reported, and
+ * a function that is not Hermitian is the reason `notHermitian`.
+ *
  * Sources: H. Tal-Ezer, R. Kosloff (1984), "An accurate and efficient scheme for propagating the time dependent
  * Schrödinger equation"; E. Hairer, G. Wanner (1996), "Solving ordinary differential equations II", IV.3 (Padé); G. Strang
  * (1968), "On the construction and comparison of difference schemes".
@@ -76,27 +82,34 @@ export interface Evolution extends Partial<Omit<PropagationReport, 'converged' |
  * ```
  */
 export async function evolve(
-  H: LinearOperator | Graph,
+  H: LinearOperator | Graph | CallbackOperator,
   psi: VectorLike,
   t: number,
   options: Omit<EvolveOptions, 'phase'> & { method?: Exclude<EvolveOptions['method'], 'strang'> } & PropagationJob = {},
 ): Promise<Evolution> {
+  if (H instanceof CallbackOperator) return evolveFree(H, psi, t, options)
   const { operator, from, method, steps, rtol, ends, cayley, job } = read(H, psi, t, options, true)
   if (method === 'chebyshev') {
-    return seriesOf(await runJob((token) => native().chebyshev(nativeOf(operator), from, t, rtol, ends, token), job))
+    return seriesOf(
+      await runJob(
+        (token, progress) => native().chebyshev(nativeOf(operator), from, t, rtol, ends, token, progress),
+        job,
+      ),
+    )
   }
   const start = from.slice()
   const propagator = cayley()
-  return method === 'pade' ? padeJob(propagator, start, steps, job) : propagator.step(start, { steps, ...stop(job) })
+  return method === 'pade' ? padeJob(propagator, start, steps, job) : stepJob(propagator, start, steps, job)
 }
 
 /** {@link evolve} on the calling thread; the only one that takes `strang`. */
 export function evolveSync(
-  H: LinearOperator | Graph,
+  H: LinearOperator | Graph | CallbackOperator,
   psi: VectorLike,
   t: number,
   options: EvolveOptions = {},
 ): Evolution {
+  if (H instanceof CallbackOperator) return evolveFreeSync(H, psi, t, options)
   const { operator, from, method, steps, rtol, ends, cayley, phase } = read(H, psi, t, options, false)
   if (method === 'chebyshev') {
     return seriesOf(call((addon) => addon.chebyshevSync(nativeOf(operator), from, t, rtol, ends)))
@@ -105,8 +118,6 @@ export function evolveSync(
   if (method === 'strang') return strang(propagator, from.slice(), steps, phase!)
   return method === 'pade' ? padeSteps(propagator, from, steps) : propagator.stepSync(from, { steps })
 }
-
-const stop = ({ signal, onAbort }: JobOptions): PropagationJob => ({ signal, onAbort })
 
 interface Ready {
   operator: LinearOperator
@@ -156,7 +167,7 @@ function read(H: unknown, psi: unknown, t: unknown, options: unknown, asynchrono
   }
   if (method === 'strang') check.required('phase', 'the angles of half a step')
   else if (phase) check.problem('options-conflict', 'phase', "a phase is for 'strang'")
-  const job = asynchronous ? readJob(check) : {}
+  const job = asynchronous ? readSteps(check) : {}
   check.finish()
   const given = H as LinearOperator | Graph
   const dt = (t as number) / (steps ?? 1)
@@ -270,11 +281,4 @@ function turn(psi: Float64Array<ArrayBuffer>, angles: Float64Array<ArrayBuffer>,
     psi[2 * j + 1] = re * sin + im * cos
   }
   return true
-}
-
-/** Norms of pieces: `Math.hypot` does not overflow, and takes a limited number of arguments. */
-function chunkNorms(x: Float64Array<ArrayBuffer>): number[] {
-  const out: number[] = []
-  for (let k = 0; k < x.length; k += 4096) out.push(Math.hypot(...x.subarray(k, k + 4096)))
-  return out
 }

@@ -1,28 +1,33 @@
 /** Gradients through solves. */
-import type { NativeOperator, NativePreconditioner, NativeSolveSettings } from '#native'
+import type { NativeGradient, NativeOperator, NativePreconditioner, NativeTangent } from '#native'
 import { InvalidInputError } from '../errors.ts'
 import { runJob, type JobOptions } from '../job.ts'
 import { native } from '../native.ts'
 import { Checker } from '../validate.ts'
 import { call } from './backend.ts'
 import { planDirect } from './direct.ts'
+import { freeSolves, type FreeTask } from './free-gradients.ts'
 import { nativeOf, requireLinear, type LinearOperator } from './operators.ts'
+import { packSettings, unpackResult, type SolveSettings } from './packing.ts'
 import { needsSession, plan, readJob, type Plan } from './plan.ts'
-import { nativeInverse, NativeInverse } from './preconditioners.ts'
+import { nativeInverse, NativeInverse, type Preconditioner } from './preconditioners.ts'
 import { runAsync, runSync } from './run.ts'
-import type { Method, MethodOptions, SolveJobOptions, SolveResult, VectorLike } from './types.ts'
+import type { Method, MethodOptions, Operator, SolveJobOptions, SolveResult, VectorLike } from './types.ts'
 import { readVector } from './vectors.ts'
 
 /** What both kinds of derivative are about: x = A⁻¹b. */
 export interface GradientInput {
   /** The method of the forward solve; the adjoint one uses the same. */
   method: Method | 'direct'
-  /** The operator, with its data in the addon; for `shiftedHermitian` it is H of A = σI + iaH. */
-  A: LinearOperator
+  /**
+   * The operator; for `shiftedHermitian` it is H of A = σI + iaH. A function ({@link operator}) is for {@link solveVjp} only, by
+   * `cg`, `minres`, `cr`, `shiftedHermitian` and `cgnr`, and there is no `matrix` then: it has no elements.
+   */
+  A: Operator
   /** Right-hand side. */
   b: VectorLike
   /** Preconditioner of `cg`, `minres` and `cr`; its adjoint is used for the adjoint solve. */
-  M?: NativeInverse | undefined
+  M?: Preconditioner | undefined
   /** A result, or x, of this system: the guess from which it is confirmed, at the price of one product. @default none */
   forward?: SolveResult | VectorLike | undefined
   /** Options of the forward solve. For `shiftedHermitian` `a` must be among them. */
@@ -34,15 +39,20 @@ export interface GradientInput {
 }
 
 /** What {@link solveVjp} takes. */
-export interface VjpInput extends GradientInput {
+export interface VjpInput<P = unknown> extends GradientInput {
   /** x̄ = ∂L/∂Re x + i ∂L/∂Im x, or a function that computes it from x. */
   cotangent: VectorLike | ((x: Float64Array<ArrayBuffer>) => VectorLike)
   /** What A stays when it changes: `hermitian` gives ½(Ā + Āᴴ), `symmetric` ½(Ā + Āᵀ). @default 'general' */
   structure?: 'general' | 'hermitian' | 'symmetric' | undefined
+  /**
+   * Gradients of your own for parameters θ that A or b depend on, from x and λ: θ̄ = −Re⟨λ, (∂A/∂θ)x⟩ + Re⟨λ, ∂b/∂θ⟩. What it
+   * returns is `parameters` of the result. The only way to θ for an A that is a function.
+   */
+  parameterVjp?: ((x: Float64Array<ArrayBuffer>, lambda: Float64Array<ArrayBuffer>) => P) | undefined
 }
 
 /** What {@link solveVjp} gives. */
-export interface SolveGradient {
+export interface SolveGradient<P = unknown> {
   /** x. */
   x: Float64Array<ArrayBuffer>
   /** b̄, which is λ. */
@@ -58,6 +68,8 @@ export interface SolveGradient {
   a?: number
   /** With respect to the damping (`lsqr`, and `cgnr` for a matrix that is not square). */
   damp?: number
+  /** What `parameterVjp` returned. */
+  parameters?: P
   /** The forward solve. */
   forward: SolveResult
   /** The adjoint solve. */
@@ -102,47 +114,113 @@ type Job = Pick<SolveJobOptions, 'signal' | 'onAbort'>
  * const { rhs, matrix } = await solveVjp({ method: 'cg', A, b, cotangent: (x) => x.map((value, k) => value - data[k]) })
  * ```
  */
-export async function solveVjp(input: VjpInput, job: Job = {}): Promise<SolveGradient> {
-  const ready = read(input, job, true, ['cotangent', 'structure'])
+export async function solveVjp<P = unknown>(input: VjpInput<P>, job: Job = {}): Promise<SolveGradient<P>> {
+  const ready = read(input, job, true, ['cotangent', 'structure', 'parameterVjp'])
+  if ('task' in ready) {
+    const solves = freeSolves(ready.task, cotangentFrom(ready.cotangent))
+    for (let next = solves.next(); ; next = solves.next(await runAsync(next.value))) {
+      if (next.done) return withParameters(freeGradient(next.value), ready.parameterVjp)
+    }
+  }
   const bar = await cotangentOf(ready, (forward) => runAsync(forward))
   const { A, M, b, settings, back, inexact, structure } = ready
-  return (await runJob(
-    (token) => native().solveVjp(A, M, b, bar, structure, settings, back, inexact, token),
-    ready.job,
-  ).then(strip)) as SolveGradient
+  const ahead = packSettings(settings)
+  const found = gradientOf(
+    await runJob((token) => native().solveVjp(A, M, b, bar, structure, ahead, back, inexact, token), ready.job),
+  )
+  return withParameters(found, ready.parameterVjp)
 }
 
 /** {@link solveVjp} on the calling thread. */
-export function solveVjpSync(input: VjpInput): SolveGradient {
-  const ready = read(input, {}, false, ['cotangent', 'structure'])
+export function solveVjpSync<P = unknown>(input: VjpInput<P>): SolveGradient<P> {
+  const ready = read(input, {}, false, ['cotangent', 'structure', 'parameterVjp'])
+  if ('task' in ready) {
+    const solves = freeSolves(ready.task, cotangentFrom(ready.cotangent))
+    for (let next = solves.next(); ; next = solves.next(runSync(next.value))) {
+      if (next.done) return withParameters(freeGradient(next.value), ready.parameterVjp)
+    }
+  }
   let x: SolveResult | undefined
   const given = ready.cotangent
   if (typeof given === 'function') x = settle(ready, runSync(ready.forward))
   const bar = vectorOf(ready, typeof given === 'function' ? given(x!.x.slice()) : given)
   const { A, M, b, settings, back, inexact, structure } = ready
-  return strip(call((addon) => addon.solveVjpSync(A, M, b, bar, structure, settings, back, inexact))) as SolveGradient // prettier-ignore
+  const ahead = packSettings(settings)
+  const found = gradientOf(call((addon) => addon.solveVjpSync(A, M, b, bar, structure, ahead, back, inexact)))
+  return withParameters(found, ready.parameterVjp)
 }
 
 /**
- * The derivative of x = A⁻¹b along a direction: ẋ = A⁻¹(ḃ − Ȧx). Two solves and one product. Not for `direct` and `lsqr`.
+ * The derivative of x = A⁻¹b along a direction: ẋ = A⁻¹(ḃ − Ȧx). Two solves and one product. For least squares (`lsqr`, and
+ * `cgnr` for an A that is not square) ẋ = A⁺(ḃ − Ȧx) + (AᴴA)⁺Ȧᴴ(b − Ax) with up to two solves more, and `tangent` is the
+ * first of them. A and M must have their data in the addon.
  * @throws InvalidInputError as {@link solveVjp}
  */
 export async function solveJvp(input: JvpInput, job: Job = {}): Promise<SolveTangent> {
-  const { A, M, b, settings, back, inexact, dA, db, ...ready } = read(input, job, true, ['dA', 'db'])
-  return (await runJob((token) => native().solveJvp(A, M, b, dA, db, settings, back, inexact, token), ready.job).then(
-    strip,
-  )) as SolveTangent
+  const ready = nativeOnly(read(input, job, true, ['dA', 'db']))
+  const { A, M, b, settings, back, inexact, dA, db } = ready
+  const ahead = packSettings(settings)
+  return tangentOf(await runJob((token) => native().solveJvp(A, M, b, dA, db, ahead, back, inexact, token), ready.job))
 }
 
 /** {@link solveJvp} on the calling thread. */
 export function solveJvpSync(input: JvpInput): SolveTangent {
-  const { A, M, b, settings, back, inexact, dA, db } = read(input, {}, false, ['dA', 'db'])
-  return strip(call((addon) => addon.solveJvpSync(A, M, b, dA, db, settings, back, inexact))) as SolveTangent
+  const { A, M, b, settings, back, inexact, dA, db } = nativeOnly(read(input, {}, false, ['dA', 'db']))
+  const ahead = packSettings(settings)
+  return tangentOf(call((addon) => addon.solveJvpSync(A, M, b, dA, db, ahead, back, inexact)))
 }
 
-/** What the engine says, without its tag. */
-function strip(outcome: object): object {
-  return Object.fromEntries(Object.entries(outcome).filter(([name]) => name !== 'ok'))
+type ParameterVjp = VjpInput['parameterVjp']
+
+function withParameters<P>(found: SolveGradient, parameterVjp: ParameterVjp): SolveGradient<P> {
+  if (parameterVjp === undefined) return found as SolveGradient<P>
+  return { ...found, parameters: parameterVjp(found.x.slice(), found.rhs.slice()) as P }
+}
+
+const freeGradient = ({ forward, adjoint }: { forward: SolveResult; adjoint: SolveResult }): SolveGradient => ({
+  x: forward.x,
+  rhs: adjoint.x,
+  forward,
+  adjoint,
+})
+
+const cotangentFrom =
+  (given: VjpInput['cotangent']) =>
+  (x: Float64Array<ArrayBuffer>): unknown =>
+    typeof given === 'function' ? given(x) : given
+
+function gradientOf({ x, rhs, matrix, sigma, a, damp, forward, adjoint }: NativeGradient): SolveGradient {
+  return {
+    x,
+    rhs,
+    ...(matrix === undefined ? {} : { matrix }),
+    ...(sigma === undefined ? {} : { sigma }),
+    ...(a === undefined ? {} : { a }),
+    ...(damp === undefined ? {} : { damp }),
+    forward: unpackResult(forward),
+    adjoint: unpackResult(adjoint),
+  }
+}
+
+const tangentOf = ({ x, dx, forward, tangent }: NativeTangent): SolveTangent => ({
+  x,
+  dx,
+  forward: unpackResult(forward),
+  tangent: unpackResult(tangent),
+})
+
+/** @throws InvalidInputError `operator-not-valid` for functions */
+function nativeOnly(ready: Ready | Free): Ready {
+  if (!('task' in ready)) return ready
+  const message = `${ready.task.name} needs A and M whose data are in the addon, and no stop()`
+  throw new InvalidInputError('operator-not-valid', message, { name: 'A' })
+}
+
+/** What goes through functions. */
+interface Free {
+  task: FreeTask
+  cotangent: VjpInput['cotangent']
+  parameterVjp: ParameterVjp
 }
 
 interface Ready {
@@ -150,11 +228,12 @@ interface Ready {
   M: NativePreconditioner | null
   b: Float64Array<ArrayBuffer>
   forward: Plan
-  settings: NativeSolveSettings
-  back: NativeSolveSettings
+  settings: SolveSettings
+  back: Float64Array
   inexact: boolean
   structure: string
   cotangent: VjpInput['cotangent']
+  parameterVjp: ParameterVjp
   columns: number
   dA: NativeOperator | null
   db: Float64Array | null
@@ -163,7 +242,7 @@ interface Ready {
 
 const METHODS = ['cg', 'minres', 'cr', 'shiftedHermitian', 'cocg', 'cgw', 'cgnr', 'lsqr', 'direct'] as const
 
-function read(input: unknown, job: Job, asynchronous: boolean, own: readonly string[]): Ready {
+function read(input: unknown, job: Job, asynchronous: boolean, own: readonly string[]): Ready | Free {
   const name = own.includes('dA') ? 'solveJvp' : 'solveVjp'
   const check = new Checker(input, name)
   check.required('method', 'the method of the solve')
@@ -177,23 +256,25 @@ function read(input: unknown, job: Job, asynchronous: boolean, own: readonly str
     : undefined
   const [options, adjoint] = [check.take('options') ?? {}, check.take('adjoint') ?? {}]
   const inexact = check.boolean('allowInexact') ?? false
+  const parameterVjp = own.includes('parameterVjp') ? check.function<ParameterVjp & {}>('parameterVjp') : undefined
   check.finish()
   const jobs = new Checker(job, `${name}: job`)
   const stops = asynchronous ? readJob(jobs) : {}
   jobs.finish()
-  const operator = requireLinear(A, 'A')
   const guess = typeof forward === 'object' && forward !== null && 'x' in forward ? (forward as SolveResult).x : forward
   const make = (right: unknown, extra: object): Plan => {
     const all = { ...options, ...(M === undefined ? {} : { M }), ...extra }
     const kind = { name, asynchronous: false }
-    if (method === 'direct') return planDirect(operator, right, all, false)
-    return plan(method!, operator, right, all, kind)
+    if (method === 'direct') return planDirect(A, right, all, false)
+    return plan(method!, A, right, all, kind)
   }
   const first = make(b, guess === undefined || method === 'direct' ? {} : { x0: guess })
   if (needsSession(first)) {
-    const message = `${name} needs A and M whose data are in the addon, and no stop()`
-    throw new InvalidInputError('operator-not-valid', message, { name: 'A' })
+    const all = { ...options, ...(M === undefined ? {} : { M }), ...(guess === undefined ? {} : { x0: guess }) }
+    const task = { name, method: method!, A: first.operator, b: first.b, options: all, adjoint, inexact, job: stops }
+    return { task, cotangent: cotangent as VjpInput['cotangent'], parameterVjp }
   }
+  const operator = requireLinear(A, 'A')
   const length = operator.rows * (first.dtype === 'complex128' ? 2 : 1)
   // Of this plan only the settings are used.
   const back = make(new Float64Array(length), {
@@ -206,10 +287,11 @@ function read(input: unknown, job: Job, asynchronous: boolean, own: readonly str
     b: first.b,
     forward: first,
     settings: first.settings,
-    back,
+    back: packSettings(back),
     inexact,
     structure: structure ?? 'general',
     cotangent: cotangent as VjpInput['cotangent'],
+    parameterVjp,
     columns: operator.cols,
     dA: dA === undefined ? null : nativeOf(requireLinear(dA, 'dA')),
     db: db === undefined ? null : readVector(db, operator.rows, first.dtype, 'db'),

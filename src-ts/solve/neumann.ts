@@ -2,8 +2,8 @@
 import { runJob } from '../job.ts'
 import { native } from '../native.ts'
 import { Checker } from '../validate.ts'
-import { call } from './backend.ts'
 import { nativeOf, requireLinear, type LinearOperator } from './operators.ts'
+import { callPacked, unpackResult } from './packing.ts'
 import { readJob } from './plan.ts'
 import type { JobOptions } from '../job.ts'
 import type { SolveJobOptions, SolveResult, VectorLike } from './types.ts'
@@ -34,13 +34,13 @@ export async function neumann(
 ): Promise<SolveResult> {
   const { vector, terms, rtol, job } = read(A, b, options, true)
   const outcome = await runJob((token) => native().neumann(nativeOf(A), vector, terms, rtol, token), job)
-  return outcome.results[0] as SolveResult
+  return unpackResult(outcome.results)
 }
 
 /** {@link neumann} on the calling thread. */
 export function neumannSync(A: LinearOperator, b: VectorLike, options: NeumannOptions): SolveResult {
   const { vector, terms, rtol } = read(A, b, options, false)
-  return call((addon) => addon.neumannSync(nativeOf(A), vector, terms, rtol)).results[0] as SolveResult
+  return unpackResult(callPacked((addon) => addon.neumannSync(nativeOf(A), vector, terms, rtol)))
 }
 
 function read(

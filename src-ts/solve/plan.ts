@@ -1,12 +1,12 @@
 /** From what the caller gave to what the addon takes: checked, all that is wrong at once. */
-import type { NativeSolveSettings } from '#native'
 import type { JobOptions } from '../job.ts'
 import { MOST_THREADS } from '../native.ts'
 import { Checker } from '../validate.ts'
 import { CallbackOperator } from './callbacks.ts'
 import { LinearOperator } from './operators.ts'
+import type { SolveSettings } from './packing.ts'
 import { CallbackInverse, isPreconditioner, type Preconditioner } from './preconditioners.ts'
-import type { Dtype, IterationReport, Method, Operator, SolveProgress, SolveResult } from './types.ts'
+import type { Dtype, IterationReport, Method, Operator, SolveProgress, SolveResult, StepProgress } from './types.ts'
 import { checkVector, widthOf } from './vectors.ts'
 
 /** A solve that is ready to run. */
@@ -18,7 +18,7 @@ export interface Plan {
   /** Type of the vectors. */
   dtype: Dtype
   b: Float64Array<ArrayBuffer>
-  settings: NativeSolveSettings
+  settings: SolveSettings
   maxIterations: number
   stop: ((report: IterationReport) => boolean) | undefined
   job: JobOptions
@@ -29,9 +29,9 @@ export interface Plan {
 
 /** Options that only some methods have. */
 const EXTRA: Readonly<Record<Method, readonly string[]>> = {
-  cg: ['M', 'norm', 'flexible', 'radius', 'truncated', 'deflation', 'harvest', 'replacement', 'delay'],
-  minres: ['M'],
-  cr: ['M'],
+  cg: ['M', 'scaleGuess', 'norm', 'flexible', 'radius', 'truncated', 'deflation', 'harvest', 'replacement', 'delay'],
+  minres: ['M', 'scaleGuess'],
+  cr: ['M', 'scaleGuess'],
   shiftedHermitian: ['sigma', 'a'],
   cocg: [],
   cgw: [],
@@ -93,7 +93,7 @@ export function plan(method: Method, operator: unknown, b: unknown, options: unk
   const count = { min: 1, max: 2 ** 32 - 1 }
   const x0 = check.take('x0')
   const maxIterations = check.integer('maxIterations', { min: 0, max: 2 ** 32 - 1 })
-  const settings: { [K in keyof NativeSolveSettings]: NativeSolveSettings[K] | undefined } = {
+  const settings: SolveSettings = {
     method,
     rtol: check.number('rtol', { min: 0 }),
     atol: check.number('atol', { min: 0 }),
@@ -110,7 +110,10 @@ export function plan(method: Method, operator: unknown, b: unknown, options: unk
   const extra = EXTRA[method]
   const has = (name: string): boolean => extra.includes(name)
   let M: Preconditioner | undefined
-  if (has('M')) M = checkInverse(check, A, dtype)
+  if (has('M')) {
+    M = checkInverse(check, A, dtype)
+    settings.scaleGuess = check.boolean('scaleGuess')
+  }
   if (has('sigma')) readShift(check, settings)
   if (has('damp')) settings.damp = check.number('damp', { min: 0 })
   if (has('replacement')) settings.replacement = readReplacement(check)
@@ -135,7 +138,7 @@ export function plan(method: Method, operator: unknown, b: unknown, options: unk
     M,
     dtype,
     b: right,
-    settings: present(settings),
+    settings,
     maxIterations: maxIterations ?? Math.max(10 * cols, 1000),
     stop,
     job,
@@ -159,6 +162,14 @@ export function checkOperator(check: Checker, value: unknown, name: string): Ope
 export function readJob(check: Checker): JobOptions {
   const job = check.job()
   return { ...job, threads: job.threads === undefined ? undefined : Math.min(job.threads, MOST_THREADS) }
+}
+
+/** The same for runs of steps, whose progress is a number of steps. */
+export function readSteps(check: Checker): JobOptions {
+  const { onProgress, ...job } = readJob(check)
+  if (onProgress === undefined) return job
+  const tell = onProgress as unknown as (progress: StepProgress) => unknown
+  return { ...job, onProgress: ({ done, total }) => tell({ step: done, steps: total }) }
 }
 
 /** An object without the properties that are undefined, as the addon expects absent options. */

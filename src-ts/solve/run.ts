@@ -2,8 +2,8 @@
 import type { NativePreconditioner } from '#native'
 import { runJob, type JobOptions, type Progress } from '../job.ts'
 import { native } from '../native.ts'
-import { call } from './backend.ts'
 import { LinearOperator, nativeOf } from './operators.ts'
+import { callPacked, packBriefly, unpackResults } from './packing.ts'
 import { needsSession, plan, type Plan } from './plan.ts'
 import { nativeInverse, NativeInverse } from './preconditioners.ts'
 import { drive, driveSync } from './session.ts'
@@ -35,21 +35,22 @@ export async function runAsync(ready: Plan): Promise<SolveResult> {
 /** Solves natively for `columns` right-hand sides (0: for one that is not a matrix). */
 export function manySync(ready: Plan, columns: number): SolveResult[] {
   const { operator, M, b, settings } = ready
-  const outcome = call((addon) =>
-    addon.solveSync(nativeOf(operator as LinearOperator), inverse(M), b, columns, settings),
+  const packed = packBriefly(settings)
+  return unpackResults(
+    callPacked((addon) => addon.solveSync(nativeOf(operator as LinearOperator), inverse(M), b, columns, packed)),
   )
-  return outcome.results as SolveResult[]
 }
 
 /** The same as a job. */
 export async function many(ready: Plan, columns: number): Promise<SolveResult[]> {
   const { operator, M, b, settings } = ready
   const A = nativeOf(operator as LinearOperator)
+  const packed = packBriefly(settings)
   const outcome = await runJob(
-    (token, progress) => native().solve(A, inverse(M), b, columns, settings, token, progress),
+    (token, progress) => native().solve(A, inverse(M), b, columns, packed, token, progress),
     jobOptions(ready),
   )
-  return outcome.results as SolveResult[]
+  return unpackResults(outcome.results)
 }
 
 const inverse = (M: Plan['M']): NativePreconditioner | null => (M instanceof NativeInverse ? nativeInverse(M) : null)

@@ -8,6 +8,7 @@ import { native, type Native } from '../native.ts'
 import { call } from './backend.ts'
 import { CallbackOperator, type Product } from './callbacks.ts'
 import { nativeOf } from './operators.ts'
+import { callPacked, packSettings, unpackResult } from './packing.ts'
 import type { Plan } from './plan.ts'
 import { CallbackInverse, nativeInverse } from './preconditioners.ts'
 import type { IterationReport, SolveResult } from './types.ts'
@@ -51,7 +52,7 @@ export class Run {
         base === undefined ? null : nativeOf(base.operator),
         base?.delta ?? null,
         b,
-        settings,
+        packSettings(settings),
       ),
     ).value
     const width = widthOf(dtype)
@@ -110,16 +111,24 @@ export class Run {
     return { iteration: sessionIteration(this.#session), residual: sessionResidual(this.#session) }
   }
 
-  /** Ends the solve with the last x. */
+  /**
+   * Ends the solve with the last x. Unless it is an abort, one more product gives the true residual, if the function answers
+   * at once.
+   */
   halt(aborted: boolean): SolveResult {
     native().haltSession(this.#session, aborted)
-    this.#resume(this.#session, this.#input, this.#output)
+    for (let kind = this.next(); kind !== DONE; kind = this.next()) {
+      const pending = kind === APPLY ? this.answer(kind) : Promise.resolve()
+      if (pending === undefined) continue
+      Promise.resolve(pending).catch(() => {})
+      native().haltSession(this.#session, aborted)
+    }
     return this.finish()
   }
 
   /** The result, when `next` has returned {@link DONE}. */
   finish(): SolveResult {
-    return call((addon) => addon.finishSession(this.#session)).results[0] as SolveResult
+    return unpackResult(callPacked((addon) => addon.finishSession(this.#session)))
   }
 }
 

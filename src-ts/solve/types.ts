@@ -70,7 +70,10 @@ export type Location = 'b' | 'x0' | 'operator' | 'preconditioner' | 'recurrence'
 
 /** Norms of the residual b − Ax of the x that is returned. What is not known is absent. */
 export interface Residual {
-  /** ‖b − Ax‖₂, computed from x. Absent if it could not be (aborted, or the operator returned NaN). */
+  /**
+   * ‖b − Ax‖₂, computed from x. Absent if it could not be: the operator returned NaN, or it is a function and
+   * the solve was aborted, or stopped between products that are promises.
+   */
   true?: number
   /** What the recurrence believed it to be, in the norm of the stopping test. */
   recurrence?: number
@@ -189,6 +192,12 @@ export interface SolveOptions {
 export interface PreconditionedOptions extends SolveOptions {
   /** Preconditioner: Hermitian positive definite M ≈ A, applied as z = M⁻¹r. @default none */
   M?: Preconditioner | undefined
+  /**
+   * Take ⟨x0, b⟩/⟨x0, A x0⟩ · x0 for the guess: of all multiples of x0 the one of least energy error, for definite A. For a
+   * guess whose direction is better than its length; no product more.
+   * @default false: the guess is taken as it is
+   */
+  scaleGuess?: boolean | undefined
 }
 
 /** Options of `cg`. */
@@ -254,6 +263,14 @@ export interface SolveProgress {
   maxIterations: number
   /** Residual norm of the recurrence. */
   residual?: number
+}
+
+/** How far a run of steps has come. */
+export interface StepProgress {
+  /** Steps made; for a series, terms. */
+  step: number
+  /** Steps asked for. */
+  steps: number
 }
 
 /** What the asynchronous functions take besides. */

@@ -96,3 +96,10 @@ function fromArray(value: readonly unknown[], dtype: Dtype, name: string): Float
 export function isPair(value: unknown): value is ComplexPair {
   return Array.isArray(value) && value.length === 2 && typeof value[0] === 'number' && typeof value[1] === 'number'
 }
+
+/** Norms of pieces: `Math.hypot` does not overflow, and takes a limited number of arguments. */
+export function chunkNorms(x: Float64Array): number[] {
+  const out: number[] = []
+  for (let k = 0; k < x.length; k += 4096) out.push(Math.hypot(...x.subarray(k, k + 4096)))
+  return out
+}

@@ -36,6 +36,12 @@ impl<'a> Control<'a> {
         Self { cancel, sink }
     }
 
+    /// The same flag, and nobody to report to: for a call inside another one that counts its own work.
+    #[must_use]
+    pub const fn silent(self) -> Self {
+        Self { cancel: self.cancel, sink: None }
+    }
+
     /// Whether the caller asked to stop.
     pub fn cancelled(&self) -> bool {
         self.cancel.is_some_and(|flag| flag.load(Ordering::Relaxed))

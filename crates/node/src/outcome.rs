@@ -2,7 +2,7 @@
 
 use headwater_base::Error;
 use headwater_pmf::{Analysis, Factorization, Verdict};
-use napi::bindgen_prelude::{Object, ToNapiValue};
+use napi::bindgen_prelude::{Float64ArraySlice, Object, ToNapiValue};
 use napi::{Env, sys};
 
 use crate::solve::{self, Properties, Solved};
@@ -43,7 +43,9 @@ impl ToNapiValue for Outcome {
             Self::Factorization(result) => values::factorization(&env, &mut object, &result)?,
             Self::Verdict(result) => values::verdict(&env, &mut object, &result)?,
             Self::Analysis(result) => analysis::analysis(&env, &mut object, &result)?,
-            Self::Solved(results) => object.set("results", values::list(&env, &results, solve::outcome)?)?,
+            Self::Solved(results) => {
+                object.set("results", Float64ArraySlice::copy_from(&env, solve::packed(&results))?)?;
+            }
             Self::Properties(set) => set(&env, &mut object)?,
             Self::Failed(error) => failure(&mut object, error)?,
         }

@@ -43,6 +43,8 @@ fn main() {
                 let start = Instant::now();
                 let settings = CayleySettings { dt, solver, rtol: 1e-10, energy: false, ..CayleySettings::default() };
                 let mut cayley = Cayley::new(h.clone(), settings).expect("Hermitian");
+                // The direct solver is set up by the first step.
+                cayley.step(&mut psi.clone(), 1, Control::none()).expect("sizes");
                 let setup = start.elapsed().as_secs_f64();
                 let mut state = psi.clone();
                 let steps = (65536 / n).clamp(4, 100);

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use headwater_base::{Error, parallel};
 
 use crate::operator::Operator;
-use crate::rows::{rows_complex, rows_real, rows_real_2, rows_real_4, rows_real_8, rows_real_k};
+use crate::rows::{Rows, rows_complex, rows_real, rows_real_2, rows_real_4, rows_real_8, rows_real_k};
 use crate::scalar::{Complex64, Scalar};
 use crate::vector;
 
@@ -208,16 +208,22 @@ impl<T: Scalar> Csr<T> {
         })
     }
 
-    fn over_rows<V: Send>(&self, width: usize, y: &mut [V], work: impl Fn(&[u32], &mut [V]) + Sync) {
+    /// All rows, for the kernels.
+    fn all(&self) -> Rows<'_> {
+        // SAFETY: the arrays are private and never change; `from_triplets` and `adjoint` make them so, `from_arrays` has
+        // checked them. Complex values are two numbers each.
+        unsafe { Rows::new(&self.pointers, &self.columns, T::reals(&self.values), self.cols) }
+    }
+
+    fn over_rows<V: Send>(&self, width: usize, y: &mut [V], work: impl Fn(Rows<'_>, &mut [V]) + Sync) {
         if width == 0 {
             return;
         }
         if self.threads == 1 {
-            return work(&self.pointers, y);
+            return work(self.all(), y);
         }
         parallel::for_each_piece(self.threads, y, PIECE * width, |index, piece| {
-            let begin = index * PIECE;
-            work(&self.pointers[begin..=begin + piece.len() / width], piece);
+            work(self.all().part(index * PIECE, piece.len() / width), piece);
         });
     }
 
@@ -236,17 +242,20 @@ impl<T: Scalar> Csr<T> {
     }
 }
 
+fn some_rows(k: usize, rows: Rows<'_>, x: &[f64], y: &mut [f64]) {
+    match k {
+        1 => rows_real(rows, x, y),
+        2 => rows_real_2(rows, x, y),
+        4 => rows_real_4(rows, x, y),
+        8 => rows_real_8(rows, x, y),
+        _ => rows_real_k(k, rows, x, y),
+    }
+}
+
 impl Csr<f64> {
     fn product(&self, k: usize, x: &[f64], y: &mut [f64]) {
         assert!(x.len() == k * self.cols && y.len() == k * self.rows, "lengths of x and y");
-        let (columns, values) = (&self.columns[..], &self.values[..]);
-        self.over_rows(k, y, |pointers, y| match k {
-            1 => rows_real(pointers, columns, values, x, y),
-            2 => rows_real_2(pointers, columns, values, x, y),
-            4 => rows_real_4(pointers, columns, values, x, y),
-            8 => rows_real_8(pointers, columns, values, x, y),
-            _ => rows_real_k(k, pointers, columns, values, x, y),
-        });
+        self.over_rows(k, y, |rows, y| some_rows(k, rows, x, y));
     }
 
     /// The real matrix as an operator on complex vectors, without a copy: both parts share one reading.
@@ -275,8 +284,7 @@ impl Operator<f64> for Csr<f64> {
         // The chunks of the sums, so that the result is the same as of separate passes.
         for (index, (x_piece, y_piece)) in x.chunks(vector::CHUNK).zip(y.chunks_mut(vector::CHUNK)).enumerate() {
             let begin = index * vector::CHUNK;
-            let pointers = &self.pointers[begin..=begin + y_piece.len()];
-            rows_real(pointers, &self.columns, &self.values, x, y_piece);
+            rows_real(self.all().part(begin, y_piece.len()), x, y_piece);
             for (total, part) in total.iter_mut().zip(vector::dot_and_norms(x_piece, y_piece)) {
                 *total += part;
             }
@@ -291,6 +299,12 @@ impl Operator<f64> for Csr<f64> {
     }
     fn apply_many(&self, k: usize, x: &[f64], y: &mut [f64]) {
         self.product(k, x, y);
+    }
+    fn apply_rows(&self, k: usize, begin: usize, x: &[f64], y: &mut [f64]) -> bool {
+        if self.threads == 1 && k > 0 {
+            some_rows(k, self.all().part(begin, y.len() / k), x, y);
+        }
+        self.threads == 1
     }
     fn apply_adjoint_many(&self, k: usize, x: &[f64], y: &mut [f64]) {
         if self.rows == self.cols && self.hermitian.get() == Some(&true) {
@@ -321,10 +335,14 @@ impl Operator<Complex64> for Csr<Complex64> {
     }
     fn apply_many(&self, k: usize, x: &[Complex64], y: &mut [Complex64]) {
         assert!(x.len() == k * self.cols && y.len() == k * self.rows, "lengths of x and y");
-        let values = Complex64::reals(&self.values);
-        self.over_rows(k, y, |pointers, y| {
-            rows_complex(k, pointers, &self.columns, values, Complex64::reals(x), Complex64::reals_mut(y));
-        });
+        self.over_rows(k, y, |rows, y| rows_complex(k, rows, Complex64::reals(x), Complex64::reals_mut(y)));
+    }
+    fn apply_rows(&self, k: usize, begin: usize, x: &[Complex64], y: &mut [Complex64]) -> bool {
+        if self.threads == 1 && k > 0 {
+            let rows = self.all().part(begin, y.len() / k);
+            rows_complex(k, rows, Complex64::reals(x), Complex64::reals_mut(y));
+        }
+        self.threads == 1
     }
     fn apply_adjoint_many(&self, k: usize, x: &[Complex64], y: &mut [Complex64]) {
         if self.hermitian.get() == Some(&true) {
@@ -362,6 +380,9 @@ where
     }
     fn apply_many(&self, k: usize, x: &[Complex64], y: &mut [Complex64]) {
         self.0.apply_many(2 * k, Complex64::reals(x), Complex64::reals_mut(y));
+    }
+    fn apply_rows(&self, k: usize, begin: usize, x: &[Complex64], y: &mut [Complex64]) -> bool {
+        self.0.apply_rows(2 * k, begin, Complex64::reals(x), Complex64::reals_mut(y))
     }
     fn apply_adjoint_many(&self, k: usize, x: &[Complex64], y: &mut [Complex64]) {
         self.0.apply_adjoint_many(2 * k, Complex64::reals(x), Complex64::reals_mut(y));

@@ -7,7 +7,7 @@
 //! Sources: W. W. Hager (1984), "Condition estimates"; N. J. Higham (2002), "Accuracy and stability of numerical
 //! algorithms".
 
-use headwater_base::Error;
+use headwater_base::{Control, Error};
 use headwater_linalg::cholesky;
 
 use crate::dense::Dense;
@@ -42,6 +42,11 @@ impl<T: Scalar> Direct<T> {
     ///
     /// Error: `matrix-not-valid` if A is not square.
     pub fn new(a: Dense<T>) -> Result<Self, Error> {
+        Ok(Self::watched(a, Control::none())?.expect("nobody cancels"))
+    }
+
+    /// [`Direct::new`], polling at every column; `None` if it was cancelled. Error: as there.
+    pub fn watched(a: Dense<T>, control: Control<'_>) -> Result<Option<Self>, Error> {
         let n = a.rows();
         if a.cols() != n {
             return Err(Error::new(
@@ -52,12 +57,24 @@ impl<T: Scalar> Direct<T> {
         let factors = if !vector::finite(T::reals(a.data())) {
             Factors::NotFinite
         } else {
-            let definite = (a.is_hermitian()).then(|| definite(n, a.data())).flatten();
-            definite.map(Factors::Cholesky).or_else(|| lu(n, a.data())).unwrap_or(Factors::Singular)
+            let definite = (a.is_hermitian()).then(|| definite(n, a.data(), control)).flatten();
+            definite.map(Factors::Cholesky).or_else(|| lu(n, a.data(), control)).unwrap_or(Factors::Singular)
         };
+        if control.cancelled() {
+            return Ok(None);
+        }
         let mut out = Self { a, factors, condition: None };
         out.condition = out.estimate();
-        Ok(out)
+        Ok(Some(out))
+    }
+
+    /// The outcome of a solve whose factorisation was cancelled: x = 0, `aborted`, or what b alone decides.
+    pub fn cancelled(b: &[T], settings: &Settings<T>) -> Outcome<T> {
+        let mut out = Outcome::at_zero(b.len(), b, settings.rtol, settings.atol);
+        if out.reason == Reason::MaxIterations {
+            out.reason = Reason::Aborted;
+        }
+        out
     }
 
     /// Whether A was found Hermitian positive definite.
@@ -209,16 +226,24 @@ fn one_norm<T: Scalar>(a: &Dense<T>) -> f64 {
     sums.into_iter().fold(0.0, f64::max)
 }
 
-fn definite<T: Scalar>(n: usize, a: &[T]) -> Option<Vec<T>> {
+fn definite<T: Scalar>(n: usize, a: &[T], control: Control<'_>) -> Option<Vec<T>> {
     let mut l = a.to_vec();
-    let done = if T::COMPLEX { small::factor(n, &mut l).is_ok() } else { cholesky::factor(n, T::reals_mut(&mut l)) };
+    let stop = || control.cancelled();
+    let done = if T::COMPLEX {
+        small::factor_unless(n, &mut l, &stop).is_ok()
+    } else {
+        cholesky::factor_unless(n, T::reals_mut(&mut l), &stop)
+    };
     done.then_some(l)
 }
 
-fn lu<T: Scalar>(n: usize, a: &[T]) -> Option<Factors<T>> {
+fn lu<T: Scalar>(n: usize, a: &[T], control: Control<'_>) -> Option<Factors<T>> {
     let mut lu = a.to_vec();
     let mut order: Vec<usize> = (0..n).collect();
     for k in 0..n {
+        if control.cancelled() {
+            return None;
+        }
         let pivot = (k..n).max_by(|&i, &j| lu[i * n + k].modulus().total_cmp(&lu[j * n + k].modulus()))?;
         if lu[pivot * n + k].modulus() == 0.0 {
             return None;

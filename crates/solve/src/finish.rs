@@ -11,7 +11,12 @@ impl<T: Scalar> System<'_, T> {
     pub async fn finish(mut self, mut stop: Stop<T>) -> Outcome<T> {
         let (s, beta) = (self.oracle.scale(), self.rhs_scale);
         let known = matches!(stop.reason, Reason::Rtol | Reason::Atol | Reason::ExactGuess | Reason::ZeroRhs);
-        let ask = !known && !matches!(stop.reason, Reason::Aborted | Reason::NonFinite);
+        // An abort that a caller who answers for A has asked for must not ask him for another product.
+        let asks = stop.reason != Reason::Aborted || self.oracle.native();
+        let ask = !known && stop.reason != Reason::NonFinite && asks;
+        if stop.reason == Reason::UserStop {
+            self.oracle.resume();
+        }
         if !vector::finite(T::reals(&self.x)) {
             self.x.fill(T::default());
             stop = Stop { location: Some(Location::Recurrence), ..stop };

@@ -202,6 +202,23 @@ pub fn direct_vjp<T: Scalar>(
     Ok(Vjp { x: forward.x.clone(), lambda: adjoint.x.clone(), adjoint })
 }
 
+/// ẋ = A⁻¹(ḃ − Ȧx) with a factored matrix: the outcome holds ẋ. What is `None` is 0. Errors: as [`vjp`].
+pub fn direct_jvp<T: Scalar>(
+    direct: &Direct<T>,
+    forward: &Outcome<T>,
+    db: Option<&[T]>,
+    da: Option<&dyn Operator<T>>,
+    settings: &GradientSettings<T>,
+) -> Result<Outcome<T>, Error> {
+    let mut right = db.map_or_else(|| vec![T::default(); forward.x.len()], <[T]>::to_vec);
+    sizes(direct.matrix(), &forward.x, &right)?;
+    require("forward", forward, settings.allow_inexact)?;
+    subtract(da, &forward.x, &mut right)?;
+    let tangent = direct.solve(&right, &settings.solve)?;
+    require("tangent", &tangent, settings.allow_inexact)?;
+    Ok(tangent)
+}
+
 /// ẋ = A⁻¹(ḃ − Ȧx): the outcome holds ẋ. `db` is ḃ, `da` the operator Ȧ; what is `None` is 0.
 ///
 /// Errors: as [`vjp`].

@@ -140,7 +140,8 @@ pub fn least_squares_vjp<T: Scalar>(
     Ok(LeastSquaresVjp { x: forward.x.clone(), r, mu, rhs: solves[0].x[..rows].to_vec(), damp: damp_bar, solves })
 }
 
-/// ẋ of least squares, for ḃ and Ȧ (which must have an adjoint); `None` is 0. Errors: as [`least_squares_vjp`].
+/// ẋ of least squares, for ḃ and Ȧ (which must have an adjoint); `None` is 0. With it the solve of A⁺(ḃ − Ȧx), the part
+/// of ẋ that does not come from Ȧᴴr. Errors: as [`least_squares_vjp`].
 pub fn least_squares_jvp<T: Scalar>(
     operator: &dyn Operator<T>,
     b: &[T],
@@ -149,7 +150,7 @@ pub fn least_squares_jvp<T: Scalar>(
     da: Option<&dyn Operator<T>>,
     settings: &GradientSettings<T>,
     control: Control<'_>,
-) -> Result<Vec<T>, Error> {
+) -> Result<(Vec<T>, Outcome<T>), Error> {
     let damp = settings.solve.damp;
     check(operator, &forward.x, b, &forward.x, damp)?;
     require("forward", forward, settings.allow_inexact)?;
@@ -161,7 +162,7 @@ pub fn least_squares_jvp<T: Scalar>(
     let inner = Settings { x0: None, ..settings.solve.clone() };
     let first = solve(Method::Lsqr, operator, None, &right, &inner, control)?;
     require("tangent", &first, settings.allow_inexact)?;
-    let mut out = first.x;
+    let mut out = first.x.clone();
     if let Some(da) = da {
         if !da.has_adjoint() {
             return Err(Error::new("option-not-valid", "the tangent of A needs an adjoint here"));
@@ -175,7 +176,7 @@ pub fn least_squares_jvp<T: Scalar>(
             *x += *m;
         }
     }
-    Ok(out)
+    Ok((out, first))
 }
 
 impl<T: Scalar> LeastSquaresVjp<T> {

@@ -80,7 +80,7 @@ pub use deflation::Deflation;
 pub use dense::Dense;
 pub use direct::Direct;
 pub use exact_hessian::{ExactHessian, exact_hessian};
-pub use gradient::{GradientSettings, Structure, Vjp, direct_vjp, jvp, vjp};
+pub use gradient::{GradientSettings, Structure, Vjp, direct_jvp, direct_vjp, jvp, vjp};
 pub use graph::{EdgeGradient, Graph};
 pub use incomplete_cholesky::{IncompleteCholesky, Pattern};
 pub use jacobi::Jacobi;

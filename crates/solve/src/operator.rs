@@ -30,6 +30,11 @@ pub trait Operator<T: Scalar>: Send + Sync {
     fn apply_many(&self, k: usize, x: &[T], y: &mut [T]) {
         columns(k, x, y, self.cols(), self.rows(), |x, y| self.apply(x, y));
     }
+    /// Rows of Y = A X from `begin` on, as many as `y` holds, so that what follows can be done with them while they are in
+    /// cache. False, with y untouched, where only whole products can be had.
+    fn apply_rows(&self, _k: usize, _begin: usize, _x: &[T], _y: &mut [T]) -> bool {
+        false
+    }
     /// Y = Aᴴ X, as above.
     fn apply_adjoint_many(&self, k: usize, x: &[T], y: &mut [T]) {
         columns(k, x, y, self.rows(), self.cols(), |x, y| self.apply_adjoint(x, y));
@@ -159,6 +164,9 @@ macro_rules! forward {
             }
             fn apply_many(&self, k: usize, x: &[T], y: &mut [T]) {
                 (**self).apply_many(k, x, y);
+            }
+            fn apply_rows(&self, k: usize, begin: usize, x: &[T], y: &mut [T]) -> bool {
+                (**self).apply_rows(k, begin, x, y)
             }
             fn apply_adjoint_many(&self, k: usize, x: &[T], y: &mut [T]) {
                 (**self).apply_adjoint_many(k, x, y);

@@ -216,6 +216,26 @@ impl<'a, T: Scalar> Oracle<'a, T> {
         Self::rescale(&mut self.operator_scale, self.smallest_ratio, x, y).map_err(|()| Location::Operator.into())
     }
 
+    /// Whether A answers at once.
+    pub fn native(&self) -> bool {
+        self.parts.operator.get().is_some()
+    }
+
+    /// Takes a halt back: the caller is asked for the product of the last residual.
+    pub fn resume(&self) {
+        lock(&self.exchange).halt = None;
+    }
+
+    /// The operator for one product, where it answers at once and unscaled.
+    pub fn plain(&mut self) -> Option<&dyn Operator<T>> {
+        if self.operator_scale != Some(1.0) {
+            return None;
+        }
+        let operator = self.parts.operator.get()?;
+        self.matvecs += 1;
+        Some(operator)
+    }
+
     /// y = (s)A x and (Re⟨x, y⟩, ‖x‖², ‖y‖²).
     pub async fn apply_dot(&mut self, x: &[T], y: &mut [T]) -> Result<[f64; 3], End<T>> {
         if let Some(operator) = self.parts.operator.get()

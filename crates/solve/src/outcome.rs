@@ -119,7 +119,8 @@ impl Location {
 /// Residual norms at the returned x, in the units of b.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Residual {
-    /// ‖b − Ax‖₂ computed from x. `None` where it could not be computed (aborted, operator not finite).
+    /// ‖b − Ax‖₂ computed from x. `None` where it could not be computed (the operator
+    /// is not finite, or its caller has aborted).
     pub true_norm: Option<f64>,
     /// What the recurrence believed it to be, in the norm of the stopping test.
     pub recurrence: f64,

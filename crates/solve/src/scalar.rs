@@ -44,6 +44,10 @@ pub trait Scalar:
     fn reals(x: &[Self]) -> &[f64];
     /// The vector as reals, to be written.
     fn reals_mut(x: &mut [Self]) -> &mut [f64];
+    /// Reals as a vector of this type, (re, im) by (re, im); a last one without partner is left out.
+    fn of_reals(x: &[f64]) -> &[Self];
+    /// The same, to be written.
+    fn of_reals_mut(x: &mut [f64]) -> &mut [Self];
     /// ⟨x, y⟩ = Σ conj(x_i) y_i.
     fn dot(x: &[Self], y: &[Self]) -> Self;
     /// Σ x_i y_i, not conjugated.
@@ -96,6 +100,12 @@ impl Scalar for f64 {
     fn reals_mut(x: &mut [Self]) -> &mut [f64] {
         x
     }
+    fn of_reals(x: &[f64]) -> &[Self] {
+        x
+    }
+    fn of_reals_mut(x: &mut [f64]) -> &mut [Self] {
+        x
+    }
     fn dot(x: &[Self], y: &[Self]) -> Self {
         vector::dot(x, y)
     }
@@ -139,6 +149,14 @@ impl Scalar for Complex64 {
     fn reals_mut(x: &mut [Self]) -> &mut [f64] {
         // SAFETY: as in `reals`; the borrow is exclusive.
         unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), 2 * x.len()) }
+    }
+    fn of_reals(x: &[f64]) -> &[Self] {
+        // SAFETY: as in `reals`; both types have the alignment of f64.
+        unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len() / 2) }
+    }
+    fn of_reals_mut(x: &mut [f64]) -> &mut [Self] {
+        // SAFETY: as in `of_reals`; the borrow is exclusive.
+        unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len() / 2) }
     }
     fn dot(x: &[Self], y: &[Self]) -> Self {
         let [same, cross] = vector::dot_pairs(Self::reals(x), Self::reals(y));

@@ -140,7 +140,7 @@ impl<'a, T: Scalar> Session<'a, T> {
     }
 
     /// The next [`Session::resume`] ends the solve with this reason (`UserStop`, `Aborted`, …) instead of going on; the
-    /// last x is kept and nothing more is asked for.
+    /// last x is kept. After `UserStop` one more product is asked for, for the true residual; halting again does without it.
     pub fn halt(&mut self, reason: Reason) {
         lock(&self.exchange).halt = Some(reason);
     }

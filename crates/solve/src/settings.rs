@@ -72,6 +72,9 @@ pub struct Settings<T> {
     pub norm: Norm,
     /// Initial guess; it is used only if ‖b − Ax₀‖ < ‖b‖.
     pub x0: Option<Vec<T>>,
+    /// `cg`, `minres`, `cr`: take ⟨x₀, b⟩/⟨x₀, Ax₀⟩ · x₀ for the guess, of all multiples of x₀ the one of least energy
+    /// error (A definite). No product more.
+    pub scale_guess: bool,
     /// `cg`: Polak–Ribière β, for a preconditioner that varies.
     pub flexible: bool,
     /// `cg`: Steihaug–Toint trust radius in the M norm. Excludes a guess.
@@ -117,6 +120,7 @@ impl<T> Default for Settings<T> {
             max_iterations: None,
             norm: Norm::Residual,
             x0: None,
+            scale_guess: false,
             flexible: false,
             radius: None,
             truncated: false,
@@ -171,6 +175,9 @@ impl<T: Scalar> Settings<T> {
             && !(radius > 0.0 && radius.is_finite())
         {
             refuse(format!("radius is {radius}; allowed are finite numbers above 0"))?;
+        }
+        if self.scale_guess && !matches!(method, Method::Cg | Method::Minres | Method::Cr) {
+            refuse("scaleGuess is an option of cg, minres and cr only".into())?;
         }
         if method != Method::Cg {
             let only = [

@@ -5,7 +5,15 @@ use crate::scalar::Scalar;
 /// Factors A = LLᴴ (n × n, row-major, lower triangle) in place; the error is the first pivot (0-based) that is not
 /// above zero. Cost: n³/3 multiply-adds.
 pub(crate) fn factor<T: Scalar>(n: usize, a: &mut [T]) -> Result<(), usize> {
+    factor_unless(n, a, &|| false)
+}
+
+/// [`factor`], given up at the column where `stop`, asked at each, says so.
+pub(crate) fn factor_unless<T: Scalar>(n: usize, a: &mut [T], stop: &dyn Fn() -> bool) -> Result<(), usize> {
     for j in 0..n {
+        if stop() {
+            return Err(j);
+        }
         let mut pivot = a[j * n + j].re();
         for k in 0..j {
             let l = a[j * n + k];

@@ -241,18 +241,19 @@ impl<'a, T: Scalar> System<'a, T> {
             vector::scale(unit, T::reals_mut(&mut v));
             let mut image = vec![T::default(); self.oracle.rows()];
             self.raw_apply(&v, &mut image).await?;
-            let factor = self.rhs_scale / unit / self.oracle.scale();
-            let residual = |scale: f64, out: &mut [T]| {
-                for i in 0..out.len() {
-                    out[i] -= image[i].scale(scale);
+            let mut factor = T::real(self.rhs_scale / unit / self.oracle.scale());
+            if self.settings.scale_guess {
+                let best = T::dot(&v, &self.b) / T::dot(&v, &image);
+                if best.finite() {
+                    factor = best;
                 }
-            };
+            }
             let mut t = self.b.clone();
-            residual(factor, &mut t);
+            T::axpy(-factor, &image, &mut t);
             let norm = vector::norm(T::reals(&t));
             if norm < vector::norm(T::reals(&self.b)) {
                 r.copy_from_slice(&t);
-                vector::scale(factor, T::reals_mut(&mut v));
+                v.iter_mut().for_each(|v| *v = *v * factor);
                 self.x = v;
                 self.guess_used = true;
                 if self.measure(r).await? <= self.tolerance.value {
@@ -285,6 +286,17 @@ impl<'a, T: Scalar> System<'a, T> {
         }
         self.apply(p, q).await?;
         Ok(vector::dot_and_norms(T::reals(p), T::reals(q)))
+    }
+
+    /// q = A p for A = σI + iaH, and ⟨r, q⟩.
+    pub async fn apply_shifted_dot(&mut self, p: &[T], r: &[T], q: &mut [T]) -> Result<T, End<T>> {
+        if let (Method::ShiftedHermitian { sigma, a }, None) = (self.method, &self.settings.null_space)
+            && let Some(h) = self.oracle.plain()
+        {
+            return Ok(shifted_hermitian::apply_dot(h, sigma, a, p, r, q));
+        }
+        self.apply(p, q).await?;
+        Ok(T::dot(r, q))
     }
 
     /// z = M⁻¹ r with the null space taken off, and (Re⟨r, z⟩, ‖r‖², ‖z‖²).

@@ -76,6 +76,14 @@ impl<T: Scalar> System<'_, T> {
         }
     }
 
+    /// Keeps a copy of x, whose residual norm is this, if it is the best so far: before a step that makes it larger.
+    pub fn keep(&mut self, norm: f64) {
+        if norm < self.kept_norm {
+            self.kept_norm = norm;
+            self.kept.clone_from(&self.x);
+        }
+    }
+
     /// Relative size of the normal residual at which least squares are solved.
     pub fn normal_tolerance(&self) -> f64 {
         self.settings.rtol.max(f64::EPSILON)

@@ -283,8 +283,10 @@ fn trivial_ends_have_their_own_reasons() {
     };
     let control = Control::new(Some(&flag), Some(&sink));
     let out = solve(Method::Cg, &grid, None, &b, &Settings::default(), control).expect("no misuse");
-    assert_eq!((out.reason, out.iterations, out.residual.true_norm), (Reason::Aborted, 8, None));
-    assert!(relative(&grid, &out.x, &b) < 1.0);
+    assert_eq!((out.reason, out.iterations), (Reason::Aborted, 8));
+    // A matrix answers at once, so that the residual of what is returned is known after an abort too.
+    let known = out.residual.relative.expect("a native operator");
+    assert!((known - relative(&grid, &out.x, &b)).abs() < 1e-14 && known < 1.0);
     let settings = Settings { history: true, ..to_rtol(1e-9) };
     let out = run(Method::Cg, &grid, &b, &settings);
     let history = out.history.expect("asked for");

@@ -432,7 +432,8 @@ where
         assert!((central / out.damp - 1.0).abs() < 1e-6, "{central} {}", out.damp);
     }
     let (db, dv) = (gaussian::<T>(rows, 53), gaussian::<T>(rows * cols, 54));
-    let dx = least_squares_jvp(&a, &b, &forward, Some(&db), Some(&build(&dv)), &settings, NONE()).expect("full rank");
+    let (dx, _) =
+        least_squares_jvp(&a, &b, &forward, Some(&db), Some(&build(&dv)), &settings, NONE()).expect("full rank");
     let (left, right) = (loss(&dx), re_dot(&out.rhs, &db) + re_dot(&elements, &dv));
     assert!((left - right).abs() <= 1e-11 * norm(&bar) * norm(&dx), "{left} {right}");
 }

@@ -3,21 +3,22 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use headwater_base::{Control, Error};
-use headwater_solve::cayley::{ChebyshevOutcome, Cotangents, chebyshev};
+use headwater_solve::cayley::{ChebyshevOutcome, Cotangents, ImaginaryReport, chebyshev, imaginary_time};
 use headwater_solve::{Cayley, CayleySettings, Complex64, Graph, Hamiltonian, Operator, Report, Scalar, Solver};
 use napi::Env;
 use napi::bindgen_prelude::{Float64ArraySlice, Object, ObjectFinalize};
 use napi_derive::napi;
 
-use super::announced;
+use super::call::{Packed, either};
 use super::graph::NativeGraph;
 use super::number::Number;
-use super::operator::{NativeOperator, Operand};
+use super::operator::{Held, NativeOperator, Operand};
+use super::{announced, tagged, values};
 use crate::cancel::CancelToken;
-use crate::job;
+use crate::job::{self, Callback};
 use crate::outcome::{Outcome, failure};
 use crate::settings::integer;
-use crate::values::{Done, optional};
+use crate::values::Done;
 
 /// What a call sets on its result, on the JavaScript thread.
 pub type Properties = Box<dyn FnOnce(&Env, &mut Object<'_>) -> Done + Send>;
@@ -43,9 +44,10 @@ pub(super) fn here<'env>(
 pub(super) fn away<'env>(
     env: &'env Env,
     token: &CancelToken,
+    progress: Callback<'_>,
     work: impl FnOnce(Control<'_>) -> Result<Properties, Error> + Send + 'static,
 ) -> napi::Result<Object<'env>> {
-    job::spawn(env, token, None, 1, move |control| work(control).map(Outcome::Properties))
+    job::spawn(env, token, progress, 1, move |control| work(control).map(Outcome::Properties))
 }
 
 /// A vector as JavaScript has it.
@@ -169,49 +171,38 @@ pub fn cayley_propagator<'env>(
     announced(env, build(), |made| made.bytes)
 }
 
-fn set_report(env: &Env, to: &mut Object<'_>, report: &Report) -> Done {
-    to.set("steps", report.steps as f64)?;
-    to.set("converged", report.converged())?;
-    to.set("reason", report.reason.as_str())?;
-    set_vector(env, to, "residuals", &report.residuals)?;
-    to.set("worstResidual", report.worst_residual())?;
-    to.set("normDefect", report.norm_defect())?;
-    optional(to, "energyDefect", report.energy_defect())?;
-    to.set("matvecs", report.matvecs as f64)
+/// Everything since the propagator was made, as a run of steps.
+#[napi(ts_return_type = "Float64Array<ArrayBuffer>", catch_unwind)]
+pub fn cayley_statistics<'env>(env: &'env Env, cayley: &NativeCayley) -> napi::Result<Float64ArraySlice<'env>> {
+    Float64ArraySlice::copy_from(env, values::run(locked(&cayley.cayley).statistics()))
 }
 
-/// Everything since the propagator was made.
-#[napi(ts_return_type = "NativePropagation", catch_unwind)]
-pub fn cayley_statistics<'env>(env: &'env Env, cayley: &NativeCayley) -> napi::Result<Object<'env>> {
-    let mut to = Object::new(env)?;
-    set_report(env, &mut to, locked(&cayley.cayley).statistics())?;
-    Ok(to)
+/// What steps start from. `every` is 0 for the last state only; `fourth` for Padé steps.
+struct Steps {
+    psi: Vec<Complex64>,
+    steps: f64,
+    every: f64,
+    fourth: bool,
 }
 
-/// `every` is 0 for the last state only; `fourth` for Padé steps.
-fn propagation(cayley: &NativeCayley, psi: &[f64], steps: f64, every: f64, fourth: bool) -> Work {
-    let (cayley, psi) = (Arc::clone(&cayley.cayley), Complex64::from_reals(psi));
-    Box::new(move |control| {
+impl Steps {
+    /// The states and the report.
+    fn run(self, cayley: &mut Cayley, control: Control<'_>) -> Result<(Vec<Complex64>, Report), Error> {
         let most = 9_007_199_254_740_991.0;
-        let (steps, every) = (integer("steps", steps, most)? as usize, integer("every", every, most)? as usize);
-        let mut cayley = locked(&cayley);
-        let (states, report) = if every > 0 {
-            cayley.evolve(&psi, steps, every, control)?
-        } else {
-            let mut psi = psi;
-            let report =
-                if fourth { cayley.pade(&mut psi, steps, control)? } else { cayley.step(&mut psi, steps, control)? };
-            (psi, report)
-        };
-        Ok(Box::new(move |env: &Env, to: &mut Object<'_>| {
-            set_vector(env, to, "states", &states)?;
-            set_report(env, to, &report)
-        }))
-    })
+        let (steps, every) =
+            (integer("steps", self.steps, most)? as usize, integer("every", self.every, most)? as usize);
+        if every > 0 {
+            return cayley.evolve(&self.psi, steps, every, control);
+        }
+        let mut psi = self.psi;
+        let report =
+            if self.fourth { cayley.pade(&mut psi, steps, control)? } else { cayley.step(&mut psi, steps, control)? };
+        Ok((psi, report))
+    }
 }
 
-/// Steps on the calling thread.
-#[napi(ts_return_type = "NativeOutcome<NativeStates>", catch_unwind)]
+/// Steps on the calling thread: the report and, behind it, the states.
+#[napi(ts_return_type = "Float64Array<ArrayBuffer> | NativeFailure", catch_unwind)]
 pub fn cayley_steps_sync<'env>(
     env: &'env Env,
     cayley: &NativeCayley,
@@ -219,8 +210,14 @@ pub fn cayley_steps_sync<'env>(
     steps: f64,
     every: f64,
     fourth: bool,
-) -> napi::Result<Object<'env>> {
-    here(env, propagation(cayley, psi, steps, every, fourth))
+) -> napi::Result<Packed<'env>> {
+    let given = Steps { psi: Complex64::from_reals(psi), steps, every, fourth };
+    let made = given.run(&mut locked(&cayley.cayley), Control::none()).map(|(states, report)| {
+        let mut numbers = values::run(&report);
+        numbers.extend_from_slice(Complex64::reals(&states));
+        numbers
+    });
+    either(env, made)
 }
 
 /// The same as a job.
@@ -233,8 +230,17 @@ pub fn cayley_steps<'env>(
     every: f64,
     fourth: bool,
     token: &CancelToken,
+    #[napi(ts_arg_type = "NativeProgress | undefined")] progress: Callback<'_>,
 ) -> napi::Result<Object<'env>> {
-    away(env, token, propagation(cayley, psi, steps, every, fourth))
+    let given = Steps { psi: Complex64::from_reals(psi), steps, every, fourth };
+    let cayley = Arc::clone(&cayley.cayley);
+    away(env, token, progress, move |control| {
+        let (states, report) = given.run(&mut locked(&cayley), control)?;
+        Ok(Box::new(move |env: &Env, to: &mut Object<'_>| {
+            set_vector(env, to, "report", &values::run(&report))?;
+            set_vector(env, to, "states", &states)
+        }))
+    })
 }
 
 fn gradient(cayley: &NativeCayley, psi: &[f64], cotangent: &[f64], steps: f64) -> Work {
@@ -261,9 +267,7 @@ fn gradient(cayley: &NativeCayley, psi: &[f64], cotangent: &[f64], steps: f64) -
             }
             set_vector(env, to, "lambda", &lambda)?;
             for (name, report) in [("forward", &forward), ("adjoint", &adjoint)] {
-                let mut inner = Object::new(env)?;
-                set_report(env, &mut inner, report)?;
-                to.set(name, inner)?;
+                set_vector(env, to, name, &values::run(report))?;
             }
             Ok(())
         }))
@@ -291,8 +295,9 @@ pub fn cayley_vjp<'env>(
     cotangent: &[f64],
     steps: f64,
     token: &CancelToken,
+    #[napi(ts_arg_type = "NativeProgress | undefined")] progress: Callback<'_>,
 ) -> napi::Result<Object<'env>> {
-    away(env, token, gradient(cayley, psi, cotangent, steps))
+    away(env, token, progress, gradient(cayley, psi, cotangent, steps))
 }
 
 fn series(h: &NativeOperator, psi: &[f64], t: f64, tolerance: f64, bounds: Option<&[f64]>) -> Work {
@@ -338,6 +343,55 @@ pub fn chebyshev_job<'env>(
     tolerance: f64,
     bounds: Option<&[f64]>,
     token: &CancelToken,
+    #[napi(ts_arg_type = "NativeProgress | undefined")] progress: Callback<'_>,
 ) -> napi::Result<Object<'env>> {
-    away(env, token, series(h, psi, t, tolerance, bounds))
+    away(env, token, progress, series(h, psi, t, tolerance, bounds))
+}
+
+fn heating(h: &NativeOperator, u: &[f64], step: f64, steps: f64, rtol: f64) -> Work {
+    fn of<T: Number>(held: &Held<T>, u: &[f64], step: f64, steps: f64, rtol: f64) -> Work {
+        let (operator, mut u) = (Arc::clone(&held.operator), T::from_reals(u));
+        Box::new(move |control| {
+            let steps = integer("steps", steps, 9_007_199_254_740_991.0)? as usize;
+            let ImaginaryReport { steps, reason, residuals, matvecs } =
+                imaginary_time(&*operator, &mut u, step, steps, rtol, control)?;
+            Ok(Box::new(move |env: &Env, to: &mut Object<'_>| {
+                set_vector(env, to, "states", &u)?;
+                let report = values::heat(steps, reason, matvecs, &residuals);
+                set_vector(env, to, "report", &report)
+            }))
+        })
+    }
+    match &h.operand {
+        Operand::Real(held) => of(held, u, step, steps, rtol),
+        Operand::Complex(held) => of(held, u, step, steps, rtol),
+    }
+}
+
+/// Steps of (I + aH)u⁺ = u, on the calling thread.
+#[napi(ts_return_type = "NativeOutcome<NativeStates>", catch_unwind)]
+pub fn heat_sync<'env>(
+    env: &'env Env,
+    h: &NativeOperator,
+    u: &[f64],
+    step: f64,
+    steps: f64,
+    rtol: f64,
+) -> napi::Result<Object<'env>> {
+    here(env, heating(h, u, step, steps, rtol))
+}
+
+/// The same as a job.
+#[napi(ts_return_type = "Promise<NativeOutcome<NativeStates>>", catch_unwind)]
+pub fn heat<'env>(
+    env: &'env Env,
+    h: &NativeOperator,
+    u: &[f64],
+    step: f64,
+    steps: f64,
+    rtol: f64,
+    token: &CancelToken,
+    #[napi(ts_arg_type = "NativeProgress | undefined")] progress: Callback<'_>,
+) -> napi::Result<Object<'env>> {
+    away(env, token, progress, heating(h, u, step, steps, rtol))
 }

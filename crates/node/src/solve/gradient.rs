@@ -5,8 +5,8 @@ use std::sync::Arc;
 use headwater_base::{Control, Error};
 use headwater_solve::operator::Shifted;
 use headwater_solve::{
-    Complex64, Csr, GradientSettings, Method, Operator, Preconditioner, Scalar, Structure, Vjp, direct_vjp, jvp,
-    least_squares_vjp, vjp,
+    Complex64, Csr, Direct, GradientSettings, Method, Operator, Preconditioner, Scalar, Structure, Vjp, direct_jvp,
+    direct_vjp, jvp, least_squares_jvp, least_squares_vjp, vjp,
 };
 use napi::Env;
 use napi::bindgen_prelude::Object;
@@ -17,7 +17,7 @@ use super::mixed;
 use super::number::Number;
 use super::operator::{Held, NativeOperator, Operand};
 use super::preconditioner::NativePreconditioner;
-use super::settings::{NativeSolveSettings, Run};
+use super::settings::{Given, Run};
 use super::values::{self, Solved};
 use crate::cancel::CancelToken;
 use crate::values::optional;
@@ -46,8 +46,8 @@ fn properties(parts: Parts) -> Properties {
         optional(to, "sigma", parts.sigma)?;
         optional(to, "a", parts.a)?;
         optional(to, "damp", parts.damp)?;
-        to.set("forward", values::outcome(env, &parts.forward)?)?;
-        to.set("adjoint", values::outcome(env, &parts.adjoint)?)
+        set_vector(env, to, "forward", &values::packed(std::slice::from_ref(&parts.forward)))?;
+        set_vector(env, to, "adjoint", &values::packed(std::slice::from_ref(&parts.adjoint)))
     })
 }
 
@@ -91,9 +91,15 @@ struct Task<'a> {
     operator: &'a NativeOperator,
     preconditioner: Option<&'a NativePreconditioner>,
     b: &'a [f64],
-    settings: &'a NativeSolveSettings,
-    adjoint: &'a NativeSolveSettings,
+    settings: &'a Given<'a>,
+    adjoint: &'a Given<'a>,
     allow_inexact: bool,
+}
+
+/// The factors, or the reason why there is no derivative.
+fn factors<T: Number>(held: &Held<T>, control: Control<'_>) -> Result<Arc<Direct<T>>, Error> {
+    let aborted = || Error::new("unconverged-gradient", "the factorisation was aborted: there is no derivative");
+    held.direct(control)?.ok_or_else(aborted)
 }
 
 fn backwards(task: &Task<'_>, cotangent: &[f64], form: &str) -> Result<Work, Error> {
@@ -172,7 +178,7 @@ fn general<T: Number>(task: &Task<'_>, held: &Held<T>, cotangent: &[f64], form: 
         let method = match run {
             Run::Krylov(method) => method,
             Run::Direct => {
-                let direct = held.direct()?;
+                let direct = factors(&held, control)?;
                 let forward = direct.solve(&b, &settings)?;
                 let out = direct_vjp(&direct, &forward, &bar, &back)?;
                 return finish(out, pattern, form, T::solved(forward));
@@ -231,12 +237,15 @@ pub fn solve_vjp_sync<'env>(
     b: &[f64],
     cotangent: &[f64],
     structure: String,
-    settings: NativeSolveSettings,
-    adjoint: NativeSolveSettings,
+    settings: &[f64],
+    adjoint: &[f64],
     allow_inexact: bool,
 ) -> napi::Result<Object<'env>> {
-    let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &adjoint, allow_inexact };
-    here(env, |control| backwards(&task, cotangent, &structure)?(control))
+    here(env, |control| {
+        let (settings, adjoint) = (Given::new(settings)?, Given::new(adjoint)?);
+        let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &adjoint, allow_inexact };
+        backwards(&task, cotangent, &structure)?(control)
+    })
 }
 
 /// The same as a job.
@@ -248,28 +257,29 @@ pub fn solve_vjp<'env>(
     b: &[f64],
     cotangent: &[f64],
     structure: String,
-    settings: NativeSolveSettings,
-    adjoint: NativeSolveSettings,
+    settings: &[f64],
+    adjoint: &[f64],
     allow_inexact: bool,
     token: &CancelToken,
 ) -> napi::Result<Object<'env>> {
-    let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &adjoint, allow_inexact };
-    let work = backwards(&task, cotangent, &structure);
-    away(env, token, move |control| work?(control))
+    let given = Given::new(settings).and_then(|settings| Ok((settings, Given::new(adjoint)?)));
+    let work = given.and_then(|(settings, adjoint)| {
+        let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &adjoint, allow_inexact };
+        backwards(&task, cotangent, &structure)
+    });
+    away(env, token, None, move |control| work?(control))
 }
 
 fn forwards(task: &Task<'_>, tangent: Option<&NativeOperator>, db: Option<&[f64]>) -> Result<Work, Error> {
-    let Run::Krylov(method) = task.settings.run()? else {
-        return Err(Error::new("option-not-valid", "a tangent needs an iterative method"));
-    };
-    if let Method::ShiftedHermitian { a, .. } = method {
+    let run = task.settings.run()?;
+    if let Run::Krylov(Method::ShiftedHermitian { a, .. }) = run {
         let da = tangent.map(|tangent| {
             let factor = Complex64::new(0.0, a);
             let zero = Complex64::new(0.0, 0.0);
             let turned = Shifted { operator: Borrowed(tangent.on_complex().operator), shift: zero, factor };
             Arc::new(turned) as Arc<dyn Operator<Complex64>>
         });
-        return along::<Complex64>(task, &task.operator.on_complex(), method, da, db);
+        return along::<Complex64>(task, &task.operator.on_complex(), run, da, db);
     }
     fn same<T: Number>(tangent: Option<&NativeOperator>) -> Result<Option<Arc<dyn Operator<T>>>, Error> {
         match tangent.map(|tangent| T::operator(&tangent.operand)) {
@@ -279,8 +289,8 @@ fn forwards(task: &Task<'_>, tangent: Option<&NativeOperator>, db: Option<&[f64]
         }
     }
     match &task.operator.operand {
-        Operand::Real(held) => along(task, held, method, same(tangent)?, db),
-        Operand::Complex(held) => along(task, held, method, same(tangent)?, db),
+        Operand::Real(held) => along(task, held, run, same(tangent)?, db),
+        Operand::Complex(held) => along(task, held, run, same(tangent)?, db),
     }
 }
 
@@ -302,7 +312,7 @@ impl Operator<Complex64> for Borrowed {
 fn along<T: Number>(
     task: &Task<'_>,
     held: &Held<T>,
-    method: Method,
+    run: Run,
     da: Option<Arc<dyn Operator<T>>>,
     db: Option<&[f64]>,
 ) -> Result<Work, Error> {
@@ -310,18 +320,37 @@ fn along<T: Number>(
     let settings = task.settings.settings::<T>()?;
     let tangent = GradientSettings { solve: task.adjoint.settings::<T>()?, allow_inexact: task.allow_inexact };
     let inverse = preconditioner::<T>(task.preconditioner)?;
-    let operator = Arc::clone(&held.operator);
+    let held = held.clone();
     Ok(Box::new(move |control| {
+        let (operator, db, da) = (&*held.operator, db.as_deref(), da.as_deref());
         let inverse = inverse.as_deref().map(|inverse| inverse as &dyn Preconditioner<T>);
-        let forward = headwater_solve::solve(method, &*operator, inverse, &b, &settings, control)?;
-        let out = jvp(method, &*operator, inverse, &forward, db.as_deref(), da.as_deref(), &tangent, control)?;
-        let (x, dx) = (flat(&forward.x), flat(&out.x));
+        let (forward, dx, out) = match run {
+            Run::Direct => {
+                let direct = factors(&held, control)?;
+                let forward = direct.solve(&b, &settings)?;
+                let out = direct_jvp(&direct, &forward, db, da, &tangent)?;
+                (forward, out.x.clone(), out)
+            }
+            Run::Krylov(method) => {
+                let forward = headwater_solve::solve(method, operator, inverse, &b, &settings, control)?;
+                if method == Method::Lsqr || operator.rows() != operator.cols() {
+                    let solve = headwater_solve::Settings { damp: settings.damp, ..tangent.solve };
+                    let tangent = GradientSettings { solve, ..tangent };
+                    let (dx, out) = least_squares_jvp(operator, &b, &forward, db, da, &tangent, control)?;
+                    (forward, dx, out)
+                } else {
+                    let out = jvp(method, operator, inverse, &forward, db, da, &tangent, control)?;
+                    (forward, out.x.clone(), out)
+                }
+            }
+        };
+        let (x, dx) = (flat(&forward.x), flat(&dx));
         let (forward, out) = (T::solved(forward), T::solved(out));
         Ok(Box::new(move |env: &Env, to: &mut Object<'_>| {
             set_vector(env, to, "x", &x)?;
             set_vector(env, to, "dx", &dx)?;
-            to.set("forward", values::outcome(env, &forward)?)?;
-            to.set("tangent", values::outcome(env, &out)?)
+            set_vector(env, to, "forward", &values::packed(std::slice::from_ref(&forward)))?;
+            set_vector(env, to, "tangent", &values::packed(std::slice::from_ref(&out)))
         }))
     }))
 }
@@ -335,12 +364,15 @@ pub fn solve_jvp_sync<'env>(
     b: &[f64],
     da: Option<&NativeOperator>,
     db: Option<&[f64]>,
-    settings: NativeSolveSettings,
-    tangent: NativeSolveSettings,
+    settings: &[f64],
+    tangent: &[f64],
     allow_inexact: bool,
 ) -> napi::Result<Object<'env>> {
-    let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &tangent, allow_inexact };
-    here(env, |control| forwards(&task, da, db)?(control))
+    here(env, |control| {
+        let (settings, tangent) = (Given::new(settings)?, Given::new(tangent)?);
+        let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &tangent, allow_inexact };
+        forwards(&task, da, db)?(control)
+    })
 }
 
 /// The same as a job.
@@ -352,12 +384,15 @@ pub fn solve_jvp<'env>(
     b: &[f64],
     da: Option<&NativeOperator>,
     db: Option<&[f64]>,
-    settings: NativeSolveSettings,
-    tangent: NativeSolveSettings,
+    settings: &[f64],
+    tangent: &[f64],
     allow_inexact: bool,
     token: &CancelToken,
 ) -> napi::Result<Object<'env>> {
-    let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &tangent, allow_inexact };
-    let work = forwards(&task, da, db);
-    away(env, token, move |control| work?(control))
+    let given = Given::new(settings).and_then(|settings| Ok((settings, Given::new(tangent)?)));
+    let work = given.and_then(|(settings, tangent)| {
+        let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &tangent, allow_inexact };
+        forwards(&task, da, db)
+    });
+    away(env, token, None, move |control| work?(control))
 }

@@ -6,6 +6,7 @@ mod call;
 mod cayley;
 mod gradient;
 mod graph;
+mod layout;
 mod number;
 mod operator;
 mod preconditioner;
@@ -14,7 +15,7 @@ mod settings;
 mod values;
 
 pub use cayley::Properties;
-pub use values::{Solved, outcome};
+pub use values::{Solved, packed};
 
 use headwater_base::Error;
 use napi::Env;

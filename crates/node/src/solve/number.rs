@@ -10,6 +10,8 @@ use super::values::{self, Solved};
 pub trait Number: Scalar {
     /// A vector from JavaScript, interleaved where it is complex.
     fn from_reals(reals: &[f64]) -> Vec<Self>;
+    /// The numbers of a vector, interleaved where it is complex.
+    fn into_reals(x: Vec<Self>) -> Vec<f64>;
     /// The operator, if it is of this type.
     fn operator(operand: &Operand) -> Option<&Held<Self>>;
     /// The preconditioner, if it is of this type.
@@ -28,6 +30,9 @@ impl Number for f64 {
     fn from_reals(reals: &[f64]) -> Vec<Self> {
         reals.to_vec()
     }
+    fn into_reals(x: Vec<Self>) -> Vec<f64> {
+        x
+    }
     fn operator(operand: &Operand) -> Option<&Held<Self>> {
         if let Operand::Real(held) = operand { Some(held) } else { None }
     }
@@ -45,6 +50,9 @@ impl Number for f64 {
 impl Number for Complex64 {
     fn from_reals(reals: &[f64]) -> Vec<Self> {
         reals.chunks_exact(2).map(|pair| Self::new(pair[0], pair[1])).collect()
+    }
+    fn into_reals(x: Vec<Self>) -> Vec<f64> {
+        Self::reals(&x).to_vec()
     }
     fn operator(operand: &Operand) -> Option<&Held<Self>> {
         if let Operand::Complex(held) = operand { Some(held) } else { None }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use headwater_base::Error;
+use headwater_base::{Control, Error};
 use headwater_solve::{Csr, Dense, Direct, ExactHessian, KroneckerSum, Lifted, Operator, Scalar};
 use napi::Env;
 use napi::bindgen_prelude::{Float64ArraySlice, Object, ObjectFinalize};
@@ -64,13 +64,13 @@ impl<T: Scalar> Held<T> {
         self.csr.as_ref().ok_or_else(|| Error::new("matrix-needed", "this needs a sparse matrix (Csr)"))
     }
 
-    /// The factors of the dense matrix, computed at the first call and kept.
-    pub fn direct(&self) -> Result<Arc<Direct<T>>, Error> {
+    /// The factors of the dense matrix, computed at the first call and kept; `None` if that was cancelled.
+    pub fn direct(&self, control: Control<'_>) -> Result<Option<Arc<Direct<T>>>, Error> {
         if let Some(direct) = self.direct.get() {
-            return Ok(Arc::clone(direct));
+            return Ok(Some(Arc::clone(direct)));
         }
-        let direct = Arc::new(Direct::new(self.elements()?)?);
-        Ok(Arc::clone(self.direct.get_or_init(|| direct)))
+        let Some(direct) = Direct::watched(self.elements()?, control)?.map(Arc::new) else { return Ok(None) };
+        Ok(Some(Arc::clone(self.direct.get_or_init(|| direct))))
     }
 }
 
@@ -181,9 +181,9 @@ impl NativeOperator {
         with!(&self.operand, held => held.operator.has_adjoint())
     }
 
-    /// y = A x, or Aᴴ x. False if the lengths do not fit.
+    /// y = A x, or Aᴴ x, without a copy unless x and y overlap. False if the lengths do not fit.
     #[napi(catch_unwind)]
-    pub fn apply(&self, x: &[f64], mut y: Float64ArraySlice<'_>, adjoint: bool) -> bool {
+    pub fn apply(&self, x: Float64ArraySlice<'_>, mut y: Float64ArraySlice<'_>, adjoint: bool) -> bool {
         fn product<T: Number>(held: &Held<T>, x: &[f64], y: &mut [f64], adjoint: bool) -> bool {
             let (rows, cols) = (held.operator.rows(), held.operator.cols());
             let (from, to) = if adjoint { (rows, cols) } else { (cols, rows) };
@@ -191,18 +191,25 @@ impl NativeOperator {
             if x.len() != from * width || y.len() != to * width || (adjoint && !held.operator.has_adjoint()) {
                 return false;
             }
-            let (input, mut output) = (T::from_reals(x), vec![T::default(); to]);
+            let (x, y) = (T::of_reals(x), T::of_reals_mut(y));
             if adjoint {
-                held.operator.apply_adjoint(&input, &mut output);
+                held.operator.apply_adjoint(x, y);
             } else {
-                held.operator.apply(&input, &mut output);
+                held.operator.apply(x, y);
             }
-            y.copy_from_slice(T::reals(&output));
             true
         }
-        // SAFETY: nothing else runs on this thread meanwhile, and no job has this memory.
+        let copy;
+        let input: &[f64] =
+            if x.as_ptr_range().start < y.as_ptr_range().end && y.as_ptr_range().start < x.as_ptr_range().end {
+                copy = x.to_vec();
+                &copy
+            } else {
+                &x
+            };
+        // SAFETY: nothing else runs on this thread meanwhile, no job has this memory, and the input is elsewhere.
         let y = unsafe { y.as_mut() };
-        with!(&self.operand, held => product(held, x, y, adjoint))
+        with!(&self.operand, held => product(held, input, y, adjoint))
     }
 }
 

@@ -251,7 +251,7 @@ impl<T: Scalar> Preconditioner<T> for Shared<T> {
 #[napi(ts_return_type = "NativeOutcome<{ value: NativePreconditioner }>", catch_unwind)]
 pub fn cholesky_preconditioner<'env>(env: &'env Env, a: &NativeOperator) -> napi::Result<Object<'env>> {
     fn build<T: Number>(a: &Held<T>) -> Result<NativePreconditioner, Error> {
-        let direct = a.direct()?;
+        let direct = a.direct(headwater_base::Control::none())?.expect("nobody cancels");
         if !direct.is_definite() {
             return Err(Error::new(
                 "not-positive-definite",

@@ -9,12 +9,12 @@ use napi::Env;
 use napi::bindgen_prelude::{External, Float64ArraySlice, Object};
 use napi_derive::napi;
 
-use super::call::results;
+use super::call::{Packed, results};
 use super::mixed;
 use super::number::Number;
 use super::operator::NativeOperator;
 use super::preconditioner::NativePreconditioner;
-use super::settings::{NativeSolveSettings, Run};
+use super::settings::{Given, Run};
 use super::tagged;
 use super::values::Solved;
 
@@ -105,7 +105,7 @@ fn open<T: Number>(
     operator: Option<Arc<dyn Operator<T>>>,
     roles: &Roles<'_>,
     b: &[f64],
-    settings: &NativeSolveSettings,
+    settings: &Given<'_>,
 ) -> Result<External<NativeSession>, Error> {
     let Run::Krylov(method) = settings.run()? else {
         return Err(Error::new("matrix-needed", "a direct solve needs a matrix"));
@@ -150,7 +150,7 @@ pub fn open_session<'env>(
     base: Option<&NativeOperator>,
     delta: Option<f64>,
     b: &[f64],
-    settings: NativeSolveSettings,
+    settings: &[f64],
 ) -> napi::Result<Object<'env>> {
     let roles = Roles {
         operator,
@@ -160,16 +160,18 @@ pub fn open_session<'env>(
         size: (rows as usize, cols as usize),
         hermitian,
     };
-    let opened = if complex {
-        let operator = roles.operator.map(|operator| operator.on_complex().operator);
-        open::<Complex64>(operator, &roles, b, &settings)
-    } else {
-        match roles.operator.map(|operator| f64::operator(&operator.operand)) {
-            None => open::<f64>(None, &roles, b, &settings),
-            Some(Some(held)) => open::<f64>(Some(Arc::clone(&held.operator)), &roles, b, &settings),
-            Some(None) => mixed(),
+    let opened = Given::new(settings).and_then(|settings| {
+        if complex {
+            let operator = roles.operator.map(|operator| operator.on_complex().operator);
+            open::<Complex64>(operator, &roles, b, &settings)
+        } else {
+            match roles.operator.map(|operator| f64::operator(&operator.operand)) {
+                None => open::<f64>(None, &roles, b, &settings),
+                Some(Some(held)) => open::<f64>(Some(Arc::clone(&held.operator)), &roles, b, &settings),
+                Some(None) => mixed(),
+            }
         }
-    };
+    });
     tagged(env, opened)
 }
 
@@ -202,8 +204,8 @@ pub fn session_residual(session: &External<NativeSession>) -> f64 {
 }
 
 /// The result, once, after `resume_session` has said that it is done.
-#[napi(ts_return_type = "NativeOutcome<{ results: NativeSolveResult[] }>", catch_unwind)]
-pub fn finish_session<'env>(env: &'env Env, session: &mut External<NativeSession>) -> napi::Result<Object<'env>> {
+#[napi(ts_return_type = "Float64Array<ArrayBuffer> | NativeFailure", catch_unwind)]
+pub fn finish_session<'env>(env: &'env Env, session: &mut External<NativeSession>) -> napi::Result<Packed<'env>> {
     let solved = session.drive.take().and_then(Drive::finish);
     let missing = || Error::new(crate::outcome::INTERNAL, "the session has no result yet, or has given it already");
     results(env, solved.map(|solved| vec![solved]).ok_or_else(missing))

@@ -128,6 +128,7 @@ pub fn chebyshev(
             out.reason = Reason::Diverged;
             return Ok(out);
         }
+        super::tell(control, k, terms - 1);
         if control.cancelled() {
             out.reason = Reason::Aborted;
             return Ok(out);

@@ -6,13 +6,12 @@
 //! goes to the general driver, which scales and names it.
 
 use headwater_base::Control;
-use headwater_linalg::simd;
 
 use super::Hamiltonian;
 use crate::operator::Operator;
 use crate::outcome::Reason;
 use crate::scalar::{Complex64, Scalar};
-use crate::vector;
+use crate::{shifted_hermitian, vector};
 
 /// Times the target is lowered before `accuracyLimit`.
 const ATTEMPTS: usize = 3;
@@ -60,23 +59,27 @@ impl Workspace {
         let (mut gamma, mut target, mut attempts, mut matvecs) = (square, tolerance, 0, 0);
         let mut reason = Reason::MaxIterations;
         for _ in 0..max_iterations {
-            h.apply(&self.p, &mut self.q);
+            let delta = shifted_hermitian::apply_dot(h, 1.0, a, &self.p, &self.r, &mut self.q);
             matvecs += 1;
-            shift(a, Complex64::reals(&self.p), Complex64::reals_mut(&mut self.q));
-            let delta = Complex64::dot(&self.r, &self.q);
             // Re δ = ‖r‖² in exact arithmetic, as Krylov residuals are orthogonal.
             if !delta.is_finite() || delta.norm_sqr() <= 1e-200 {
                 return None;
             }
             let alpha = gamma / delta;
-            Complex64::axpy(alpha, &self.p, y);
-            Complex64::axpy(-alpha, &self.q, &mut self.r);
-            let next = vector::dot(Complex64::reals(&self.r), Complex64::reals(&self.r));
+            let next = vector::reduce_complex(
+                alpha.re,
+                alpha.im,
+                Complex64::reals(&self.q),
+                Complex64::reals_mut(&mut self.r),
+            );
             if !next.is_finite() {
                 return None;
             }
             let norm = next.sqrt();
+            // The step y += αp waits for the pass that makes the next direction, unless y is looked at.
+            let mut owed = alpha;
             if norm <= target {
+                Complex64::axpy(std::mem::take(&mut owed), &self.p, y);
                 let residual = residual(h, a, b, y, &mut self.q);
                 matvecs += 1;
                 if residual <= tolerance {
@@ -89,13 +92,14 @@ impl Workspace {
                 }
                 target = 0.25 * norm.min(tolerance);
             }
+            let beta = (alpha / alpha.conj()) * (-next / gamma);
+            let (z, p) = (Complex64::reals(&self.r), Complex64::reals_mut(&mut self.p));
+            vector::advance_complex([owed.re, owed.im], z, [beta.re, beta.im], p, Complex64::reals_mut(y));
+            gamma = next;
             if control.cancelled() {
                 reason = Reason::Aborted;
                 break;
             }
-            let beta = (alpha / alpha.conj()) * (-next / gamma);
-            Complex64::xpby(&self.r, beta, &mut self.p);
-            gamma = next;
         }
         let residual = residual(h, a, b, y, &mut self.q);
         residual.is_finite().then(|| Solved { reason, matvecs: matvecs + 1, residual: residual / square.sqrt() })
@@ -105,16 +109,7 @@ impl Workspace {
 /// ‖b − (I + iaH)y‖.
 pub(super) fn residual(h: &Hamiltonian, a: f64, b: &[Complex64], y: &[Complex64], work: &mut [Complex64]) -> f64 {
     h.apply(y, work);
-    shift(a, Complex64::reals(y), Complex64::reals_mut(work));
+    vector::shift_complex(1.0, a, Complex64::reals(y), Complex64::reals_mut(work));
     vector::axpby(1.0, Complex64::reals(b), -1.0, Complex64::reals_mut(work));
     vector::norm(Complex64::reals(work))
-}
-
-simd! {
-/// q ← p + ia q.
-fn shift(a: f64, p: &[f64], q: &mut [f64]) {
-    for (p, q) in p.as_chunks::<2>().0.iter().zip(q.as_chunks_mut::<2>().0) {
-        *q = [(-a).mul_add(q[1], p[0]), a.mul_add(q[0], p[1])];
-    }
-}
 }

@@ -146,6 +146,9 @@ impl Cayley {
             return Err(Error::new("option-not-valid", format!("the tangents need {n} elements and a finite dt")));
         }
         let a = 0.5 * self.settings.dt;
+        if !self.prepare(control)? {
+            return Err(unconverged("forward", &Report { reason: crate::outcome::Reason::Aborted, ..Report::new() }));
+        }
         let mut now = psi.to_vec();
         let mut dot = tangent.psi.map_or_else(|| vec![Complex64::default(); n], <[Complex64]>::to_vec);
         let (mut y, mut plus, mut image) = (now.clone(), now.clone(), now.clone());

@@ -75,7 +75,12 @@ impl Hamiltonian {
         let finite = match self {
             Self::Real(h) => vector::finite(h.values()),
             Self::Complex(h) => vector::finite(Complex64::reals(h.values())),
-            Self::Operator(_) => true,
+            Self::Operator(h) => {
+                // What is known to be Hermitian is not probed below; a NaN or an infinity shows in this product.
+                let mut image = vec![Complex64::default(); n];
+                h.apply(&vec![Complex64::new(1.0, 0.0); n], &mut image);
+                vector::finite(Complex64::reals(&image))
+            }
         };
         if !finite {
             return Err(Error::new("operator-not-finite", "H holds a number that is not finite"));
@@ -150,6 +155,13 @@ impl Operator<Complex64> for Hamiltonian {
             Self::Real(h) => h.lifted().apply_many(k, x, y),
             Self::Complex(h) => h.apply_many(k, x, y),
             Self::Operator(h) => h.apply_many(k, x, y),
+        }
+    }
+    fn apply_rows(&self, k: usize, begin: usize, x: &[Complex64], y: &mut [Complex64]) -> bool {
+        match self {
+            Self::Real(h) => h.lifted().apply_rows(k, begin, x, y),
+            Self::Complex(h) => h.apply_rows(k, begin, x, y),
+            Self::Operator(h) => h.apply_rows(k, begin, x, y),
         }
     }
     fn hermitian(&self) -> Option<bool> {

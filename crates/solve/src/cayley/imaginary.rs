@@ -70,7 +70,9 @@ pub fn imaginary_time<T: Scalar>(
         let settings = Settings { rtol, x0: Some(u.to_vec()), probe: step == 0, ..Settings::default() };
         // With no steps the arguments are checked all the same.
         let settings = if steps == 0 { Settings { max_iterations: Some(0), ..settings } } else { settings };
-        let out = solve(Method::Cg, &system, None, u, &settings, control)?;
+        // Its own iterations are not what the caller counts.
+        let inner = control.silent();
+        let out = solve(Method::Cg, &system, None, u, &settings, inner)?;
         if steps == 0 {
             break;
         }
@@ -82,6 +84,7 @@ pub fn imaginary_time<T: Scalar>(
         }
         u.copy_from_slice(&out.x);
         report.steps += 1;
+        super::tell(control, report.steps, steps);
     }
     Ok(report)
 }

@@ -27,7 +27,7 @@ mod pade;
 mod strang;
 mod unitary;
 
-use headwater_base::{Control, Error};
+use headwater_base::{Control, Error, Progress};
 
 pub use chebyshev::{ChebyshevOutcome, chebyshev};
 pub use gradient::{Cotangents, Tangent};
@@ -145,6 +145,11 @@ impl Report {
     }
 }
 
+/// Reports steps made of steps asked for.
+fn tell(control: Control<'_>, done: usize, total: usize) {
+    control.report(Progress { done: done as u64, total: total as u64, best: None, basins: None });
+}
+
 /// A propagator: H, dt and what is kept for many steps.
 #[derive(Clone, Debug)]
 pub struct Cayley {
@@ -159,7 +164,8 @@ pub struct Cayley {
 }
 
 impl Cayley {
-    /// Sets up; for the direct solver this is where the cost is.
+    /// Checks. The direct solver is set up by the first step, which polls meanwhile; by then `operator-not-finite` can
+    /// also mean a factorisation that overflows (|dt|·‖H‖ near the largest number).
     ///
     /// Errors: `matrix-not-valid` for an H that is not square, `not-hermitian`, `operator-not-finite` for H,
     /// `option-not-valid` for a setting out of range, and for `Cocg` with an H that has complex entries.
@@ -183,7 +189,6 @@ impl Cayley {
             }
             given => given,
         };
-        let direct = (solver == Solver::Direct).then(|| unitary::Unitary::new(&h, 0.5 * settings.dt)).transpose()?;
         let max_iterations = settings.max_iterations.unwrap_or((10 * n).max(1000));
         Ok(Self {
             scratch: vec![Complex64::default(); n],
@@ -191,7 +196,7 @@ impl Cayley {
             total: Report::new(),
             h,
             settings,
-            direct,
+            direct: None,
             solver,
             max_iterations,
         })
@@ -252,6 +257,15 @@ impl Cayley {
         Ok((states, report))
     }
 
+    /// Sets the direct solver up, once; false if that was cancelled.
+    fn prepare(&mut self, control: Control<'_>) -> Result<bool, Error> {
+        if self.solver == Solver::Direct && self.direct.is_none() {
+            self.direct = unitary::Unitary::new(&self.h, 0.5 * self.settings.dt, control)?;
+            return Ok(self.direct.is_some());
+        }
+        Ok(true)
+    }
+
     /// `visit(steps done, before, y, after)` is called after each step.
     fn run(
         &mut self,
@@ -262,6 +276,11 @@ impl Cayley {
     ) -> Result<Report, Error> {
         let mut report = self.begin(psi);
         let (mut y, mut plus) = (psi.to_vec(), psi.to_vec());
+        if steps > 0 && report.norm[0] > 0.0 && !self.prepare(control)? {
+            report.reason = Reason::Aborted;
+            self.end(psi, &mut report);
+            return Ok(report);
+        }
         while report.steps < steps {
             let solved = self.advance(false, self.settings.rtol, psi, &mut y, &mut plus, control)?;
             if !report.enter(solved, self.settings.allow_inexact) {
@@ -270,6 +289,7 @@ impl Cayley {
             report.steps += 1;
             visit(report.steps, psi, &y, &plus);
             psi.copy_from_slice(&plus);
+            tell(control, report.steps, steps);
             if control.cancelled() && report.steps < steps {
                 report.reason = Reason::Aborted;
                 break;
@@ -321,6 +341,9 @@ impl Cayley {
             plus.fill(Complex64::default());
             return Ok(galerkin::Solved { reason: Reason::ZeroRhs, matvecs: 0, residual: 0.0 });
         }
+        if !self.prepare(control)? {
+            return Ok(galerkin::Solved { reason: Reason::Aborted, matvecs: 0, residual: f64::NAN });
+        }
         if norm.is_finite() && !(1e-100..1e100).contains(&norm) {
             // Sums of squares would leave the range; a power of two is exact.
             let factor = power_of_two_inverse(norm, false);
@@ -364,6 +387,8 @@ impl Cayley {
         y: &mut [Complex64],
         control: Control<'_>,
     ) -> Result<galerkin::Solved, Error> {
+        // Its iterations are not what the caller counts.
+        let control = control.silent();
         let settings = Settings { rtol, max_iterations: Some(self.max_iterations), ..Settings::default() };
         let shifted = Shifted { operator: &self.h, shift: Complex64::new(1.0, 0.0), factor: Complex64::new(0.0, a) };
         // H was checked before the first step, so the structure of I + iaH is known.

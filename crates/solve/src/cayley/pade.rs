@@ -48,7 +48,7 @@ impl Cayley {
             for (shift, factor) in [(root / dt, c), (-root / dt, c.conj())] {
                 let shifted = Shifted { operator: &self.h, shift: Complex64::new(shift, 0.0), factor: one };
                 let method = Method::ShiftedHermitian { sigma: 3.0, a: dt };
-                let out = solve(method, &Known(shifted), None, psi, &settings, control)?;
+                let out = solve(method, &Known(shifted), None, psi, &settings, control.silent())?;
                 let residual = out.residual.relative.unwrap_or(if out.converged() { 0.0 } else { f64::NAN });
                 let solved = super::galerkin::Solved { reason: out.reason, matvecs: out.matvecs, residual };
                 fine = report.enter(solved, self.settings.allow_inexact);
@@ -62,6 +62,7 @@ impl Cayley {
             }
             psi.copy_from_slice(&plus);
             report.steps += 1;
+            super::tell(control, report.steps, steps);
             if control.cancelled() && report.steps < steps {
                 report.reason = Reason::Aborted;
                 break;

@@ -38,7 +38,10 @@ impl Cayley {
             }
             crate::vector::finite(&theta)
         };
-        while report.steps < steps {
+        if steps > 0 && !self.prepare(control)? {
+            report.reason = Reason::Aborted;
+        }
+        while report.steps < steps && report.reason != Reason::Aborted {
             now.copy_from_slice(psi);
             let mut finite = turn(&mut now);
             if finite {

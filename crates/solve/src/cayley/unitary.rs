@@ -11,7 +11,7 @@
 //! Source of the iteration: Å. Björck, C. Bowie (1971), "An iterative algorithm for computing the best estimate of an
 //! orthogonal matrix".
 
-use headwater_base::Error;
+use headwater_base::{Control, Error};
 use headwater_linalg::simd;
 
 use super::Hamiltonian;
@@ -36,10 +36,12 @@ pub(super) struct Unitary {
 }
 
 impl Unitary {
+    /// `None` if it was cancelled, for which it is asked every few milliseconds.
+    ///
     /// Error: `operator-not-finite` if the factorisation overflows (|a|·‖H‖ near the largest number).
-    pub fn new(h: &Hamiltonian, a: f64) -> Result<Self, Error> {
+    pub fn new(h: &Hamiltonian, a: f64, control: Control<'_>) -> Result<Option<Self>, Error> {
         let n = h.rows();
-        let mut u = transform(h, a)?;
+        let Some(mut u) = transform(h, a, control)? else { return Ok(None) };
         let symmetric = h.is_real();
         if symmetric {
             for i in 0..n {
@@ -66,7 +68,7 @@ impl Unitary {
             }
         }
         let zeros = || [vec![0.0; padded], vec![0.0; padded]];
-        Ok(Self { n, padded, symmetric, tiles, x: zeros(), y: zeros() })
+        Ok(Some(Self { n, padded, symmetric, tiles, x: zeros(), y: zeros() }))
     }
 
     /// y = Ux, or Uᴴx.
@@ -96,7 +98,7 @@ impl Unitary {
 }
 
 /// U by rows, unitary to rounding.
-fn transform(h: &Hamiltonian, a: f64) -> Result<Vec<Complex64>, Error> {
+fn transform(h: &Hamiltonian, a: f64, control: Control<'_>) -> Result<Option<Vec<Complex64>>, Error> {
     let n = h.rows();
     let mut identity = vec![Complex64::default(); n * n];
     for i in 0..n {
@@ -107,10 +109,13 @@ fn transform(h: &Hamiltonian, a: f64) -> Result<Vec<Complex64>, Error> {
     for (s, e) in system.iter_mut().zip(&identity) {
         *s = e + Complex64::new(-a * s.im, a * s.re);
     }
-    let factored = Direct::new(Dense::new(n, n, system)?)?;
+    let Some(factored) = Direct::watched(Dense::new(n, n, system)?, control)? else { return Ok(None) };
     // Row j of Uᵀ is column j of U.
     let mut columns = vec![Complex64::default(); n * n];
     for (j, column) in columns.chunks_mut(n).enumerate() {
+        if control.cancelled() {
+            return Ok(None);
+        }
         column[j] = Complex64::new(2.0, 0.0);
         if !factored.solve_in_place(false, column) {
             return Err(Error::new("operator-not-finite", format!("I + iaH could not be factored at a = {a}")));
@@ -121,6 +126,9 @@ fn transform(h: &Hamiltonian, a: f64) -> Result<Vec<Complex64>, Error> {
     let u = transposed(n, &columns);
     let mut defect = vec![Complex64::default(); n * n];
     for i in 0..n {
+        if control.cancelled() {
+            return Ok(None);
+        }
         for j in 0..=i {
             let (p, q) = (&columns[i * n..(i + 1) * n], &columns[j * n..(j + 1) * n]);
             let d = Complex64::dot(p, q) - f64::from(u8::from(i == j));
@@ -131,12 +139,15 @@ fn transform(h: &Hamiltonian, a: f64) -> Result<Vec<Complex64>, Error> {
     }
     let mut out = u.clone();
     for i in 0..n {
+        if control.cancelled() {
+            return Ok(None);
+        }
         for j in 0..n {
             let part = Complex64::dot_transposed(&u[i * n..(i + 1) * n], &defect[j * n..(j + 1) * n]);
             out[i * n + j] -= part.scale(0.5);
         }
     }
-    Ok(out)
+    Ok(Some(out))
 }
 
 fn transposed(n: usize, a: &[Complex64]) -> Vec<Complex64> {
