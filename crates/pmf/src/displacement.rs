@@ -142,7 +142,7 @@ pub fn displace(
     let long = Factor::new(rows, p, bounded_w, long);
     let short = Factor::new(cols, p, bounded_h, short);
     let alone = Crew::new(1, control);
-    let curved = Curved::new(problem, &long, &short, &weights, Crew::new(settings.threads, control));
+    let curved = Curved::new(problem, &long, &short, &weights, None, Crew::new(settings.threads, control));
     let base_q = crate::block::objective(&problem.long, &long, &short.rows, alone);
     let study = Study {
         problem,
@@ -314,6 +314,17 @@ impl Study<'_> {
     fn reach(&self, path: &mut Path, level: f64, found: &mut Found) -> (EndKind, f64) {
         let element = path.element();
         let rest = REST * level;
+        // All unknowns at once, where that works.
+        let aim = self.base_q + level;
+        if path.held() != path.start
+            && path.pin.approach(&mut path.at, &mut path.hessian, aim, path.sign, rest, 0.5 * MISS * level)
+            && path.pin.verify(&mut path.at, &mut path.hessian, rest) == Ended::Settled
+        {
+            let delta = path.at.value - self.base_q;
+            if (delta - level).abs() <= MISS * level {
+                return (EndKind::Reached, delta);
+            }
+        }
         let mut c = match path.first_guess(level, self.base_q) {
             Some(c) => c,
             None if path.start == 0.0 && path.sign < 0.0 => return (EndKind::Zero, 0.0),
@@ -331,13 +342,10 @@ impl Study<'_> {
             let Some(mut next) = path.pin.moved(&path.at, &mut path.hessian, c, 0.1 * rest) else {
                 return (EndKind::Failed, f64::NAN);
             };
-            if path.pin.settle(&mut next, &mut path.hessian, rest, None) == Ended::Failed {
+            if path.pin.settle(&mut next, &mut path.hessian, rest, Some(self.base_q + level)) == Ended::Failed {
                 return (EndKind::Failed, f64::NAN);
             }
             path.at = next;
-            if std::env::var("TR").is_ok() {
-                eprintln!("c {c:e} delta {:e} level {level:e}", path.at.value - self.base_q);
-            }
             let delta = path.at.value - self.base_q;
             if -delta > LOWER * level && found.lower.as_ref().is_none_or(|lower| path.at.value < lower.value) {
                 found.lower = Some(path.at.clone());
@@ -402,7 +410,9 @@ impl Study<'_> {
         let held = path.element();
         let rest = REST * level;
         let beat = path.at.value - LOWER * level;
-        for trial in 0..2 {
+        // A perturbed base at the last level only.
+        let trials = if at + 1 == self.settings.levels.len() { 2 } else { 1 };
+        for trial in 0..trials {
             let mut short = self.short.clone();
             if trial > 0 {
                 perturb(&mut short, self.settings.seed, key as u32);
@@ -411,7 +421,7 @@ impl Study<'_> {
             short.guess_passive();
             let mut point = path.pin.evaluate(short, self.long, 0.0, path.hessian.compliance(), 0.1 * rest);
             let mut hessian = path.hessian.clone();
-            if path.pin.settle(&mut point, &mut hessian, rest, Some(beat)) != Ended::Settled || point.value >= beat {
+            if !path.pin.falls_below(&mut point, &mut hessian, rest, beat) {
                 continue;
             }
             if point.value < self.base_q - LOWER * level
@@ -468,7 +478,7 @@ impl Path<'_> {
     }
 
     /// Where the level should lie, from the quadratic model at the base or the slope further out.
-    fn first_guess(&self, level: f64, base_q: f64) -> Option<f64> {
+    fn first_guess(&mut self, level: f64, base_q: f64) -> Option<f64> {
         let (held, delta) = (self.held(), self.at.value - base_q);
         let slope = 2.0 * self.at.gradient[self.element()] * self.sign;
         if held != self.start {
@@ -481,20 +491,10 @@ impl Path<'_> {
         if self.sign < 0.0 && self.start <= 0.0 && self.at.short.bounded {
             return None;
         }
-        let mut dc = self.sign * self.scale() * level.sqrt();
-        for _ in 0..2 {
-            let (linear, quadratic) = self.pin.predict(&self.at, &self.hessian, dc)?;
-            let b = (linear * self.sign).max(0.0);
-            let size = if quadratic > 0.0 {
-                2.0 * level / (b + (b * b + 4.0 * quadratic * level).sqrt())
-            } else if b > 0.0 {
-                level / b
-            } else {
-                2.0 * dc.abs()
-            };
-            dc = self.sign * size.min(1e3 * dc.abs());
-        }
-        Some(self.start + dc)
+        let (_, slope, bend) = self.pin.predict(&self.at, &mut self.hessian)?;
+        // 2bx + dx² = level.
+        let (b, d) = ((slope * self.sign).max(0.0), bend.max(1e-6 * self.hessian.own()));
+        Some(self.start + self.sign * level / (b + (b * b + d * level).sqrt()))
     }
 }
 

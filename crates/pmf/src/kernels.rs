@@ -211,3 +211,24 @@ fn products_body<const P: usize>(
         bottom[k * LANES..(k + 1) * LANES].copy_from_slice(&bottoms[k]);
     }
 }
+
+simd! {
+/// gradient_jk += Σ over lanes of u_j w_k (`gradient`: inner × p).
+pub fn outer(p: usize, u: &[f64], w: &[f64], gradient: &mut [f64]) {
+    with_factors!(outer_body, p, u, w, gradient);
+}
+}
+
+#[inline(always)]
+fn outer_body<const P: usize>(p: usize, u: &[f64], w: &[f64], gradient: &mut [f64]) {
+    let w: [Lane; P] = load(p, w);
+    for (u, g) in u.as_chunks::<LANES>().0.iter().zip(gradient.chunks_exact_mut(p)) {
+        for k in 0..p {
+            let mut s = [0.0; LANES];
+            for e in 0..LANES {
+                s[e] = u[e] * w[k][e];
+            }
+            g[k] += ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+        }
+    }
+}

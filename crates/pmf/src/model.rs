@@ -444,11 +444,10 @@ pub fn forces(problem: &Problem, long: &Factor, short: &Factor, crew: Crew) -> O
     let (p, n) = (short.p, short.count);
     let side = &problem.long;
     let (blocks, lane) = (side.blocks(), p * LANES);
-    let zeros = vec![0.0; n * p];
     let parts = crew.map(blocks.div_ceil(PIECE), |piece| {
-        let mut gradient = vec![0.0; n * lane];
+        let mut gradient = vec![0.0; n * p];
         let mut sums = Vec::with_capacity(PIECE);
-        let (mut w, nothing) = (vec![0.0; lane], vec![0.0; lane]);
+        let mut w = vec![0.0; lane];
         let mut cells = Assessment::new(side);
         for block in piece * PIECE..((piece + 1) * PIECE).min(blocks) {
             long.lanes(block, &mut w);
@@ -458,10 +457,9 @@ pub fn forces(problem: &Problem, long: &Factor, short: &Factor, crew: Crew) -> O
                 cells.at(side, block, p, &w, &short.rows)
             };
             sums.push(parallel::pairwise_sum(&q));
-            // With δ = h = 0 it is Σ_i u_j w.
-            kernels::gradient(p, &cells.u, &cells.u, &nothing, &w, &zeros, &zeros, &mut gradient);
+            kernels::outer(p, &cells.u, &w, &mut gradient);
         }
-        (parallel::pairwise_sum(&sums), fold_lanes(&gradient))
+        (parallel::pairwise_sum(&sums), gradient)
     })?;
     let q = parallel::pairwise_sum(&parts.iter().map(|part| part.0).collect::<Vec<_>>());
     Some((q, add_parts(n * p, parts.iter().map(|part| part.1.as_slice()))))

@@ -64,6 +64,8 @@ pub struct Hessian {
     z: f64,
     /// Unit rows of the other factors' scales.
     gauges: Vec<f64>,
+    /// Bound set of the last step, the next one's first guess; empty at first.
+    bound: Vec<bool>,
 }
 
 /// The reduced Hessian of a base point, shared by all elements of one factor.
@@ -77,13 +79,22 @@ pub struct Curved {
 }
 
 /// Cheap steps before the thorough ones.
-const PATIENCE: usize = 12;
+const PATIENCE: usize = 30;
+/// Share of the distance from an aim that may remain to be gained.
+const LOOSE: f64 = 0.02;
 
-/// A step of H and λ.
+/// A step of H and λ with the held element where it is, and how it changes with that element.
 struct Step {
     delta: Vec<f64>,
     lambda: f64,
+    /// What the model says that φ falls by.
     promise: f64,
+    /// dδ/dc (1 for the held element) and dλ/dc.
+    tangent: Vec<f64>,
+    lambda_tangent: f64,
+    /// Half of dφ/dc at the step's end, and of d²φ/dc².
+    slope: f64,
+    bend: f64,
 }
 
 /// How a minimisation at fixed c ended.
@@ -91,8 +102,6 @@ struct Step {
 pub enum Ended {
     /// What remains is below the tolerance.
     Settled,
-    /// It was shown to stay above the value that it was to beat.
-    Above,
     /// No step lowers φ, or the crew was stopped.
     Failed,
 }
@@ -153,8 +162,15 @@ impl Hessian {
 }
 
 impl Curved {
-    /// At the point of `long`, `short`. Cost: one formation of S and p passes over the members.
-    pub fn new(problem: &Problem, long: &Factor, short: &Factor, weights: &[f64], crew: Crew) -> Self {
+    /// At the point of `long`, `short`; `only`: for elements of one factor. Cost: one formation of S and p passes over the members.
+    pub fn new(
+        problem: &Problem,
+        long: &Factor,
+        short: &Factor,
+        weights: &[f64],
+        only: Option<usize>,
+        crew: Crew,
+    ) -> Self {
         let p = long.p;
         let unused = Normal::new(problem.long.blocks(), p);
         let normal = if problem.long.squares() { crate::judge::normal_of(problem, long, short, crew) } else { unused };
@@ -165,7 +181,9 @@ impl Curved {
         mirror(&mut matrix, every.len());
         let list: Vec<usize> = (0..problem.long.count).collect();
         let inverses = model.inverses(&list, &long.passive);
-        let pull = (0..p).map(|k| pull(&model, &inverses, weights, k)).collect();
+        let wanted = |k: usize| only.is_none_or(|only| only == k);
+        let pull =
+            (0..p).map(|k| if wanted(k) { pull(&model, &inverses, weights, k) } else { (Vec::new(), 0.0) }).collect();
         let gauges = (0..p)
             .map(|k| {
                 let row: Vec<f64> =
@@ -279,13 +297,13 @@ impl Pin<'_> {
             y,
             z: *z,
             all,
+            bound: Vec::new(),
         }
     }
 
-    /// The step at `at` for a change `dc` of the held element; a shift is added where the Hessian is not positive
-    /// definite. The promise leaves the held element's own terms out.
-    fn step(&self, at: &Point, hessian: &Hessian, dc: f64) -> Option<Step> {
-        let Hessian { all, held, root, z, .. } = hessian;
+    /// The step at `at`; a shift is added where the Hessian is not positive definite.
+    fn step(&self, at: &Point, hessian: &mut Hessian) -> Option<Step> {
+        let Hessian { all, held, root, z, .. } = &*hessian;
         let whole = all.len();
         let rz = if *z > 0.0 { at.gap / z } else { 0.0 };
         // Without the held element.
@@ -297,28 +315,29 @@ impl Pin<'_> {
             matrix.extend_from_slice(&row[..*held]);
             matrix.extend_from_slice(&row[held + 1..]);
         }
-        let forced = dc * root[*held];
         let pick = |row: &[f64]| -> Vec<f64> { others.iter().map(|&r| row[r]).collect() };
         let mut quadratic = Quadratic {
             size,
             matrix,
-            gradient: others
-                .iter()
-                .map(|&r| at.gradient[all[r]] / root[r] - hessian.y[r] * rz + hessian.matrix[r * whole + held] * forced)
-                .collect(),
+            gradient: others.iter().map(|&r| at.gradient[all[r]] / root[r] - hessian.y[r] * rz).collect(),
             lower: others.iter().map(|&r| -at.short.rows[all[r]].max(0.0) * root[r]).collect(),
             gauges: hessian.gauges.chunks_exact(whole).flat_map(pick).collect(),
             moved: vec![0.0; size],
             bounded: at.short.bounded,
+            extra: pick(&hessian.matrix[held * whole..(held + 1) * whole]),
         };
         let mut shift = 0.0;
-        count(5);
+        let last;
         let minimum = loop {
-            let mut bound: Vec<bool> = (0..size)
-                .map(|r| quadratic.bounded && quadratic.lower[r] >= 0.0 && quadratic.gradient[r] >= 0.0)
-                .collect();
+            let at_zero = |r: usize| quadratic.bounded && quadratic.lower[r] >= 0.0;
+            let mut bound: Vec<bool> = if hessian.bound.len() == size {
+                (0..size).map(|r| at_zero(r) && hessian.bound[r]).collect()
+            } else {
+                (0..size).map(|r| at_zero(r) && quadratic.gradient[r] >= 0.0).collect()
+            };
             let found = quadratic.minimise(&mut bound, false, &|| self.crew.stopped());
             if let Some(found) = found {
+                last = bound;
                 break found;
             }
             let next = if shift == 0.0 { 1e-4 } else { shift * 10.0 };
@@ -328,32 +347,98 @@ impl Pin<'_> {
             (0..size).for_each(|r| quadratic.matrix[r * size + r] += next - shift);
             shift = next;
         };
-        let mut delta = vec![0.0; at.gradient.len()];
-        let mut along = hessian.y[*held] * forced;
-        for (&r, y) in others.iter().zip(&minimum.y) {
-            delta[all[r]] = y / root[r];
-            along += y * hessian.y[r];
+        // In the scaled unknowns; then per unit of c.
+        let own = root[*held];
+        let extra = &quadratic.extra;
+        let along = |x: &[f64]| x.iter().zip(&others).map(|(x, &r)| x * hessian.y[r]).sum::<f64>();
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let slope = at.gradient[all[*held]] + own * (dot(extra, &minimum.y) - hessian.y[*held] * rz);
+        let bend = own * own * (hessian.matrix[held * whole + held] + dot(extra, &minimum.tangent));
+        let (mut delta, mut tangent) = (vec![0.0; at.gradient.len()], vec![0.0; at.gradient.len()]);
+        for (r, &of) in others.iter().enumerate() {
+            delta[all[of]] = minimum.y[r] / root[of];
+            tangent[all[of]] = own * minimum.tangent[r] / root[of];
         }
-        delta[all[*held]] = dc;
-        let lambda = if *z > 0.0 { (at.gap - along) / z } else { 0.0 };
-        Some(Step { delta, lambda, promise: minimum.promise })
+        tangent[all[*held]] = 1.0;
+        let (lambda, lambda_tangent) = if *z > 0.0 {
+            ((at.gap - along(&minimum.y)) / z, -own * (along(&minimum.tangent) + hessian.y[*held]) / z)
+        } else {
+            (0.0, 0.0)
+        };
+        hessian.bound = last;
+        Some(Step { delta, lambda, promise: minimum.promise, tangent, lambda_tangent, slope, bend })
     }
 
-    /// ΔQ that the quadratic model predicts for a change `dc`: (linear coefficient, quadratic coefficient) of dc.
-    pub fn predict(&self, at: &Point, hessian: &Hessian, dc: f64) -> Option<(f64, f64)> {
-        let step = self.step(at, hessian, dc)?;
-        let g = 2.0 * at.gradient[self.element(at.long.p)];
-        Some((g, hessian.own() - step.promise / (dc * dc)))
+    /// What the quadratic model at `at` says of the minimum as c changes by x, the bounds that are met staying met:
+    /// (a, b, d) of φ = a + 2bx + dx².
+    pub fn predict(&self, at: &Point, hessian: &mut Hessian) -> Option<(f64, f64, f64)> {
+        let step = self.step(at, hessian)?;
+        Some((at.value - step.promise, step.slope, step.bend))
     }
 
     /// `at` moved to `c` along the minimum's tangent.
     pub fn moved(&self, at: &Point, hessian: &mut Hessian, c: f64, close: f64) -> Option<Point> {
+        let step = self.step(at, hessian)?;
+        Some(self.shifted(at, hessian, &step, c, close))
+    }
+
+    /// `at` after `step`, with the held element at `c`.
+    fn shifted(&self, at: &Point, hessian: &mut Hessian, step: &Step, c: f64, close: f64) -> Point {
         let held = self.element(at.long.p);
-        let step = self.step(at, hessian, c - at.short.rows[held])?;
-        let mut next = self.advance(at, &step, 1.0, hessian.z, close);
-        next.short.rows[held] = c;
+        let dc = c - at.short.rows[held];
+        let mut short = at.short.clone();
+        let delta: Vec<f64> = step.delta.iter().zip(&step.tangent).map(|(d, t)| d + dc * t).collect();
+        crate::judge::moved(&mut short, &delta, 1.0);
+        short.rows[held] = c;
+        let lambda = at.multiplier + step.lambda + dc * step.lambda_tangent;
+        let next = self.evaluate(short, &at.long, lambda, hessian.z, close);
         hessian.learn(at, &next);
-        Some(next)
+        next
+    }
+
+    /// Moves `at` in H, λ and c together towards the point of the path where φ is `aim`, outwards in the direction
+    /// `sign`: each step goes to where the quadratic model puts it. False, with `at` where it was, if the model does not
+    /// predict well: then c is to be found with the others settled for each.
+    pub fn approach(
+        &self,
+        at: &mut Point,
+        hessian: &mut Hessian,
+        aim: f64,
+        sign: f64,
+        tolerance: f64,
+        miss: f64,
+    ) -> bool {
+        let held = self.element(at.long.p);
+        let (start, learnt) = (at.clone(), hessian.clone());
+        let mut worse = 0;
+        let mut off = f64::INFINITY;
+        for _ in 0..20 {
+            let Some(step) = self.step(at, hessian) else { break };
+            let now = (at.value - aim).abs() + step.promise;
+            if step.promise <= tolerance && (at.value - aim).abs() <= miss {
+                return true;
+            }
+            worse = if now > 0.5 * off { worse + 1 } else { 0 };
+            off = off.min(now);
+            // a + 2bx + dx² = aim.
+            let a = at.value - step.promise - aim;
+            let b = step.slope * sign;
+            let disc = b * b - step.bend * a;
+            if worse > 2 || disc.is_nan() || disc <= 0.0 || b + disc.sqrt() <= 0.0 {
+                break;
+            }
+            let x = -a / (b + disc.sqrt());
+            let c = at.short.rows[held] + sign * x;
+            if (at.short.bounded && c < 0.0) || self.crew.stopped() {
+                break;
+            }
+            *at = self.shifted(at, hessian, &step, c, 0.1 * tolerance);
+            if !at.value.is_finite() {
+                break;
+            }
+        }
+        (*at, *hessian) = (start, learnt);
+        false
     }
 
     fn advance(&self, at: &Point, step: &Step, t: f64, z: f64, close: f64) -> Point {
@@ -362,38 +447,63 @@ impl Pin<'_> {
         self.evaluate(short, &at.long, at.multiplier + t * step.lambda, z, close)
     }
 
-    /// Minimises at fixed c from `at`, by steps on `hessian`, which is renewed where it predicts badly. `beat`: a value
-    /// that is of interest only if it can be gone below.
-    pub fn settle(&self, at: &mut Point, hessian: &mut Hessian, tolerance: f64, beat: Option<f64>) -> Ended {
-        self.descend(at, hessian, tolerance, beat, false)
+    /// Minimises at fixed c from `at`, by steps on `hessian`, which learns from them; then thoroughly, if they come to no
+    /// end. With `aim`, only as closely as the distance of the value from it asks for.
+    pub fn settle(&self, at: &mut Point, hessian: &mut Hessian, tolerance: f64, aim: Option<f64>) -> Ended {
+        let goal = |at: &Point| aim.map_or(tolerance, |aim| tolerance.max(LOOSE * (at.value - aim).abs()));
+        match self.cheaply(at, hessian, tolerance, &goal, &|_, _| false) {
+            Ended::Failed => {
+                let ended = self.finish(at, tolerance);
+                *hessian = self.renewed(at);
+                ended
+            }
+            ended => ended,
+        }
     }
 
     /// [`Self::settle`] from a point that should be the minimum, with the Hessian formed there: what remains is known.
     pub fn verify(&self, at: &mut Point, hessian: &mut Hessian, tolerance: f64) -> Ended {
+        for _ in 0..3 {
+            *hessian = self.renewed(at);
+            let Some(step) = self.step(at, hessian) else { break };
+            if step.promise <= tolerance {
+                return Ended::Settled;
+            }
+            if self.settle(at, hessian, tolerance, None) == Ended::Failed {
+                return Ended::Failed;
+            }
+        }
+        let ended = self.finish(at, tolerance);
         *hessian = self.renewed(at);
-        self.descend(at, hessian, tolerance, None, true)
+        ended
     }
 
-    /// `exact`: the Hessian is that of the point. What a corrected one promises at the end is then checked again.
-    fn descend(&self, at: &mut Point, hessian: &mut Hessian, tolerance: f64, beat: Option<f64>, exact: bool) -> Ended {
-        let mut renewals = 0;
-        let mut fresh = exact;
+    /// Whether cheap steps from `at` lead below `beat`; they end as soon as that looks hopeless.
+    pub fn falls_below(&self, at: &mut Point, hessian: &mut Hessian, tolerance: f64, beat: f64) -> bool {
+        let goal = |at: &Point| tolerance.max(LOOSE * (at.value - beat).abs());
+        let hopeless = |at: &Point, promise: f64| at.value - 5.0 * promise > beat;
+        self.cheaply(at, hessian, tolerance, &goal, &hopeless);
+        at.value < beat
+    }
+
+    /// Steps until one promises less than `goal` of the point, or `hopeless` says so of the point and the promise.
+    fn cheaply(
+        &self,
+        at: &mut Point,
+        hessian: &mut Hessian,
+        tolerance: f64,
+        goal: &dyn Fn(&Point) -> f64,
+        hopeless: &dyn Fn(&Point, f64) -> bool,
+    ) -> Ended {
         let close = 0.1 * tolerance;
-        for round in 0..=PATIENCE {
+        let mut renewals = 0;
+        for _ in 0..PATIENCE {
             if self.crew.stopped() {
                 return Ended::Failed;
             }
-            let Some(step) = self.step(at, hessian, 0.0) else { return Ended::Failed };
-            if step.promise <= tolerance {
-                if !exact || fresh || renewals == 3 {
-                    return Ended::Settled;
-                }
-                *hessian = self.renewed(at);
-                (fresh, renewals) = (true, renewals + 1);
-                continue;
-            }
-            if beat.is_some_and(|beat| at.value - 5.0 * step.promise > beat) {
-                return Ended::Above;
+            let Some(step) = self.step(at, hessian) else { return Ended::Failed };
+            if step.promise <= goal(at) || hopeless(at, step.promise) {
+                return Ended::Settled;
             }
             let mut t = 1.0;
             let mut taken = None;
@@ -408,17 +518,11 @@ impl Pin<'_> {
                 t *= 0.3;
             }
             match taken {
-                Some(next) if round < PATIENCE => {
-                    *at = next;
-                    fresh = false;
-                }
-                next => {
-                    if let Some(next) = next {
-                        *at = next;
-                    }
-                    let ended = self.finish(at, tolerance, beat);
+                Some(next) => *at = next,
+                None if renewals == 2 => return Ended::Failed,
+                None => {
                     *hessian = self.renewed(at);
-                    return ended;
+                    renewals += 1;
                 }
             }
         }
@@ -427,7 +531,7 @@ impl Pin<'_> {
 
     /// Minimises at fixed c by the steps of [`crate::newton`], whose model knows where passive sets of rows change: for
     /// what the cheap steps of [`Self::settle`] do not bring to an end.
-    fn finish(&self, at: &mut Point, tolerance: f64, beat: Option<f64>) -> Ended {
+    fn finish(&self, at: &mut Point, tolerance: f64) -> Ended {
         count(3);
         let close = 0.1 * tolerance;
         let mut shift = 0.0;
@@ -460,9 +564,6 @@ impl Pin<'_> {
                 if step.decrement <= tolerance && shift <= 1e-3 {
                     return Ended::Settled;
                 }
-                if beat.is_some_and(|beat| shift == 0.0 && at.value - 3.0 * step.decrement > beat) {
-                    return Ended::Above;
-                }
                 let mut short = at.short.clone();
                 crate::judge::moved(&mut short, &step.delta, 1.0);
                 let trial = self.evaluate(short, &at.long, step.multiplier, 0.0, close);
@@ -490,7 +591,7 @@ impl Pin<'_> {
     /// The Hessian at `at`.
     pub fn renewed(&self, at: &Point) -> Hessian {
         count(2);
-        let curved = Curved::new(self.problem, &at.long, &at.short, self.weights, self.crew);
+        let curved = Curved::new(self.problem, &at.long, &at.short, self.weights, Some(self.factor), self.crew);
         self.hessian(&curved, at.long.p)
     }
 }
