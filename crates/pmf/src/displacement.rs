@@ -335,13 +335,25 @@ impl Study<'_> {
             // A lower level after a move to another branch: look outwards only.
             inside = (path.start, 0.0);
         }
+        let mut steps = 0;
         for _ in 0..60 {
             if path.sign < 0.0 && self.short.bounded {
                 c = c.max(0.0);
             }
+            let learnt = path.hessian.clone();
             let Some(mut next) = path.pin.moved(&path.at, &mut path.hessian, c, 0.1 * rest) else {
                 return (EndKind::Failed, f64::NAN);
             };
+            // Too far in one step: half of it, from what was known before.
+            if next.value.is_nan() || next.value - self.base_q > 20.0 * level {
+                path.hessian = learnt;
+                c = 0.5 * (c + path.held());
+                steps += 1;
+                if steps > 30 {
+                    return (EndKind::Failed, f64::NAN);
+                }
+                continue;
+            }
             if path.pin.settle(&mut next, &mut path.hessian, rest, Some(self.base_q + level)) == Ended::Failed {
                 return (EndKind::Failed, f64::NAN);
             }

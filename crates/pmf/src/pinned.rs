@@ -66,6 +66,9 @@ pub struct Hessian {
     gauges: Vec<f64>,
     /// Bound set of the last step, the next one's first guess; empty at first.
     bound: Vec<bool>,
+    /// Whether it foresaw the last change of the gradient: one that did not is not to be believed when it promises
+    /// nothing.
+    trusted: bool,
 }
 
 /// The reduced Hessian of a base point, shared by all elements of one factor.
@@ -136,8 +139,10 @@ impl Hessian {
         let (sms, sy) = (dot(&s, &image), dot(&s, &y));
         let ss = dot(&s, &s);
         if !(sms.is_finite() && sy.is_finite() && ss > 0.0) {
+            self.trusted &= ss == 0.0;
             return;
         }
+        self.trusted = sms > 0.0 && (0.3..=3.0).contains(&(sy / sms));
         if sms <= 1e-8 * ss {
             // Not positive along s: only that is mended.
             let add = (sy.max(1e-6 * ss) - sms) / (ss * ss);
@@ -298,6 +303,7 @@ impl Pin<'_> {
             z: *z,
             all,
             bound: Vec::new(),
+            trusted: true,
         }
     }
 
@@ -502,8 +508,22 @@ impl Pin<'_> {
                 return Ended::Failed;
             }
             let Some(step) = self.step(at, hessian) else { return Ended::Failed };
-            if step.promise <= goal(at) || hopeless(at, step.promise) {
+            if !at.value.is_finite() {
+                return Ended::Failed;
+            }
+            if hopeless(at, step.promise) {
                 return Ended::Settled;
+            }
+            if step.promise <= goal(at) {
+                if hessian.trusted {
+                    return Ended::Settled;
+                }
+                if renewals == 3 {
+                    return Ended::Failed;
+                }
+                *hessian = self.renewed(at);
+                renewals += 1;
+                continue;
             }
             let mut t = 1.0;
             let mut taken = None;
@@ -519,7 +539,7 @@ impl Pin<'_> {
             }
             match taken {
                 Some(next) => *at = next,
-                None if renewals == 2 => return Ended::Failed,
+                None if renewals == 3 => return Ended::Failed,
                 None => {
                     *hessian = self.renewed(at);
                     renewals += 1;
@@ -532,6 +552,9 @@ impl Pin<'_> {
     /// Minimises at fixed c by the steps of [`crate::newton`], whose model knows where passive sets of rows change: for
     /// what the cheap steps of [`Self::settle`] do not bring to an end.
     fn finish(&self, at: &mut Point, tolerance: f64) -> Ended {
+        if !at.value.is_finite() {
+            return Ended::Failed;
+        }
         count(3);
         let close = 0.1 * tolerance;
         let mut shift = 0.0;
