@@ -312,76 +312,89 @@ impl Study<'_> {
 
     /// Moves the path's point to where ΔQ is `level`; returns what was met and ΔQ there.
     fn reach(&self, path: &mut Path, level: f64, found: &mut Found) -> (EndKind, f64) {
-        let element = path.element();
-        let rest = REST * level;
-        // All unknowns at once, where that works.
-        let aim = self.base_q + level;
-        if path.held() != path.start
-            && path.pin.approach(&mut path.at, &mut path.hessian, aim, path.sign, rest, 0.5 * MISS * level)
-            && path.pin.verify(&mut path.at, &mut path.hessian, rest) == Ended::Settled
-        {
-            let delta = path.at.value - self.base_q;
-            if (delta - level).abs() <= MISS * level {
+        if path.start <= 0.0 && path.sign < 0.0 && self.short.bounded {
+            return (EndKind::Zero, 0.0);
+        }
+        for exact in [false, true] {
+            if path.held() != path.start
+                && let Some(delta) = self.close_in(path, level)
+            {
                 return (EndKind::Reached, delta);
             }
+            if let Some(end) = self.search(path, level, exact, found) {
+                return end;
+            }
         }
-        let mut c = match path.first_guess(level, self.base_q) {
-            Some(c) => c,
-            None if path.start == 0.0 && path.sign < 0.0 => return (EndKind::Zero, 0.0),
-            None => return (EndKind::Failed, f64::NAN),
-        };
-        let (mut inside, mut outside) = ((path.held(), path.at.value - self.base_q), None::<(f64, f64)>);
-        if inside.1 > level * (1.0 + MISS) {
-            // A lower level after a move to another branch: look outwards only.
+        (EndKind::Failed, f64::NAN)
+    }
+
+    /// From near the level: all unknowns at once, with a Hessian of the point at the end; ΔQ there.
+    fn close_in(&self, path: &mut Path, level: f64) -> Option<f64> {
+        let rest = REST * level;
+        for _ in 0..4 {
+            let aim = self.base_q + level;
+            if !path.pin.approach(&mut path.at, &mut path.hessian, aim, path.sign, rest, 0.5 * MISS * level)
+                || path.pin.verify(&mut path.at, &mut path.hessian, rest) == Ended::Failed
+            {
+                return None;
+            }
+            let delta = path.at.value - self.base_q;
+            if (delta - level).abs() <= MISS * level {
+                return Some(delta);
+            }
+        }
+        None
+    }
+
+    /// From further away: c by Newton on √ΔQ within a bracket, everything else settled for each. `None` if the values
+    /// contradict each other; with `exact` every one is verified.
+    fn search(&self, path: &mut Path, level: f64, exact: bool, found: &mut Found) -> Option<(EndKind, f64)> {
+        let (element, rest, aim) = (path.element(), REST * level, self.base_q + level);
+        let mut c = path.first_guess(level, self.base_q)?;
+        let mut inside = (path.held(), path.at.value - self.base_q);
+        let mut outside = None::<(f64, f64)>;
+        if inside.1 > level {
+            // A lower level after a move to another branch.
             inside = (path.start, 0.0);
         }
-        let mut steps = 0;
-        for _ in 0..60 {
+        let mut back = (path.at.clone(), path.hessian.clone());
+        for _ in 0..40 {
             if path.sign < 0.0 && self.short.bounded {
                 c = c.max(0.0);
             }
-            let learnt = path.hessian.clone();
-            let Some(mut next) = path.pin.moved(&path.at, &mut path.hessian, c, 0.1 * rest) else {
-                return (EndKind::Failed, f64::NAN);
-            };
+            let mut next = path.pin.moved(&path.at, &mut path.hessian, c, 0.1 * rest)?;
             // Too far in one step: half of it, from what was known before.
-            if next.value.is_nan() || next.value - self.base_q > 20.0 * level {
-                path.hessian = learnt;
+            let far = next.value.is_nan() || next.value - self.base_q > 20.0 * level;
+            let ended = if far {
+                Ended::Failed
+            } else if exact {
+                path.pin.verify(&mut next, &mut path.hessian, rest)
+            } else {
+                path.pin.settle(&mut next, &mut path.hessian, rest, Some(aim))
+            };
+            if ended == Ended::Failed {
+                (path.at, path.hessian) = back.clone();
                 c = 0.5 * (c + path.held());
-                steps += 1;
-                if steps > 30 {
-                    return (EndKind::Failed, f64::NAN);
+                if (c - path.held()).abs() <= 1e-9 * (path.held() + path.start) {
+                    return None;
                 }
                 continue;
-            }
-            if path.pin.settle(&mut next, &mut path.hessian, rest, Some(self.base_q + level)) == Ended::Failed {
-                return (EndKind::Failed, f64::NAN);
             }
             path.at = next;
             let delta = path.at.value - self.base_q;
             if -delta > LOWER * level && found.lower.as_ref().is_none_or(|lower| path.at.value < lower.value) {
                 found.lower = Some(path.at.clone());
             }
-            let mut delta = delta;
-            if (delta - level).abs() <= MISS * level {
+            if delta < level && path.sign < 0.0 && self.short.bounded && c == 0.0 {
                 if path.pin.verify(&mut path.at, &mut path.hessian, rest) == Ended::Failed {
-                    return (EndKind::Failed, f64::NAN);
+                    return None;
                 }
-                delta = path.at.value - self.base_q;
-                if (delta - level).abs() <= MISS * level {
-                    return (EndKind::Reached, delta);
-                }
+                return Some((EndKind::Zero, path.at.value - self.base_q));
             }
-            if delta < level {
-                if path.sign < 0.0 && self.short.bounded && c == 0.0 {
-                    if path.pin.verify(&mut path.at, &mut path.hessian, rest) == Ended::Failed {
-                        return (EndKind::Failed, f64::NAN);
-                    }
-                    return (EndKind::Zero, path.at.value - self.base_q);
-                }
-                inside = (c, delta);
-            } else {
-                outside = Some((c, delta));
+            if (delta - level).abs() <= 0.3 * level
+                && let Some(delta) = self.close_in(path, level)
+            {
+                return Some((EndKind::Reached, delta));
             }
             let slope = 2.0 * path.at.gradient[element] * path.sign;
             let root = delta.max(0.0).sqrt();
@@ -390,31 +403,35 @@ impl Study<'_> {
             } else {
                 c + 2.0 * (c - path.start) + path.sign * f64::MIN_POSITIVE
             };
-            match outside {
-                Some((far, above)) => {
-                    let between = (next - inside.0) * (next - far) < 0.0;
-                    if !between {
-                        // Secant of √ΔQ, pulled off the ends.
-                        let (low, high) = (inside.1.max(0.0).sqrt(), above.sqrt());
-                        let share = ((level.sqrt() - low) / (high - low)).clamp(0.05, 0.95);
-                        next = inside.0 + share * (far - inside.0);
-                    }
-                    if (far - inside.0).abs() <= 1e-13 * (far.abs() + path.start.abs()) {
-                        // ΔQ jumps here: the refit falls to another branch.
-                        return (EndKind::Reached, delta);
-                    }
+            if delta < level {
+                inside = (c, delta);
+                back = (path.at.clone(), path.hessian.clone());
+            } else {
+                outside = Some((c, delta));
+                if delta > 1.5 * level {
+                    (path.at, path.hessian) = back.clone();
                 }
-                None => {
-                    let most = 4.0 * (c - path.start).abs();
-                    next = path.start + path.sign * (next - path.start).abs().min(most);
-                    if most > FAR * (path.scale() + path.start) {
-                        return (EndKind::Unbounded, delta);
-                    }
+            }
+            if let Some((far, above)) = outside {
+                if (far - inside.0).abs() <= 1e-7 * (far.abs() + path.start.abs()) {
+                    return None;
+                }
+                if (next - inside.0) * (next - far) >= 0.0 {
+                    // Secant of √ΔQ, pulled off the ends.
+                    let (low, high) = (inside.1.max(0.0).sqrt(), above.sqrt());
+                    let share = ((level.sqrt() - low) / (high - low)).clamp(0.05, 0.95);
+                    next = inside.0 + share * (far - inside.0);
+                }
+            } else {
+                let most = 4.0 * (c - path.start).abs();
+                next = path.start + path.sign * (next - path.start).abs().min(most);
+                if most > FAR * (path.scale() + path.start) {
+                    return Some((EndKind::Unbounded, delta));
                 }
             }
             c = next;
         }
-        (EndKind::Failed, f64::NAN)
+        None
     }
 
     /// A point with the same held element whose Q is lower, the factors in place; exchanges are counted.
@@ -499,9 +516,6 @@ impl Path<'_> {
                 return Some(held + self.sign * (level.sqrt() - root) * 2.0 * root / slope);
             }
             return Some(held + (held - self.start));
-        }
-        if self.sign < 0.0 && self.start <= 0.0 && self.at.short.bounded {
-            return None;
         }
         let (_, slope, bend) = self.pin.predict(&self.at, &mut self.hessian)?;
         // 2bx + dx² = level.
