@@ -1,4 +1,6 @@
-//! Times the displacement of all elements of an EPA set: `cargo run --release --example displace -- baltimore 7 [factor species]`.
+//! Times the displacement of the elements of an EPA set: `cargo run --example displace -- baltimore 7 [FACTOR [SPECIES]]`.
+//! UNCHECKED=1 leaves out the search for lower branches.
+#![allow(clippy::print_stdout)] // it is a program
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -39,7 +41,6 @@ fn main() {
         found.swaps
     );
     println!("{:.1} ms of processor time each", (cpu() - before) / 1e6 / found.elements.len() as f64);
-    println!("{:?}", headwater_pmf::pinned::COUNT);
 }
 
 /// Nanoseconds that this thread has run.

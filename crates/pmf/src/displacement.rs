@@ -358,12 +358,13 @@ impl Study<'_> {
             inside = (path.start, 0.0);
         }
         let mut back = (path.at.clone(), path.hessian.clone());
+        let mut fresh = false;
         for _ in 0..40 {
             if path.sign < 0.0 && self.short.bounded {
                 c = c.max(0.0);
             }
             let mut next = path.pin.moved(&path.at, &mut path.hessian, c, 0.1 * rest)?;
-            // Too far in one step: half of it, from what was known before.
+            // Too far in one step.
             let far = next.value.is_nan() || next.value - self.base_q > 20.0 * level;
             let ended = if far {
                 Ended::Failed
@@ -373,7 +374,16 @@ impl Study<'_> {
                 path.pin.settle(&mut next, &mut path.hessian, rest, Some(aim))
             };
             if ended == Ended::Failed {
+                // From the minimum itself and with its Hessian; then half as far.
                 (path.at, path.hessian) = back.clone();
+                if !fresh {
+                    if path.pin.verify(&mut path.at, &mut path.hessian, rest) == Ended::Failed {
+                        return None;
+                    }
+                    back = (path.at.clone(), path.hessian.clone());
+                    fresh = true;
+                    continue;
+                }
                 c = 0.5 * (c + path.held());
                 if (c - path.held()).abs() <= 1e-9 * (path.held() + path.start) {
                     return None;
@@ -406,6 +416,7 @@ impl Study<'_> {
             if delta < level {
                 inside = (c, delta);
                 back = (path.at.clone(), path.hessian.clone());
+                fresh = false;
             } else {
                 outside = Some((c, delta));
                 if delta > 1.5 * level {

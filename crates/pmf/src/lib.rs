@@ -21,7 +21,7 @@ mod loss;
 mod model;
 mod newton;
 mod piece;
-pub mod pinned;
+mod pinned;
 mod pins;
 mod problem;
 mod projected;

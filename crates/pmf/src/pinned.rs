@@ -246,11 +246,8 @@ impl Pin<'_> {
         let mut z = z;
         let (mut above, mut below) = (None, None);
         let mut gap = f64::NAN;
-        count(0);
         for round in 0..40 {
-            if round > 0 {
-                count(1);
-            }
+            if round > 0 {}
             let by: Vec<f64> = self.weights.iter().map(|s| lambda * s).collect();
             let tilt = Tilt { factor: self.factor, by: &by };
             if round == 0 || !problem.long.squares() {
@@ -555,7 +552,6 @@ impl Pin<'_> {
         if !at.value.is_finite() {
             return Ended::Failed;
         }
-        count(3);
         let close = 0.1 * tolerance;
         let mut shift = 0.0;
         for _ in 0..40 {
@@ -574,7 +570,6 @@ impl Pin<'_> {
                 close,
             };
             let model = Model::new(self.problem, &at.long, &at.short, &normal, self.crew).coupled(coupling);
-            count(4);
             let mut reduced = Reduced::formed_anyhow(&model);
             let mut next = None;
             for _ in 0..12 {
@@ -613,7 +608,6 @@ impl Pin<'_> {
 
     /// The Hessian at `at`.
     pub fn renewed(&self, at: &Point) -> Hessian {
-        count(2);
         let curved = Curved::new(self.problem, &at.long, &at.short, self.weights, Some(self.factor), self.crew);
         self.hessian(&curved, at.long.p)
     }
@@ -642,10 +636,4 @@ fn again(normal: &Normal, long: &mut Factor, tilt: Tilt) {
 /// Q by residuals and its half-gradient in H.
 fn forces(problem: &Problem, long: &Factor, short: &Factor, crew: Crew) -> (f64, Vec<f64>) {
     model::forces(problem, long, short, crew).unwrap_or((f64::INFINITY, vec![0.0; short.rows.len()]))
-}
-
-/// Debug counters.
-pub static COUNT: [std::sync::atomic::AtomicU64; 6] = [const { std::sync::atomic::AtomicU64::new(0) }; 6];
-pub fn count(i: usize) {
-    COUNT[i].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
 }
