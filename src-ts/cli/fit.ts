@@ -11,11 +11,12 @@ import {
   type DataFlags,
 } from './data-options.ts'
 import { Interrupt } from './interrupt.ts'
+import { conflicts, errorOptions, robustOption, type ErrorFlags, type ObjectiveFlags } from './objective.ts'
 import { runStudy, type EngineOptions } from './study.ts'
 import { quote } from './write-report.ts'
 
 /** What commander makes of the options of a fit. */
-export interface FitFlags extends CommonFlags, DataFlags {
+export interface FitFlags extends CommonFlags, DataFlags, ObjectiveFlags, ErrorFlags {
   factors?: number
   starts?: number | 'auto'
   maxStarts?: number
@@ -54,6 +55,7 @@ export function addFitOptions(command: Command): Command {
         wholeNumber,
       ),
     )
+    .addOption(robustOption().helpGroup('Fit:'))
     .addOption(fit('--method <name>', 'how sweeps are done (default: auto)').choices(['auto', 'anls', 'hals', 'mu']))
     .addOption(fit('--initialization <name>', 'where starts begin (default: random)').choices(['random', 'nndsvd']))
     .addOption(fit('--max-iterations <n>', 'most iterations of one start (default: 20000)').argParser(wholeNumber))
@@ -67,6 +69,7 @@ export function addFitOptions(command: Command): Command {
       ).argParser(stopRule),
     )
     .addOption(fit('--threads <n>', 'most threads; the result does not depend on it').argParser(wholeNumber))
+  for (const option of errorOptions()) command.addOption(option.helpGroup('Fit:'))
   addDataOptions(command)
   return command
     .addOption(output('-o, --out <folder>', 'write report and CSV tables; another study there is not overwritten'))
@@ -92,6 +95,8 @@ export async function fitCommand(con: string, unc: string, flags: FitFlags, whol
     })
   }
   checkNumbers(flags, LEAST)
+  const problems = conflicts(flags)
+  if (problems.length > 0) throw InvalidInputError.ofAll(problems)
   using interrupt = new Interrupt()
   const { exitCode } = await runStudy(
     {
@@ -99,6 +104,7 @@ export async function fitCommand(con: string, unc: string, flags: FitFlags, whol
       unc,
       dataFlags: flags,
       engine: toEngine(flags, flags.factors),
+      errors: { scale: flags.errorScale === 'Q/nu' ? 'Q/ν' : 'none', block: flags.errorBlock },
       threads: flags.threads,
       out: flags.out ?? (whole ? 'out' : undefined),
       force: flags.force,
@@ -120,9 +126,10 @@ function toEngine(flags: FitFlags, factors: number): EngineOptions {
     negative === undefined
       ? undefined
       : { contributions: negative === 'profiles', profiles: negative === 'contributions' }
-  const { starts, maxStarts, firstStart, start, seed, method, initialization, maxIterations, stop } = flags
+  const { robust, starts, maxStarts, firstStart, start, seed, method, initialization, maxIterations, stop } = flags
   const options = {
     factors,
+    robust,
     starts,
     maxStarts,
     firstStart,
@@ -164,6 +171,7 @@ const LEAST = {
   seed: 0,
   maxIterations: 1,
   threads: 1,
+  errorBlock: 1,
 }
 
 function stopRule(value: string): { decrease: number; over: number } {

@@ -21,6 +21,7 @@ export const FLAGS: Readonly<Record<string, string>> = {
   start: '--start',
   seed: '--seed',
   method: '--method',
+  robust: '--robust',
   initialization: '--initialization',
   maxIterations: '--max-iterations',
   threads: '--threads',

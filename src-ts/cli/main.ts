@@ -9,6 +9,7 @@ import { checkCommand } from './check.ts'
 import { addDataArguments, addDataOptions, wholeNumber, type CommonFlags, type DataFlags } from './data-options.ts'
 import { EXIT, exitCodeOf, tell } from './exit.ts'
 import { addFitOptions, fitCommand, type FitFlags } from './fit.ts'
+import { errorOptions, robustOption } from './objective.ts'
 import { reportCommand, type ReportFlags } from './report.ts'
 
 const AFTER_HELP = `
@@ -81,11 +82,13 @@ function build(done: (code: number) => void): Command {
 
   addDataOptions(
     addDataArguments(program.command('certify'))
-      .requiredOption(
+      .option(
         '--contributions <file>',
         'contributions G, samples × factors: plain numbers, header row and label column optional',
       )
-      .requiredOption('--profiles <file>', 'profiles F, factors × species, likewise; a transposed file is recognised')
+      .option('--profiles <file>', 'profiles F, factors × species, likewise; a transposed file is recognised')
+      .option('--model <file>', 'instead of both: a model saved by --save or --out, judged by the objective of its fit')
+      .addOption(robustOption())
       .option('--max-iterations <n>', 'most iterations of the descent from there (default: 20000)', wholeNumber)
       .addOption(
         new Option('--negative <side>', 'this side may be negative').choices(['contributions', 'profiles', 'both']),
@@ -108,8 +111,10 @@ function build(done: (code: number) => void): Command {
       done(await checkCommand(con, unc, flags)),
     )
 
+  const report = program.command('report')
+  for (const option of errorOptions()) report.addOption(option)
   addDataOptions(
-    addDataArguments(program.command('report'))
+    addDataArguments(report)
       .requiredOption('--model <file>', 'model saved by --save or --out')
       .requiredOption('-o, --out <folder>', 'folder for report and tables')
       .option('--force', 'overwrite another study')

@@ -1,6 +1,7 @@
 /** All tables of a report. Each is a CSV file; those that go with a chart are also on the page. */
 import type { Matrix } from '../matrix.ts'
 import type { Content } from './content.ts'
+import { makeErrorTables, type ErrorTableName } from './error-tables.ts'
 
 /** What a cell holds; NaN and `undefined` are empty. */
 export type Cell = string | number | undefined
@@ -30,6 +31,7 @@ export type TableName =
   | 'basins'
   | 'explained_variation'
   | 'large_residuals'
+  | ErrorTableName
 
 /** All tables, by name. */
 export function makeTables(content: Content): Map<TableName, Table> {
@@ -65,11 +67,13 @@ export function makeTables(content: Content): Map<TableName, Table> {
       transposed: true,
     },
     largeResiduals(content),
+    ...makeErrorTables(content),
   ]
   return new Map(tables.map((table) => [table.name, table]))
 }
 
-function matrix(
+/** A table with the rows and columns of a matrix. */
+export function matrix(
   name: TableName,
   corner: string,
   rowNames: readonly string[],
