@@ -3,7 +3,7 @@ import type { Analysis } from '../pmf/analyze.ts'
 import type { DownweightedCells } from '../pmf/cell-weights.ts'
 import type { Factorization } from '../pmf/factorization.ts'
 import type { StandardErrors } from '../pmf/standard-errors.ts'
-import { brief, count, percent, wrap } from './words.ts'
+import { brief, count, formatQ, percent, wrap } from './words.ts'
 
 /** Cells that are named. */
 const SHOWN = 5
@@ -46,6 +46,14 @@ export function describeErrors(errors: StandardErrors): string {
     text += wrap(`sandwich errors are ${brief(sandwichRatio)} times the standard errors: ${meaning}`, '  ')
   }
   return text
+}
+
+/** Q as EPA PMF 5 prints it, where its preset was asked for. */
+export function describePmf5({ options, qRobust, qTrue }: Factorization, { qExpectedStrong }: Analysis): string {
+  if (options.preset !== 'pmf5') return ''
+  const ratio = (q: number): string => (qExpectedStrong > 0 ? ` (${brief(q / qExpectedStrong, 4)} × expected)` : '')
+  const parts = [`Q(robust) ${formatQ(qRobust)}${ratio(qRobust)}`, `Q(true) ${formatQ(qTrue)}${ratio(qTrue)}`]
+  return wrap(`as EPA PMF 5 prints it: ${parts.join(', ')}, Q(expected) of strong species ${qExpectedStrong}`, '  ')
 }
 
 /** The measured mass as a sum of factors. */

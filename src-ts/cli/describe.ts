@@ -7,7 +7,8 @@ import type { Factorization } from '../pmf/factorization.ts'
 import { lossInWords, type Loss } from '../pmf/loss.ts'
 import type { StandardErrors } from '../pmf/standard-errors.ts'
 import type { Solution } from '../pmf/types.ts'
-import { describeDownweighted, describeErrors, describeMass } from './describe-errors.ts'
+import { describeDownweighted, describeErrors, describeMass, describePmf5 } from './describe-errors.ts'
+import { stepsInWords } from '../data/words.ts'
 import { brief, count, formatQ, NOT_UNIQUE, percent, PROBABLE, STATUS_WORDS, table, wrap } from './words.ts'
 
 /** Lines shown of the list of minima. */
@@ -50,12 +51,7 @@ export function describeData(data: Dataset): string {
     const names = named.length === 0 ? '' : `: ${named.join(', ')}${labels.length > named.length ? ', …' : ''}`
     text += wrap(`${count(labels.length, 'sample')} left out (${reason.replaceAll('-', ' ')})${names}`, '  ')
   }
-  const weak = data.species.filter((_, j) => data.categories[j] === 'weak')
-  if (weak.length > 0) text += wrap(`weak (3 × uncertainty): ${weak.join(', ')}`, '  ')
-  if (treatment.leftOut.length > 0) text += wrap(`left out as bad: ${treatment.leftOut.join(', ')}`, '  ')
-  if (treatment.replacedCells.length > 0) {
-    text += `  ${count(treatment.replacedCells.length, 'cell')} replaced, as the chosen policy says\n`
-  }
+  for (const sentence of stepsInWords(data)) text += wrap(sentence, '  ')
   return text
 }
 
@@ -99,7 +95,7 @@ export function describeModel(
   text += describeFit(analysis)
   if (downweighted) text += describeDownweighted(model, downweighted)
   if (standardErrors) text += describeErrors(standardErrors)
-  text += describeMass(model, analysis)
+  text += describeMass(model, analysis) + describePmf5(model, analysis)
   text += describeWarnings(model)
   return text
 }

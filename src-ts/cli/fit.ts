@@ -1,6 +1,7 @@
 /** `headwater fit CON UNC --factors P`, and `headwater CON UNC --factors P`, which adds first aid and a report. */
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { InvalidInputError } from '../errors.ts'
+import { USUAL_ALPHA } from '../pmf/loss.ts'
 import {
   addDataArguments,
   addDataOptions,
@@ -126,11 +127,14 @@ function toEngine(flags: FitFlags, factors: number): EngineOptions {
     negative === undefined
       ? undefined
       : { contributions: negative === 'profiles', profiles: negative === 'contributions' }
-  const { robust, starts, maxStarts, firstStart, start, seed, method, initialization, maxIterations, stop } = flags
+  const { pmf5, robust, starts, maxStarts, firstStart, start, seed, method, initialization, maxIterations, stop } =
+    flags
   const options = {
     factors,
-    robust,
-    starts,
+    // In full, so that the saved model and the guard of --out agree.
+    preset: pmf5 ? ('pmf5' as const) : undefined,
+    robust: robust ?? (pmf5 ? { alpha: USUAL_ALPHA } : undefined),
+    starts: starts ?? (pmf5 ? 20 : undefined),
     maxStarts,
     firstStart,
     start,

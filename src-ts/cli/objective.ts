@@ -47,9 +47,12 @@ export function errorOptions(): Option[] {
 }
 
 /** Contradictions between the objective and other options, all at once. */
-export function conflicts(flags: ObjectiveFlags & { method?: string | undefined }): InputProblem[] {
-  const { robust, method } = flags
+export function conflicts(
+  flags: ObjectiveFlags & { method?: string | undefined; pmf5?: boolean | undefined },
+): InputProblem[] {
+  const { pmf5, method } = flags
+  const robust = flags.robust ?? pmf5
   if (robust === undefined || (method !== 'mu' && method !== 'hals')) return []
-  const message = `--method ${method} minimises a plain sum of squares: --robust needs anls or auto`
+  const message = `--method ${method} minimises a plain sum of squares: ${flags.robust ? '--robust' : '--pmf5'} needs anls or auto`
   return [{ code: 'options-conflict', name: 'method', message }]
 }

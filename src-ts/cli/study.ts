@@ -69,9 +69,15 @@ export async function runStudy(request: StudyRequest, interrupt: Interrupt): Pro
   const model = request.names ? fitted.withFactorNames(namesOf(fitted, request.names)) : fitted
   const analysis = await analyze(data, model)
   const { standardErrors, downweighted } = await look(model, request, interrupt)
-  const { massRegression } = analysis
+  const { massRegression, qExpectedStrong } = analysis
   if (json) {
-    process.stdout.write(`${JSON.stringify({ ...model.toJSON(), massRegression, downweighted, standardErrors })}\n`)
+    const mass = massRegression && {
+      ...massRegression,
+      slopes: [...massRegression.slopes],
+      slopeStandardErrors: [...massRegression.slopeStandardErrors],
+    }
+    const document = { ...model.toJSON(), qExpectedStrong, massRegression: mass, downweighted, standardErrors }
+    process.stdout.write(`${JSON.stringify(document)}\n`)
   } else {
     if (!quiet) process.stdout.write(describeData(data) + (request.withCheck ? describeFindings(check) : ''))
     process.stdout.write(describeModel(model, { analysis, standardErrors, downweighted }, data.treatment.total))

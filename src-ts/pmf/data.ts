@@ -1,5 +1,6 @@
 /** From a caller's data to what the addon takes, and what a result remembers of it. */
 import { createHash } from 'node:crypto'
+import type { Treatment } from '../data/dataset.ts'
 import { InvalidInputError } from '../errors.ts'
 import { Matrix, type MatrixLike } from '../matrix.ts'
 import type { DataLike, DataSummary } from './types.ts'
@@ -51,7 +52,8 @@ export function prepare(data: DataLike): Prepared {
       uncertainties: digest(uncertainties.data),
       ...(censored ? { censored: digestFlags(censored) } : {}),
     },
-    ...(data.treatment === undefined ? {} : { treatment: structuredClone(data.treatment) }),
+    // As JSON has it, so that a saved model comes back as it was: a number that is not known is null.
+    ...(data.treatment === undefined ? {} : { treatment: JSON.parse(JSON.stringify(data.treatment)) as Treatment }),
   }
   return { values, uncertainties, ...(censored ? { censored } : {}), summary }
 }

@@ -5,7 +5,7 @@ import { native } from '../native.ts'
 import { Checker } from '../validate.ts'
 import { keep, own, prepare } from './data.ts'
 import { Factorization, type ChosenOptions } from './factorization.ts'
-import { readRobust, toObjective, type Loss } from './loss.ts'
+import { readRobust, toObjective, USUAL_ALPHA, type Loss } from './loss.ts'
 import { dropAbsent, stopwatch, toSolution } from './solution.ts'
 import type { DataLike, FactorizeOptions, Factors, Nonnegative } from './types.ts'
 
@@ -74,8 +74,20 @@ interface ReadOptions {
   chosen: ChosenOptions
 }
 
-function readOptions(options: FactorizeOptions): ReadOptions {
+/** Base runs and α of EPA PMF 5. */
+const PMF5 = { robust: USUAL_ALPHA, starts: 20 } as const
+
+/** The options with those of the preset where nothing is given. */
+function withPreset(options: FactorizeOptions): FactorizeOptions {
+  if (typeof options !== 'object' || options === null || options.preset !== 'pmf5') return options
+  const { robust = PMF5.robust, starts = options.initial === undefined ? PMF5.starts : undefined } = options
+  return { ...options, robust, starts }
+}
+
+function readOptions(given: FactorizeOptions): ReadOptions {
+  const options = withPreset(given)
   const check = new Checker(options, 'factorize: options')
+  check.oneOf('preset', ['pmf5'])
   check.required('factors', 'the number of factors')
   const factors = check.integer('factors', { min: 1, max: MOST })
   const auto = check.take('starts') === 'auto'

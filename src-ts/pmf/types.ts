@@ -1,6 +1,6 @@
 /** Input, options and result types of the factorisation engine. */
 import type { JobOptions } from '../job.ts'
-import type { Category } from '../data/options.ts'
+import type { Category, Preset } from '../data/options.ts'
 import type { Treatment } from '../data/dataset.ts'
 import type { Matrix, MatrixLike } from '../matrix.ts'
 import type { Robust } from './loss.ts'
@@ -62,6 +62,12 @@ export interface Factors {
 export interface FactorizeOptions extends JobOptions {
   /** Number of factors p, 1 ≤ p ≤ min(samples, species). */
   factors: number
+  /**
+   * `'pmf5'` takes the defaults of EPA PMF 5, to reproduce an older study: `robust: 4` and `starts: 20`. What is given
+   * beside it takes precedence.
+   * @default headwater's own defaults
+   */
+  preset?: Preset | undefined
   /**
    * Number of random starts, or `'auto'`: random starts and perturbation chains until several independent chains
    * end at one Q.
@@ -276,7 +282,7 @@ export interface DataSummary {
   samples: string[] | Date[]
   /** Hex digests of the fitted arrays: little-endian float64, row-major, every NaN as 0x7ff8000000000000. */
   sha256: Digests
-  /** What was done to the data before the fit, where that is known. */
+  /** What was done to the data before the fit, where that is known; numbers that are not known are `null`. */
   treatment?: Treatment
 }
 

@@ -6,12 +6,28 @@ import type { Table, TableName } from './tables.ts'
 
 /** The section, or nothing. */
 export function reliability(content: Content, tables: ReadonlyMap<TableName, Table>): string {
-  const sentences = [...errorsInWords(content), ...outliersInWords(content), ...massInWords(content)]
+  const sentences = [
+    ...errorsInWords(content),
+    ...outliersInWords(content),
+    ...massInWords(content),
+    ...pmf5InWords(content),
+  ]
   if (sentences.length === 0) return ''
-  const shown = (['factor_totals', 'downweighted_cells', 'mass_regression'] as const)
+  const shown = (
+    ['factor_totals', 'downweighted_cells', 'mass_regression', 'pmf5_q', 'pmf5_runs', 'pmf5_profiles'] as const
+  )
     .map((name) => tables.get(name))
     .filter((table) => table !== undefined)
   return section('reliability', 'Errors and outliers', list(sentences), ...shown.map(foldedTable))
+}
+
+function pmf5InWords({ model, analysis }: Content): string[] {
+  if (model.options.preset !== 'pmf5') return []
+  const expected = analysis.qExpectedStrong
+  const ratio = expected > 0 ? `, of which Q robust is ${number(model.qRobust / expected, 4)} times` : ''
+  return [
+    `As EPA PMF 5 counts, with strong species alone, the expected Q is ${number(expected, 8)}${ratio}. The tables named pmf5 have its layout; its Q of a run is the robust Q, while runs are ranked here by the Huber objective that it approaches.`,
+  ]
 }
 
 function errorsInWords({ standardErrors: errors, model }: Content): string[] {

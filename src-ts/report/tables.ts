@@ -2,6 +2,7 @@
 import type { Matrix } from '../matrix.ts'
 import type { Content } from './content.ts'
 import { makeErrorTables, type ErrorTableName } from './error-tables.ts'
+import { makePmf5Tables, type Pmf5TableName } from './pmf5.ts'
 
 /** What a cell holds; NaN and `undefined` are empty. */
 export type Cell = string | number | undefined
@@ -32,6 +33,7 @@ export type TableName =
   | 'explained_variation'
   | 'large_residuals'
   | ErrorTableName
+  | Pmf5TableName
 
 /** All tables, by name. */
 export function makeTables(content: Content): Map<TableName, Table> {
@@ -68,6 +70,7 @@ export function makeTables(content: Content): Map<TableName, Table> {
     },
     largeResiduals(content),
     ...makeErrorTables(content),
+    ...makePmf5Tables(content),
   ]
   return new Map(tables.map((table) => [table.name, table]))
 }
