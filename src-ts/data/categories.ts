@@ -35,14 +35,12 @@ export function suggest(ratio: number): Category {
 /**
  * Category of every species: what is said of it by name, else `weak` for the total, else what is said of all.
  * @param ratioOf signal-to-noise of a column
- * @throws InvalidInputError `species-unknown` for every name that the data do not have
  */
 export function categoriesOf(
   species: readonly string[],
   options: TreatmentOptions,
   ratioOf: (col: number) => number,
 ): { categories: Record<string, Category>; suggestions: Record<string, Suggestion> } {
-  checkNames(species, options)
   const { categories: given = {}, total } = options
   const asked: Readonly<Record<string, CategoryOption>> = given === 'suggest' ? { [ALL]: 'suggest' } : given
   const has = (name: string): boolean => Object.hasOwn(asked, name)
@@ -58,8 +56,11 @@ export function categoriesOf(
   return { categories: Object.fromEntries(categories), suggestions: Object.fromEntries(suggestions) }
 }
 
-/** Every option that names species is checked here, so that all wrong names come back at once. */
-function checkNames(species: readonly string[], options: TreatmentOptions): void {
+/**
+ * Every option that names species is checked here, so that all wrong names come back at once.
+ * @throws InvalidInputError `species-unknown`
+ */
+export function checkNames(species: readonly string[], options: TreatmentOptions): void {
   const problems: DataProblem[] = []
   const known = new Set(species)
   const check = (name: string, option: string): void => {

@@ -1,6 +1,7 @@
 /** From raw values and uncertainties to those that are fitted, with a record of every step. */
 import { throwProblems, type DataProblem } from './problems.ts'
-import { categoriesOf, signalToNoise, type Suggestion } from './categories.ts'
+import { categoriesOf, checkNames, signalToNoise, type Suggestion } from './categories.ts'
+import { DataProblemList } from './collect.ts'
 import { belowDetection, detectionLimits } from './detection.ts'
 import { excludedSamples, type ExclusionRecord } from './exclude.ts'
 import {
@@ -109,13 +110,19 @@ export function treat(raw: RawData, options: TreatmentOptions, dropEmpty: boolea
     options.belowDetection ?? (preset === 'pmf5' && options.detectionLimits !== undefined ? 'substitute' : 'keep')
   const extra = options.extraUncertainty ?? 0
   const at = (row: number, col: number): number => row * raw.cols + col
-  const { excluded, record: exclusions } = excludedSamples(
-    raw.samples,
-    raw.times,
-    options.exclude ?? [],
-    options.dateOrder,
-    (row, species) => raw.values[at(row, raw.species.indexOf(species))] ?? NaN,
+  const asked = new DataProblemList()
+  asked.attemptNow(() => checkNames(raw.species, options))
+  const exclusion = asked.attemptNow(() =>
+    excludedSamples(
+      raw.samples,
+      raw.times,
+      options.exclude ?? [],
+      options.dateOrder,
+      (row, species) => raw.values[at(row, raw.species.indexOf(species))] ?? NaN,
+    ),
   )
+  asked.throw()
+  const { excluded, record: exclusions } = exclusion!
   const { categories, suggestions } = categoriesOf(raw.species, options, (col) =>
     signalToNoise(column(raw, col, excluded)),
   )
