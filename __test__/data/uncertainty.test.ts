@@ -37,8 +37,14 @@ test('limits and fractions in code give the same: one for all, a list, or by nam
 })
 
 test('two lines of uncertainties for three samples are samples, not an equation', async () => {
-  const problems = await problemsOf(equation('date,As,Se\n2020-01-01,1,2\n2020-01-02,10,20\n'))
-  expect(problems[0]!.code).toBe('samples-do-not-match')
+  for (const [first, second] of [
+    ['2020-01-01', '2020-01-02'],
+    ['2021-01-01', '2021-01-02'],
+  ]) {
+    // prettier-ignore
+    const problems = await problemsOf(equation(`date,As,Se\n${first},1,2\n${second},10,20\n`))
+    expect(problems[0]!.code).toBe('samples-do-not-match')
+  }
 })
 
 test('what is wrong with an equation comes back at once, with file and line', async () => {

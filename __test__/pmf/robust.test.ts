@@ -123,8 +123,10 @@ test.each([
 
 test('methods that minimise squares alone are refused for other objectives', async () => {
   for (const method of ['mu', 'hals'] as const) {
-    const call = factorize(noise(6, 4), { factors: 2, robust: true, method })
+    // Before any work, and together with what else is wrong.
+    const call = factorize(noise(6, 4), { factors: 2, robust: true, method, seed: -1 })
     await expect(call).rejects.toMatchObject({ code: 'options-conflict' })
+    await expect(call).rejects.toThrow(/a robust fit needs 'anls' or 'auto'[^]*seed must be a whole number/)
     const censored = new Matrix(6, 4, new Float64Array(24).fill(1))
     const other = factorize({ ...noise(6, 4), censored }, { factors: 2, method })
     await expect(other).rejects.toMatchObject({ code: 'options-conflict' })

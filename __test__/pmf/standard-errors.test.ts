@@ -111,3 +111,8 @@ test('wrong options come back at once', async () => {
   const call = model.standardErrors({ scale: 'q' as never, total: 'mas', block: 0 })
   await expect(call).rejects.toThrow(/scale must be one of[^]*block must be a whole number[^]*did you mean "mass"/)
 })
+
+test('the number of threads does not change a bit', async () => {
+  const model = await factorize(epaData('stlouis'), { factors: 4, seed: 1, starts: 3 })
+  expect(await model.standardErrors({ threads: 1 })).toEqual(await model.standardErrors({ threads: 2 }))
+})

@@ -96,8 +96,9 @@ test('the histogram counts every residual once', () => {
 })
 
 test('profiles with standard errors look as they did', async () => {
+  // Lower ends below zero, and below the end of the axis.
   const input = await smallReport()
-  const errors = new Matrix(2, 4, Float64Array.from([0.3, 0.02, NaN, 0.9, 0.6, 0.05, 1e-8, NaN]))
+  const errors = new Matrix(2, 4, Float64Array.from([0.3, 0.02, NaN, 0.9, 0.6, 0.2999999, 1e-8, NaN]))
   const standardErrors = { ...(await input.model.withData(input.data).standardErrors()), profiles: errors }
   const svg = drawCharts(prepareContent({ ...input, standardErrors })).find(({ name }) => name === 'profiles')!.svg
   expect(svg).not.toMatch(/NaN|Infinity/)

@@ -19,6 +19,7 @@ or name. Missing cells are blank, NA, -999, …; see "headwater check" for what 
 Examples:
   headwater con.csv unc.csv --factors 6            first aid, fit, report and tables in out/
   headwater check con.csv unc.csv                  first aid only
+  headwater con.csv unc.csv -p 6 --robust          outliers pull with a bounded force
   headwater fit con.csv unc.csv -p 6 --json        the fit as one JSON document on stdout
   headwater certify con.csv unc.csv --contributions G.csv --profiles F.csv
                                                    where does a solution of another program stand?

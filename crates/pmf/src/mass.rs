@@ -43,9 +43,8 @@ pub fn regress(samples: &[(f64, &[f64])], p: usize) -> Option<MassRegression> {
     if m < p + 2 {
         return None;
     }
-    let mean = |of: &dyn Fn(&(f64, &[f64])) -> f64| samples.iter().map(of).sum::<f64>() / m as f64;
-    let y_mean = mean(&|s| s.0);
-    let means: Vec<f64> = (0..p).map(|k| mean(&|s| s.1[k])).collect();
+    let y_mean = samples.iter().map(|s| s.0).sum::<f64>() / m as f64;
+    let means: Vec<f64> = (0..p).map(|k| samples.iter().map(|s| s.1[k]).sum::<f64>() / m as f64).collect();
     let norms: Vec<f64> =
         (0..p).map(|k| samples.iter().map(|s| (s.1[k] - means[k]).powi(2)).sum::<f64>().sqrt()).collect();
     let total: f64 = samples.iter().map(|s| (s.0 - y_mean).powi(2)).sum();
