@@ -5,19 +5,26 @@
  */
 export { checkDataset, Dataset, FINDING_CODES, readOptionsFile, WEAK_FACTOR } from './src-ts/data/index.ts'
 export type {
+  BelowDetection,
   Category,
+  CategoryOption,
   DataCheck,
   DataProblem,
   DatasetInput,
   DateOrder,
   DroppedSample,
+  EquationTreatment,
   Exclusion,
+  ExclusionRecord,
   FileTreatment,
   Finding,
   MissingPolicy,
+  PerSpecies,
+  Preset,
   ReadOptions,
   ReplacedCell,
   SpeciesCheck,
+  Suggestion,
   TableOptions,
   Treatment,
   TreatmentOptions,
@@ -39,12 +46,24 @@ export type { MatrixLike, MatrixNames, NumberArray } from './src-ts/matrix.ts'
 export { configure, version } from './src-ts/native.ts'
 export type { ConfigureOptions } from './src-ts/native.ts'
 export { analyze } from './src-ts/pmf/analyze.ts'
-export type { Analysis, Fit, LargeResidual, Normality, Regression, SpeciesFit } from './src-ts/pmf/analyze.ts'
+export type {
+  Analysis,
+  Fit,
+  LargeResidual,
+  MassRegression,
+  Normality,
+  Regression,
+  SpeciesFit,
+} from './src-ts/pmf/analyze.ts'
+export type { DownweightedCell, DownweightedCells, DownweightedOptions } from './src-ts/pmf/cell-weights.ts'
 export { certify } from './src-ts/pmf/certify.ts'
 export type { Verdict } from './src-ts/pmf/certify.ts'
 export { Factorization } from './src-ts/pmf/factorization.ts'
 export type { ChosenOptions, FactorizationFields, FactorizationJson, JsonMatrix } from './src-ts/pmf/factorization.ts'
 export { factorize } from './src-ts/pmf/factorize.ts'
+export type { DataSource } from './src-ts/pmf/data.ts'
+export type { Loss, Robust } from './src-ts/pmf/loss.ts'
+export type { Estimated, StandardErrorOptions, StandardErrors } from './src-ts/pmf/standard-errors.ts'
 export type * from './src-ts/pmf/types.ts'
 export { writeReport } from './src-ts/report/index.ts'
 export type { ReportInput, ReportOptions } from './src-ts/report/index.ts'

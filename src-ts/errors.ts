@@ -34,6 +34,7 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   'too-few-factors': 'The number of factors is below 1.',
   'too-many-factors': 'The number of factors exceeds the smaller side of the data; `limit` is the largest possible.',
   'start-shape-mismatch': 'Given contributions or profiles do not fit the data and the number of factors.',
+  'data-needed': 'A model without its data was asked for something that needs them; `withData` attaches them.',
   'start-not-valid': 'Given contributions or profiles are not finite, or negative where that is not allowed.',
   // Solvers
   'operator-not-valid': 'Something else than an operator or a preconditioner was given.',
@@ -78,6 +79,8 @@ export const WARNING_CODES: Readonly<Record<string, string>> = {
   'dead-factor': 'A factor is zero throughout: the data need fewer factors.',
   'not-unique': 'Q does not change along some direction: other solutions fit equally well.',
   'curvature-unknown': 'The curvature could not be bounded from below, so that the minimum is not proven.',
+  'standard-errors-not-positive': 'The point is not a minimum of the second order: it has no standard errors.',
+  'standard-errors-too-large': 'Standard errors are computed up to a size of the Hessian that the message names.',
   'lower-unconverged-start': 'A start that did not converge ended with a lower Q than the one returned.',
 }
 

@@ -120,3 +120,15 @@ test('files that do not fit say what was found and what to do', () => {
   expect(headwater(['certify', ...ST_LOUIS, '--contributions', 'none.csv', '--profiles', 'none.csv']).code).toBe(66)
   expect(headwater(['certify', ...ST_LOUIS]).code).toBe(2)
 })
+
+test('a small file with header and labels has more words than numbers, and is read all the same', () => {
+  const species = [...'ABCDEF']
+  const table = (corner: string, names: string[], rows: number[][]): string =>
+    csv([[corner, ...names], ...rows.map((row, i) => [`${corner} ${i}`, ...row])])
+  const samples = Array.from({ length: 8 }, (_, i) => species.map((_, j) => (i === j ? 3 : 1 + i / 10)))
+  const files = [table('sample', species, samples), table('sample', species, samples.map((row) => row.map(() => 1)))] // prettier-ignore
+  const point = [table('sample', ['x', 'y'], samples.map((row) => row.slice(0, 2))), table('factor', species, samples.slice(0, 2))] // prettier-ignore
+  const run = headwater(['certify', ...files.map((text) => file(text)), '--contributions', file(point[0]!), '--profiles', file(point[1]!), '--json']) // prettier-ignore
+  expect(run.stderr).toBe('')
+  expect(JSON.parse(run.stdout)).toMatchObject({ factors: 2, data: { rows: 8, columns: 6 } })
+})

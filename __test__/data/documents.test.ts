@@ -7,7 +7,7 @@ test('the options of the document and of the source comment are options', () => 
     const text = readFileSync(new URL(path, import.meta.url), 'utf8').replace(/^ \* ?/gm, '')
     const example = /```json\n([^]*?)```/.exec(text)![1]!
     const options = JSON.parse(example) as object
-    expect(Object.keys(options)).toHaveLength(7)
+    expect(Object.keys(options)).toHaveLength(10)
     checkOptions(options, 'read')
   }
 })

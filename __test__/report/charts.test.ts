@@ -94,3 +94,13 @@ test('the histogram counts every residual once', () => {
   expect([histogram.counts[0], histogram.counts[11], histogram.counts[12], histogram.counts[13]]).toEqual([2, 1, 2, 1])
   expect(histogram.counts.at(-1)).toBe(3)
 })
+
+test('profiles with standard errors look as they did', async () => {
+  // Lower ends below zero, and below the end of the axis.
+  const input = await smallReport()
+  const errors = new Matrix(2, 4, Float64Array.from([0.3, 0.02, NaN, 0.9, 0.6, 0.2999999, 1e-8, NaN]))
+  const standardErrors = { ...(await input.model.withData(input.data).standardErrors()), profiles: errors }
+  const svg = drawCharts(prepareContent({ ...input, standardErrors })).find(({ name }) => name === 'profiles')!.svg
+  expect(svg).not.toMatch(/NaN|Infinity/)
+  await expect(svg).toMatchFileSnapshot('snapshots/profiles-errors.svg')
+})

@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { writeReport } from '../../index.ts'
+import { factorize, writeReport } from '../../index.ts'
+import type { ReportInput } from '../../index.ts'
 import { prepareContent } from '../../src-ts/report/content.ts'
 import { csvLines } from '../../src-ts/report/csv.ts'
 import { makeTables } from '../../src-ts/report/tables.ts'
@@ -239,5 +240,48 @@ describe('page', () => {
       code: 'shape-mismatch',
     })
     expect(existsSync(directory)).toBe(false)
+  })
+})
+
+describe('errors and outliers', () => {
+  /** A robust model, with what is known of it. */
+  async function robustReport(): Promise<Pick<ReportInput, 'model' | 'standardErrors' | 'downweighted'>> {
+    const { data } = await smallReport()
+    const model = await factorize(data, { factors: 2, robust: true, starts: 5 })
+    return { model, standardErrors: await model.standardErrors(), downweighted: await model.downweightedCells() }
+  }
+
+  test('the page has error bars, a section about both, and the numbers as tables', async () => {
+    const more = await robustReport()
+    const { folder, files } = await write({}, more)
+    const { html } = readPage(folder)
+    expect(html).toContain('± one standard error')
+    expect(html).toMatch(/Huber loss with α = 4/)
+    expect(html).toMatch(/weakly active/)
+    expect(html).toMatch(/\d+ cells? keep/)
+    for (const name of ['profile_errors', 'contribution_errors', 'factor_totals', 'downweighted_cells']) {
+      expect(files).toContain(join('tables', `${name}.csv`))
+    }
+    const rows = readCsv(readFileSync(join(folder, 'tables/profile_errors.csv'), 'utf8'))
+    expect(rows).toHaveLength(1 + 2 * 4)
+    rows.slice(1).forEach((cells, at) => {
+      const error = more.standardErrors!.profiles.data[at]!
+      expect(cells[3]).toBe(Number.isNaN(error) ? '' : String(error))
+    })
+    expect(readCsv(readFileSync(join(folder, 'tables/downweighted_cells.csv'), 'utf8'))).toHaveLength(
+      1 + more.downweighted!.cells.length,
+    )
+  })
+
+  test('without them there is neither section nor table', async () => {
+    const { folder, files } = await write()
+    expect(readPage(folder).html).not.toContain('Errors and outliers')
+    expect(files.filter((file) => /errors|downweighted|pmf5/.test(file))).toEqual([])
+  })
+
+  test('standard errors of another model are refused', async () => {
+    const { data } = await smallReport()
+    const standardErrors = await (await factorize(data, { factors: 3, starts: 2 })).standardErrors()
+    await expect(write({}, { standardErrors })).rejects.toThrow(/expected 2 factors of the standard errors, found 3/)
   })
 })

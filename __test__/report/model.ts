@@ -70,6 +70,8 @@ export async function smallReport(changes: Changes = {}): Promise<ReportInput> {
     q: 50.25,
     qTrue: 50.25,
     qRobust: 48.5,
+    outliers: 2,
+    nearThreshold: 0,
     qExpected: 3,
     degreesOfFreedom: 5,
     iterations: 100,

@@ -42,6 +42,8 @@ export interface NativeSolution {
   q: number
   qTrue: number
   qRobust: number
+  outliers: number
+  nearThreshold: number
   qExpected: number
   degreesOfFreedom: number
   iterations: number
@@ -120,12 +122,48 @@ export interface NativeLargeResidual {
   scaled: number
 }
 
+export interface NativeMassRegression {
+  samples: number
+  intercept: number
+  interceptStandardError: number
+  slopes: Float64Array<ArrayBuffer>
+  slopeStandardErrors: Float64Array<ArrayBuffer>
+  rSquared: number
+  residualStandardError: number
+}
+
+export interface NativeCellWeights {
+  shares: Float64Array<ArrayBuffer>
+  count: number
+  downweighted: { sample: number; species: number; share: number; scaled: number }[]
+}
+
+export interface NativeEstimated {
+  value: Float64Array<ArrayBuffer>
+  error: Float64Array<ArrayBuffer>
+}
+
+export interface NativeStandardErrors {
+  profiles: Float64Array<ArrayBuffer>
+  contributions: Float64Array<ArrayBuffer>
+  profilesSandwich: Float64Array<ArrayBuffer>
+  shareOfSpecies: NativeEstimated
+  shareOfFactor: NativeEstimated
+  totals: NativeEstimated
+  weakZeros: Uint8Array<ArrayBuffer>
+  sandwichRatio: number
+  reducedQ: number
+  warnings: NativeWarning[]
+}
+
 export interface NativeAnalysis {
   residuals: Float64Array<ArrayBuffer>
   scaledResiduals: Float64Array<ArrayBuffer>
   q: number
   cells: number
   qExpected: number
+  qExpectedStrong: number
+  massRegression?: NativeMassRegression
   species: NativeSpeciesFit[]
   samples: NativeFit[]
   largeResiduals: NativeLargeResidual[]

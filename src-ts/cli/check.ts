@@ -1,5 +1,6 @@
 /** `headwater check CON UNC`: first aid for data, before any fit. */
 import { checkDataset, type DataCheck } from '../data/check.ts'
+import type { Dataset } from '../data/dataset.ts'
 import { readData, type CommonFlags, type DataFlags } from './data-options.ts'
 import { describeData, heading } from './describe.ts'
 import { EXIT } from './exit.ts'
@@ -13,8 +14,25 @@ export async function checkCommand(con: string, unc: string, flags: CommonFlags 
     process.stdout.write(`${JSON.stringify({ ...check, sha256: data.sha256(), treatment: data.treatment })}\n`)
     return EXIT.ok
   }
-  process.stdout.write(describeData(data) + describeSpecies(check) + describeFindings(check))
+  process.stdout.write(
+    describeData(data) + describeSpecies(check) + describeSuggestions(data) + describeFindings(check),
+  )
   return EXIT.ok
+}
+
+/** What signal-to-noise suggests and nobody has decided yet. */
+function describeSuggestions({ treatment, species }: Dataset): string {
+  const open = species.filter((name) => {
+    const { suggested } = treatment.suggestions[name]!
+    return suggested !== 'strong' && treatment.categories[name] === 'strong'
+  })
+  if (open.length === 0) return ''
+  const list = (category: string): string =>
+    open.filter((name) => treatment.suggestions[name]!.suggested === category).join(',')
+  const flags = (['weak', 'bad'] as const).map((category) => [category, list(category)] as const)
+  const text = flags.filter(([, names]) => names !== '').map(([category, names]) => `--${category} ${names}`)
+  const one = `signal-to-noise suggests ${text.join(' ')}`
+  return wrap(`${one}; --suggest-categories takes that, and --strong, --weak and --bad overrule it`, '  ')
 }
 
 function describeSpecies(check: DataCheck): string {

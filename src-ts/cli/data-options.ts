@@ -1,13 +1,19 @@
 /** Arguments and options with which every command reads its data. */
 import { Option, type Command } from 'commander'
 import { InvalidInputError, type InputProblem } from '../errors.ts'
-import type { ReadOptions, UncertaintyPolicy } from '../data/options.ts'
+import type { CategoryOption, Exclusion, ReadOptions, UncertaintyPolicy } from '../data/options.ts'
 import type { Delimiter } from '../data/records.ts'
 import { Dataset } from '../data/dataset.ts'
 import { nearest } from '../validate.ts'
 
 /** What commander makes of the options below. */
 export interface DataFlags {
+  pmf5?: boolean
+  suggestCategories?: boolean
+  strong?: string[]
+  detectionLimits?: string[]
+  belowDetection?: ReadOptions['belowDetection']
+  extraUncertainty?: number
   weak?: string[]
   bad?: string[]
   total?: string
@@ -50,7 +56,10 @@ const GROUP = 'Data:'
 export function addDataArguments(command: Command): Command {
   return command
     .argument('<con>', 'concentrations: a text table (CSV, tab-separated, …) with a header and one line per sample')
-    .argument('<unc>', 'their uncertainties, in the same layout and units')
+    .argument(
+      '<unc>',
+      'their uncertainties, in the same layout and units; or detection limits and error fractions in percent, a line each',
+    )
 }
 
 /** Adds the options that say how data are read and treated. */
@@ -63,11 +72,21 @@ export function addDataOptions(command: Command): Command {
       ),
     )
     .addOption(option('--bad <species>', 'species that are left out, separated by commas').argParser(list))
+    .addOption(
+      option('--strong <species>', 'species that count fully, whatever --suggest-categories says').argParser(list),
+    )
+    .addOption(
+      option(
+        '--suggest-categories',
+        'take weak and bad from signal-to-noise where --strong, --weak, --bad and --total say nothing',
+      ),
+    )
     .addOption(option('--total <species>', 'species that is the total of the others, such as PM2.5; made weak'))
     .addOption(
-      option('--exclude <samples>', 'a sample, or dates FROM..TO, to leave out; may be given several times').argParser(
-        collect,
-      ),
+      option(
+        '--exclude <samples>',
+        'a sample, dates FROM..TO, or samples by value such as "K>10", to leave out; may be given several times',
+      ).argParser(collect),
     )
     .addOption(option('--ignore <columns>', 'columns that are no species, separated by commas').argParser(list))
     .addOption(option('--date-order <order>', 'order of day, month and year in dates').choices(['mdy', 'dmy', 'ymd']))
@@ -97,6 +116,29 @@ export function addDataOptions(command: Command): Command {
         `uncertainties of zero or below: ${POLICIES.join(', ')} or a number to put there`,
       ),
     )
+    .addOption(
+      option('--detection-limits <limits>', 'detection limits of species, such as As=0.0012,Se=0.0009').argParser(list),
+    )
+    .addOption(
+      option(
+        '--below-detection <policy>',
+        'values at or below the detection limit: keep (default); substitute half the limit with 5/6 of it as uncertainty; ' +
+          'censored: known only to be below',
+      ).choices(['keep', 'substitute', 'censored']),
+    )
+    .addOption(
+      option(
+        '--extra-uncertainty <share>',
+        'extra modelling uncertainty, a share of each value such as 0.05 (default: 0)',
+      ).argParser(wholeNumber),
+    )
+    .addOption(
+      option(
+        '--pmf5',
+        'defaults of EPA PMF 5: medians for missing cells, substitutes below given detection limits; in a fit also ' +
+          '--robust 4, --starts 20, its expected Q and its tables',
+      ),
+    )
     .addOption(option('--options <file>', 'JSON file with any of these options, by their names in the API'))
 }
 
@@ -112,23 +154,36 @@ export async function readData(con: string, unc: string, flags: DataFlags): Prom
  */
 export function toReadOptions(flags: DataFlags): ReadOptions {
   const problems: InputProblem[] = []
-  const both = (flags.weak ?? []).filter((name) => flags.bad?.includes(name))
-  for (const name of both) {
-    problems.push({ code: 'options-conflict', message: `"${name}" cannot be both --weak and --bad`, name: 'weak' })
-  }
-  const uncertaintyPolicy = toPolicy(flags.zeroUncertainty, problems)
-  if (problems.length > 0) throw InvalidInputError.ofAll(problems)
-  const categories = [
+  const named = [
+    ...(flags.strong ?? []).map((name) => [name, 'strong'] as const),
     ...(flags.weak ?? []).map((name) => [name, 'weak'] as const),
     ...(flags.bad ?? []).map((name) => [name, 'bad'] as const),
+  ]
+  for (const [at, [name, category]] of named.entries()) {
+    const before = named.slice(0, at).find(([other, was]) => other === name && was !== category)
+    if (before === undefined) continue
+    const message = `"${name}" cannot be both --${before[1]} and --${category}`
+    problems.push({ code: 'options-conflict', message, name: category })
+  }
+  const detectionLimits = toLimits(flags.detectionLimits, problems)
+  const exclude = flags.exclude?.map(toExclusion)
+  const uncertaintyPolicy = toPolicy(flags.zeroUncertainty, problems)
+  if (problems.length > 0) throw InvalidInputError.ofAll(problems)
+  const categories: (readonly [string, CategoryOption])[] = [
+    ...(flags.suggestCategories ? [['*', 'suggest'] as const] : []),
+    ...named,
   ]
   const numbers = flags.missing?.filter((word) => word !== '' && Number.isFinite(Number(word)))
   const words = flags.missing?.filter((word) => !Number.isFinite(Number(word)))
   const options: { [K in keyof ReadOptions]: ReadOptions[K] | undefined } = {
     optionsFile: flags.options,
     categories: categories.length > 0 ? Object.fromEntries(categories) : undefined,
+    preset: flags.pmf5 ? 'pmf5' : undefined,
     total: flags.total,
-    exclude: flags.exclude?.map(toExclusion),
+    detectionLimits,
+    belowDetection: flags.belowDetection,
+    extraUncertainty: flags.extraUncertainty,
+    exclude,
     ignore: flags.ignore,
     dateOrder: flags.dateOrder,
     delimiter: flags.delimiter === undefined ? undefined : DELIMITERS[flags.delimiter],
@@ -161,7 +216,27 @@ function toPolicy(text: string | undefined, problems: InputProblem[]): Uncertain
   return undefined
 }
 
-function toExclusion(text: string): string | { from?: string; to?: string } {
+function toLimits(texts: readonly string[] | undefined, problems: InputProblem[]): Record<string, number> | undefined {
+  if (texts === undefined) return undefined
+  const limits = texts.map((text): [string, number] => {
+    const at = text.lastIndexOf('=')
+    const [name, number] = [text.slice(0, at).trim(), text.slice(at + 1).trim()]
+    const limit = Number(number)
+    if (at < 1 || number === '' || !Number.isFinite(limit) || limit < 0) {
+      const message = `--detection-limits needs a species and a limit of 0 or more, such as As=0.0012, got "${text}"`
+      problems.push({ code: 'option-not-valid', name: 'detectionLimits', value: text, message })
+    }
+    return [name, limit]
+  })
+  return Object.fromEntries(limits)
+}
+
+function toExclusion(text: string): Exclusion {
+  const [, species, sign, number] = /^\s*(\S.*?)\s*([<>])\s*(\S+)\s*$/.exec(text) ?? []
+  const bound = Number(number)
+  if (species !== undefined && Number.isFinite(bound)) {
+    return sign === '>' ? { species, above: bound } : { species, below: bound }
+  }
   const at = text.indexOf('..')
   if (at < 0) return text
   const [from, to] = [text.slice(0, at).trim(), text.slice(at + 2).trim()]

@@ -2,8 +2,13 @@
 import { styleText } from 'node:util'
 import type { Dataset, FileTreatment } from '../data/dataset.ts'
 import type { Analysis } from '../pmf/analyze.ts'
+import type { DownweightedCells } from '../pmf/cell-weights.ts'
 import type { Factorization } from '../pmf/factorization.ts'
+import { lossInWords, type Loss } from '../pmf/loss.ts'
+import type { StandardErrors } from '../pmf/standard-errors.ts'
 import type { Solution } from '../pmf/types.ts'
+import { describeDownweighted, describeErrors, describeMass, describePmf5 } from './describe-errors.ts'
+import { stepsInWords } from '../data/words.ts'
 import { brief, count, formatQ, NOT_UNIQUE, percent, PROBABLE, STATUS_WORDS, table, wrap } from './words.ts'
 
 /** Lines shown of the list of minima. */
@@ -46,12 +51,7 @@ export function describeData(data: Dataset): string {
     const names = named.length === 0 ? '' : `: ${named.join(', ')}${labels.length > named.length ? ', …' : ''}`
     text += wrap(`${count(labels.length, 'sample')} left out (${reason.replaceAll('-', ' ')})${names}`, '  ')
   }
-  const weak = data.species.filter((_, j) => data.categories[j] === 'weak')
-  if (weak.length > 0) text += wrap(`weak (3 × uncertainty): ${weak.join(', ')}`, '  ')
-  if (treatment.leftOut.length > 0) text += wrap(`left out as bad: ${treatment.leftOut.join(', ')}`, '  ')
-  if (treatment.replacedCells.length > 0) {
-    text += `  ${count(treatment.replacedCells.length, 'cell')} replaced, as the chosen policy says\n`
-  }
+  for (const sentence of stepsInWords(data)) text += wrap(sentence, '  ')
   return text
 }
 
@@ -68,8 +68,19 @@ function describeFile(file: FileTreatment): string {
   return `${file.file}: ${parts.join(', ')}`
 }
 
+/** What is printed of a fit beside the model itself. */
+export interface Found {
+  analysis: Analysis
+  standardErrors?: StandardErrors | undefined
+  downweighted?: DownweightedCells | undefined
+}
+
 /** Everything a fit found. */
-export function describeModel(model: Factorization, analysis: Analysis, total: string | undefined): string {
+export function describeModel(
+  model: Factorization,
+  { analysis, standardErrors, downweighted }: Found,
+  total: string | undefined,
+): string {
   const { factors, starts } = model
   const first = starts[0]?.start ?? 0
   const tried = count(starts.length, 'start')
@@ -82,12 +93,15 @@ export function describeModel(model: Factorization, analysis: Analysis, total: s
   text += `\n${heading('Factors, largest first (in brackets: share of the species that the factor explains)')}`
   text += describeFactors(model, analysis, total)
   text += describeFit(analysis)
+  if (downweighted) text += describeDownweighted(model, downweighted)
+  if (standardErrors) text += describeErrors(standardErrors)
+  text += describeMass(model, analysis) + describePmf5(model, analysis)
   text += describeWarnings(model)
   return text
 }
 
 /** Status, Q and certificate of a judged point. */
-export function describeSolution(solution: Solution): string {
+export function describeSolution(solution: Solution & { robust?: Loss | undefined }): string {
   const { certificate, status } = solution
   const colour = status === 'converged' ? 'green' : 'yellow'
   const word = styleText(['bold', colour], status, { stream: process.stdout })
@@ -97,7 +111,16 @@ export function describeSolution(solution: Solution): string {
   const meaning = status === 'converged' ? converged : STATUS_WORDS[status]
   let text = `  status      ${word}: ${meaning}\n`
   const ratio = solution.qExpected > 0 ? `${brief(solution.q / solution.qExpected, 4)} × ` : ''
-  text += `  Q           ${formatQ(solution.q)} (${ratio}expected ${solution.qExpected}; robust Q ${formatQ(solution.qRobust)})\n`
+  const { robust } = solution
+  const others = robust
+    ? `${lossInWords(robust)}; true Q ${formatQ(solution.qTrue)}, robust Q ${formatQ(solution.qRobust)}`
+    : `robust Q ${formatQ(solution.qRobust)}`
+  text += wrap(`${formatQ(solution.q)} (${ratio}expected ${solution.qExpected}; ${others})`, '  Q           ')
+  if (robust) {
+    const limit = 'alpha' in robust ? robust.alpha : 4
+    const near = solution.nearThreshold > 0 ? `, ${solution.nearThreshold} exactly there` : ''
+    text += `  outliers    ${count(solution.outliers, 'cell')} more than ${limit} uncertainties off${near}\n`
+  }
   const proof: string[] = [
     `single numbers could still lower Q by ${brief(certificate.coordinateGap, 2)} together`,
     `refitting all contributions, or all profiles, by ${brief(certificate.blockGap, 2)}`,

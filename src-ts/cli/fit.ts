@@ -1,6 +1,7 @@
 /** `headwater fit CON UNC --factors P`, and `headwater CON UNC --factors P`, which adds first aid and a report. */
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { InvalidInputError } from '../errors.ts'
+import { USUAL_ALPHA } from '../pmf/loss.ts'
 import {
   addDataArguments,
   addDataOptions,
@@ -11,11 +12,12 @@ import {
   type DataFlags,
 } from './data-options.ts'
 import { Interrupt } from './interrupt.ts'
+import { conflicts, errorOptions, robustOption, type ErrorFlags, type ObjectiveFlags } from './objective.ts'
 import { runStudy, type EngineOptions } from './study.ts'
 import { quote } from './write-report.ts'
 
 /** What commander makes of the options of a fit. */
-export interface FitFlags extends CommonFlags, DataFlags {
+export interface FitFlags extends CommonFlags, DataFlags, ObjectiveFlags, ErrorFlags {
   factors?: number
   starts?: number | 'auto'
   maxStarts?: number
@@ -54,6 +56,7 @@ export function addFitOptions(command: Command): Command {
         wholeNumber,
       ),
     )
+    .addOption(robustOption().helpGroup('Fit:'))
     .addOption(fit('--method <name>', 'how sweeps are done (default: auto)').choices(['auto', 'anls', 'hals', 'mu']))
     .addOption(fit('--initialization <name>', 'where starts begin (default: random)').choices(['random', 'nndsvd']))
     .addOption(fit('--max-iterations <n>', 'most iterations of one start (default: 20000)').argParser(wholeNumber))
@@ -67,6 +70,7 @@ export function addFitOptions(command: Command): Command {
       ).argParser(stopRule),
     )
     .addOption(fit('--threads <n>', 'most threads; the result does not depend on it').argParser(wholeNumber))
+  for (const option of errorOptions()) command.addOption(option.helpGroup('Fit:'))
   addDataOptions(command)
   return command
     .addOption(output('-o, --out <folder>', 'write report and CSV tables; another study there is not overwritten'))
@@ -92,6 +96,8 @@ export async function fitCommand(con: string, unc: string, flags: FitFlags, whol
     })
   }
   checkNumbers(flags, LEAST)
+  const problems = conflicts(flags)
+  if (problems.length > 0) throw InvalidInputError.ofAll(problems)
   using interrupt = new Interrupt()
   const { exitCode } = await runStudy(
     {
@@ -99,6 +105,7 @@ export async function fitCommand(con: string, unc: string, flags: FitFlags, whol
       unc,
       dataFlags: flags,
       engine: toEngine(flags, flags.factors),
+      errors: { scale: flags.errorScale === 'Q/nu' ? 'Q/ν' : 'none', block: flags.errorBlock },
       threads: flags.threads,
       out: flags.out ?? (whole ? 'out' : undefined),
       force: flags.force,
@@ -120,10 +127,14 @@ function toEngine(flags: FitFlags, factors: number): EngineOptions {
     negative === undefined
       ? undefined
       : { contributions: negative === 'profiles', profiles: negative === 'contributions' }
-  const { starts, maxStarts, firstStart, start, seed, method, initialization, maxIterations, stop } = flags
+  const { pmf5, robust, starts, maxStarts, firstStart, start, seed, method, initialization, maxIterations, stop } =
+    flags
   const options = {
     factors,
-    starts,
+    // In full, so that the saved model and the guard of --out agree.
+    preset: pmf5 ? ('pmf5' as const) : undefined,
+    robust: robust ?? (pmf5 ? { alpha: USUAL_ALPHA } : undefined),
+    starts: starts ?? (pmf5 ? 20 : undefined),
     maxStarts,
     firstStart,
     start,
@@ -164,6 +175,7 @@ const LEAST = {
   seed: 0,
   maxIterations: 1,
   threads: 1,
+  errorBlock: 1,
 }
 
 function stopRule(value: string): { decrease: number; over: number } {

@@ -11,7 +11,11 @@ export const FLAGS: Readonly<Record<string, string>> = {
   'missing.words': '--missing',
   missingPolicy: '--missing-cells',
   uncertaintyPolicy: '--zero-uncertainty',
-  categories: '--weak or --bad',
+  categories: '--strong, --weak or --bad',
+  detectionLimits: '--detection-limits',
+  belowDetection: '--below-detection',
+  extraUncertainty: '--extra-uncertainty',
+  preset: '--pmf5',
   total: '--total',
   exclude: '--exclude',
   factors: '--factors',
@@ -21,6 +25,7 @@ export const FLAGS: Readonly<Record<string, string>> = {
   start: '--start',
   seed: '--seed',
   method: '--method',
+  robust: '--robust',
   initialization: '--initialization',
   maxIterations: '--max-iterations',
   threads: '--threads',
@@ -34,7 +39,7 @@ export function asFlags(message: string): string {
   return message
     .replace(/\b(?:the |an )?option "?([A-Za-z.]+)"?(?=[\s,.;:)]|$)/g, (whole, name: string) => FLAGS[name] ?? whole)
     .replace(
-      /\b(dateOrder|uncertaintyPolicy|missingPolicy|maxIterations|maxStarts|firstStart|missing\.words)\b/g,
+      /\b(dateOrder|uncertaintyPolicy|missingPolicy|maxIterations|maxStarts|firstStart|detectionLimits|belowDetection|extraUncertainty|missing\.words)\b/g,
       (name) => FLAGS[name] ?? name,
     )
     .replace(/\ban --/g, '--')

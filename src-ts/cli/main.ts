@@ -9,6 +9,7 @@ import { checkCommand } from './check.ts'
 import { addDataArguments, addDataOptions, wholeNumber, type CommonFlags, type DataFlags } from './data-options.ts'
 import { EXIT, exitCodeOf, tell } from './exit.ts'
 import { addFitOptions, fitCommand, type FitFlags } from './fit.ts'
+import { errorOptions, robustOption } from './objective.ts'
 import { reportCommand, type ReportFlags } from './report.ts'
 
 const AFTER_HELP = `
@@ -18,6 +19,7 @@ or name. Missing cells are blank, NA, -999, …; see "headwater check" for what 
 Examples:
   headwater con.csv unc.csv --factors 6            first aid, fit, report and tables in out/
   headwater check con.csv unc.csv                  first aid only
+  headwater con.csv unc.csv -p 6 --robust          outliers pull with a bounded force
   headwater fit con.csv unc.csv -p 6 --json        the fit as one JSON document on stdout
   headwater certify con.csv unc.csv --contributions G.csv --profiles F.csv
                                                    where does a solution of another program stand?
@@ -81,11 +83,13 @@ function build(done: (code: number) => void): Command {
 
   addDataOptions(
     addDataArguments(program.command('certify'))
-      .requiredOption(
+      .option(
         '--contributions <file>',
         'contributions G, samples × factors: plain numbers, header row and label column optional',
       )
-      .requiredOption('--profiles <file>', 'profiles F, factors × species, likewise; a transposed file is recognised')
+      .option('--profiles <file>', 'profiles F, factors × species, likewise; a transposed file is recognised')
+      .option('--model <file>', 'instead of both: a model saved by --save or --out, judged by the objective of its fit')
+      .addOption(robustOption())
       .option('--max-iterations <n>', 'most iterations of the descent from there (default: 20000)', wholeNumber)
       .addOption(
         new Option('--negative <side>', 'this side may be negative').choices(['contributions', 'profiles', 'both']),
@@ -108,8 +112,10 @@ function build(done: (code: number) => void): Command {
       done(await checkCommand(con, unc, flags)),
     )
 
+  const report = program.command('report')
+  for (const option of errorOptions()) report.addOption(option)
   addDataOptions(
-    addDataArguments(program.command('report'))
+    addDataArguments(report)
       .requiredOption('--model <file>', 'model saved by --save or --out')
       .requiredOption('-o, --out <folder>', 'folder for report and tables')
       .option('--force', 'overwrite another study')

@@ -9,7 +9,7 @@ export const MODEL_FILE = 'model.json'
 
 /** What makes two studies the same: equal fits would be equal bit by bit. */
 export interface StudyKey {
-  sha256: { values: string; uncertainties: string }
+  sha256: { values: string; uncertainties: string; censored?: string }
   factors: number
   seed: number
   options: object

@@ -180,12 +180,13 @@ function split(text: string, file: string): { records: TextRecord[]; decimal: De
       const records = splitRecords(source, delimiter as Delimiter, []).filter((record) => !isBlank(record))
       const fields = records.flatMap((record) => record.fields)
       const numbers = fields.filter((field) => parseNumber(field, decimal) !== undefined).length
-      ways.push({ records, decimal, numbers, bad: fields.length - numbers })
+      // A wrong mark gives few fields and no numbers, which must not win over many of both.
+      if (numbers > 0) ways.push({ records, decimal, numbers, bad: fields.length - numbers })
     }
   }
   ways.sort((a, b) => b.numbers - 2 * b.bad - (a.numbers - 2 * a.bad))
   const [best] = ways
-  if (best === undefined || best.numbers === 0) {
+  if (best === undefined) {
     throw new InvalidInputError('point-not-read', `${file}: there are no numbers in this file`, { file })
   }
   return best

@@ -5,13 +5,15 @@ import { readBytes } from '../data/text.ts'
 import { InvalidInputError } from '../errors.ts'
 import { analyze } from '../pmf/analyze.ts'
 import { Factorization } from '../pmf/factorization.ts'
-import { readData, type CommonFlags, type DataFlags } from './data-options.ts'
+import type { Digests } from '../pmf/types.ts'
+import { checkNumbers, readData, type CommonFlags, type DataFlags } from './data-options.ts'
 import { EXIT } from './exit.ts'
+import type { ErrorFlags } from './objective.ts'
 import { MODEL_FILE, prepareFolder, writeWhole } from './output.ts'
 import { quote, reportOrIncomplete } from './write-report.ts'
 
 /** What commander makes of the options. */
-export interface ReportFlags extends CommonFlags, DataFlags {
+export interface ReportFlags extends CommonFlags, DataFlags, ErrorFlags {
   model: string
   out: string
   force?: boolean
@@ -19,6 +21,7 @@ export interface ReportFlags extends CommonFlags, DataFlags {
 
 /** Reads model and data, makes sure that they belong together, and writes. */
 export async function reportCommand(con: string, unc: string, flags: ReportFlags): Promise<number> {
+  checkNumbers(flags, { errorBlock: 1 })
   const model = await readModel(flags.model)
   const data = await readData(con, unc, flags)
   checkSameData(model, data.sha256(), flags.model)
@@ -26,7 +29,18 @@ export async function reportCommand(con: string, unc: string, flags: ReportFlags
   await prepareFolder(flags.out, { sha256: model.data.sha256, factors, seed, options }, flags.force ?? false)
   await writeWhole(join(flags.out, MODEL_FILE), `${JSON.stringify(model)}\n`)
   const command = ['headwater', ...process.argv.slice(2)].map(quote).join(' ')
-  const content = { data, model, analysis: await analyze(data, model), check: checkDataset(data) }
+  const fitted = model.withData(data)
+  const content = {
+    data,
+    model,
+    analysis: await analyze(data, model),
+    check: checkDataset(data),
+    standardErrors: await fitted.standardErrors({
+      scale: flags.errorScale === 'Q/nu' ? 'Q/ν' : 'none',
+      block: flags.errorBlock,
+    }),
+    downweighted: model.robust && (await fitted.downweightedCells()),
+  }
   const files = [
     join(flags.out, MODEL_FILE),
     ...(await reportOrIncomplete(content, { out: flags.out, con, unc, command })),
@@ -53,12 +67,13 @@ export async function readModel(file: string): Promise<Factorization> {
   }
 }
 
-function checkSameData(model: Factorization, found: { values: string; uncertainties: string }, file: string): void {
+/** @throws InvalidInputError `data-differ` */
+export function checkSameData(model: Factorization, found: Digests, file: string): void {
   const wanted = model.data.sha256
-  const values = wanted.values !== found.values
-  const uncertainties = wanted.uncertainties !== found.uncertainties
-  if (!values && !uncertainties) return
-  const what = values ? (uncertainties ? 'values and uncertainties' : 'values') : 'uncertainties'
+  const names = ['values', 'uncertainties', 'censored'] as const
+  const differ = names.filter((name) => wanted[name] !== found[name])
+  if (differ.length === 0) return
+  const what = differ.map((name) => (name === 'censored' ? 'cells below detection' : name)).join(' and ')
   const message = `the model was fitted to other data than these: the ${what} differ`
   const hint =
     'name the same two files, and the same data options (--weak, --bad, --total, --exclude, …) as for the fit'

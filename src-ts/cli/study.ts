@@ -6,6 +6,8 @@ import type { Dataset } from '../data/dataset.ts'
 import { analyze } from '../pmf/analyze.ts'
 import type { Factorization } from '../pmf/factorization.ts'
 import { factorize } from '../pmf/factorize.ts'
+import type { DownweightedCells } from '../pmf/cell-weights.ts'
+import type { StandardErrorOptions, StandardErrors } from '../pmf/standard-errors.ts'
 import type { FactorizeOptions } from '../pmf/types.ts'
 import { InvalidInputError } from '../errors.ts'
 import { readData, type CommonFlags, type DataFlags } from './data-options.ts'
@@ -27,6 +29,7 @@ export interface StudyRequest extends CommonFlags {
   unc: string
   dataFlags: DataFlags
   engine: EngineOptions
+  errors?: Pick<StandardErrorOptions, 'scale' | 'block'>
   threads?: number | undefined
   /** Folder for report and tables. */
   out?: string | undefined
@@ -65,12 +68,21 @@ export async function runStudy(request: StudyRequest, interrupt: Interrupt): Pro
   const fitted = await fit(data, request, interrupt)
   const model = request.names ? fitted.withFactorNames(namesOf(fitted, request.names)) : fitted
   const analysis = await analyze(data, model)
-  if (json) process.stdout.write(`${JSON.stringify(model)}\n`)
-  else {
+  const { standardErrors, downweighted } = await look(model, request, interrupt)
+  const { massRegression, qExpectedStrong } = analysis
+  if (json) {
+    const mass = massRegression && {
+      ...massRegression,
+      slopes: [...massRegression.slopes],
+      slopeStandardErrors: [...massRegression.slopeStandardErrors],
+    }
+    const document = { ...model.toJSON(), qExpectedStrong, massRegression: mass, downweighted, standardErrors }
+    process.stdout.write(`${JSON.stringify(document)}\n`)
+  } else {
     if (!quiet) process.stdout.write(describeData(data) + (request.withCheck ? describeFindings(check) : ''))
-    process.stdout.write(describeModel(model, analysis, data.treatment.total))
+    process.stdout.write(describeModel(model, { analysis, standardErrors, downweighted }, data.treatment.total))
   }
-  await keep({ data, model, analysis, check }, request, interrupt)
+  await keep({ data, model, analysis, check, standardErrors, downweighted }, request, interrupt)
   const { stopped } = interrupt
   if (stopped !== undefined) {
     const ended = model.starts.filter(({ status }) => status !== 'aborted').length
@@ -95,6 +107,23 @@ async function fit(data: Dataset, request: StudyRequest, interrupt: Interrupt): 
     })
   } finally {
     line?.finish()
+  }
+}
+
+/** What takes a moment more, and is left out of a study that was stopped. */
+async function look(
+  model: Factorization,
+  { errors, threads }: StudyRequest,
+  { signal }: Interrupt,
+): Promise<{ standardErrors?: StandardErrors; downweighted?: DownweightedCells }> {
+  try {
+    return {
+      standardErrors: await model.standardErrors({ ...errors, threads, signal }),
+      ...(model.robust ? { downweighted: await model.downweightedCells({ signal }) } : {}),
+    }
+  } catch (error) {
+    if (signal.aborted && error === signal.reason) return {}
+    throw error
   }
 }
 

@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import type { DataCheck } from '../data/check.ts'
 import type { Dataset } from '../data/dataset.ts'
 import type { Analysis } from '../pmf/analyze.ts'
+import type { DownweightedCells } from '../pmf/cell-weights.ts'
 import type { Factorization } from '../pmf/factorization.ts'
+import type { StandardErrors } from '../pmf/standard-errors.ts'
 import { writeReport } from '../report/index.ts'
 import { IncompleteError } from './exit.ts'
 import { MODEL_FILE } from './output.ts'
@@ -24,6 +26,8 @@ export interface ReportContent {
   model: Factorization
   analysis: Analysis
   check: DataCheck
+  standardErrors?: StandardErrors | undefined
+  downweighted?: DownweightedCells | undefined
 }
 
 /**

@@ -18,8 +18,8 @@ export interface SpeciesCheck {
   median: number
   maximum: number
   /**
-   * Signal-to-noise of EPA PMF 5: mean over cells of (x - u)/u where x > u, else 0. With weak species the uncertainty is the one
-   * before the factor 3, so that the number does not depend on the category.
+   * Signal-to-noise of EPA PMF 5: mean over cells of (x - u)/u where x > u, else 0, of the numbers before any replacement,
+   * extra uncertainty and factor of weak species.
    */
   signalToNoise: number
   /** What the PMF 5 guide suggests by signal-to-noise: below 0.5 `bad`, below 1 `weak`, else `strong`. */
@@ -73,8 +73,7 @@ export function checkDataset(data: Dataset): DataCheck {
     const cells: number[] = []
     for (let i = 0; i < rows; i++) if (used[i * cols + j] === 1) cells.push(i * cols + j)
     const values = cells.map((k) => x[k]!)
-    const signalToNoise =
-      cells.reduce((sum, k) => sum + (x[k]! > u[k]! ? (x[k]! - u[k]!) / u[k]! : 0), 0) / cells.length
+    const { signalToNoise, suggested } = data.treatment.suggestions[name]!
     return {
       species: name,
       unit: data.units[j],
@@ -86,7 +85,7 @@ export function checkDataset(data: Dataset): DataCheck {
       median: medianOf(values),
       maximum: values.length === 0 ? NaN : values.reduce((a, b) => Math.max(a, b)),
       signalToNoise,
-      suggested: signalToNoise >= 1 ? 'strong' : signalToNoise >= 0.5 ? 'weak' : 'bad',
+      suggested,
       category: data.categories[j]!,
     }
   })
@@ -107,7 +106,7 @@ export function checkDataset(data: Dataset): DataCheck {
         message: `${s.species} has the same value, ${s.minimum}, in all samples`,
       })
     }
-    if (s.suggested !== 'strong') {
+    if (s.suggested === 'bad' || (s.suggested === 'weak' && s.category === 'strong')) {
       findings.push({
         code: 'low-signal',
         species: [s.species],

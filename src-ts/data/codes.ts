@@ -11,6 +11,9 @@ export const DATA_ERROR_CODES: Readonly<Record<string, string>> = {
   'decimal-mark-ambiguous': 'Commas may be decimal marks or thousands separators; the option decimal answers.',
   'delimiter-ambiguous': 'Two delimiters make a table of numbers; the option delimiter answers.',
   'delimiter-not-found': 'The first line is not a header with several columns.',
+  'detection-limit-missing': 'Cells below detection are to be treated, and a species has no detection limit.',
+  'equation-not-valid':
+    'Detection limits or error fractions are not numbers in their range; fractions of a file are percent.',
   'encoding-mismatch': 'The bytes are not in the encoding that was named.',
   'file-empty': 'The file has no text.',
   'file-locked': 'Another program holds the file open.',

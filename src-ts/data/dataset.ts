@@ -13,7 +13,15 @@ import {
 import { pairLabels, type PairedBy } from './pair.ts'
 import { DataProblemList } from './collect.ts'
 import { throwProblems, type DataProblem } from './problems.ts'
-import { readTable, type Table } from './table.ts'
+import {
+  equationUncertainties,
+  givenEquation,
+  readEquation,
+  type Equation,
+  type EquationFile,
+  type PerSpecies,
+} from './equation.ts'
+import { readTable, rulesOf, type Table } from './table.ts'
 import { readBytes } from './text.ts'
 import { treat, type RawData, type ValueTreatment } from './treatment.ts'
 
@@ -21,8 +29,12 @@ import { treat, type RawData, type ValueTreatment } from './treatment.ts'
 export interface DatasetInput {
   /** samples × species; NaN is missing. Infinite values are refused. */
   values: MatrixLike
-  /** samples × species, in the units of the values; NaN and Infinity are missing (weight 0). */
-  uncertainties: MatrixLike
+  /**
+   * samples × species, in the units of the values; NaN and Infinity are missing (weight 0). Or detection limits and
+   * error fractions (0.1 is 10 %), from which they follow as in EPA PMF 5: 5/6 of the limit for a value x at or below
+   * it, √((fraction · x)² + (limit / 2)²) above.
+   */
+  uncertainties: MatrixLike | { detectionLimits: PerSpecies; errorFractions: PerSpecies }
   /** Names of the columns, each once. Default: the values' column names, else `species 1`, `species 2`, … */
   species?: readonly string[]
   /** Names or dates of the rows; names that are dates throughout are read as such. Default: the values' row names, else `sample 1`, … */
@@ -43,10 +55,25 @@ export interface Treatment extends ValueTreatment {
   /** Files only. */
   concentrations?: FileTreatment
   uncertainties?: FileTreatment
+  /** Present if uncertainties were computed from detection limits and error fractions. */
+  equation?: EquationTreatment
   /** Files only: how rows and columns of the two were matched. */
   pairing?: { samples: PairedBy; species: PairedBy }
   /** Order of day, month and year of the labels, where samples are dates. */
   dateOrder?: DateOrder
+}
+
+/** How uncertainties were made from detection limits and error fractions. */
+export interface EquationTreatment {
+  /** Absent: they were given as arrays. */
+  file?: string
+  encoding?: string
+  delimiter?: string
+  formula: 'u = 5/6 MDL for x <= MDL, else sqrt((EF x)^2 + (MDL/2)^2)'
+  /** By species, in the units of the values. */
+  detectionLimits: Record<string, number>
+  /** By species; 0.1 is 10 %. */
+  errorFractions: Record<string, number>
 }
 
 interface Parts {
@@ -56,6 +83,7 @@ interface Parts {
   units: readonly (string | undefined)[]
   values: Float64Array
   uncertainties: Float64Array
+  censored: Float64Array | undefined
   treatment: Treatment
 }
 
@@ -81,6 +109,8 @@ export class Dataset {
   readonly values: Matrix
   /** samples × species, in the units of the values, after all policies and with weak species × 3. NaN or Infinity: weight 0. */
   readonly uncertainties: Matrix
+  /** samples × species: 1 where a value is only a limit that the true one lies below; `undefined` if none is. */
+  readonly censored: Matrix | undefined
   /** What was done to the input. */
   readonly treatment: Treatment
   #weights: Matrix | undefined
@@ -93,6 +123,7 @@ export class Dataset {
     const names = { rowNames: parts.samples, colNames: parts.species }
     this.values = new Matrix(parts.samples.length, parts.species.length, parts.values, names)
     this.uncertainties = new Matrix(parts.samples.length, parts.species.length, parts.uncertainties, names)
+    this.censored = parts.censored && new Matrix(parts.samples.length, parts.species.length, parts.censored, names)
     this.treatment = parts.treatment
   }
 
@@ -125,9 +156,18 @@ export class Dataset {
     return this.#weights
   }
 
-  /** SHA-256 of the fitted numbers: row-major little-endian float64, every NaN as 0x7ff8000000000000. */
-  sha256(): { values: string; uncertainties: string } {
-    return { values: hash(this.values.data), uncertainties: hash(this.uncertainties.data) }
+  /**
+   * SHA-256 of the fitted numbers: row-major little-endian float64, every NaN as 0x7ff8000000000000; of censored cells,
+   * where there are any, one byte each.
+   */
+  sha256(): { values: string; uncertainties: string; censored?: string } {
+    return {
+      values: hash(this.values.data),
+      uncertainties: hash(this.uncertainties.data),
+      ...(this.censored
+        ? { censored: createHash('sha256').update(Uint8Array.from(this.censored.data)).digest('hex') }
+        : {}),
+    }
   }
 
   /**
@@ -143,13 +183,45 @@ export class Dataset {
     const used =
       options.optionsFile === undefined ? options : mergeOptions(await readOptionsFile(options.optionsFile), options)
     const problems = new DataProblemList()
-    const files = await Promise.all(
-      [concentrations, uncertainties].map((file) =>
-        problems.attempt(async () => readTable(await readBytes(file), file, used)),
-      ),
-    )
+    const con = problems.attempt(async () => readTable(await readBytes(concentrations), concentrations, used))
+    const unc = problems.attempt(async () => {
+      const bytes = await readBytes(uncertainties)
+      const table = await con
+      const equation = table && readEquation(bytes, uncertainties, used, rulesOf(used), table)
+      return equation ?? readTable(bytes, uncertainties, used)
+    })
+    const [values, errors] = [await con, await unc]
     problems.throw()
-    return Dataset.#fromTables(files[0]!, files[1]!, used)
+    return 'errorFractions' in errors!
+      ? Dataset.#fromEquation(values!, errors, used)
+      : Dataset.#fromTables(values!, errors!, used)
+  }
+
+  static #fromEquation(con: Table, equation: EquationFile, options: ReadOptions): Dataset {
+    const dates = readDates(con.labels, con, options.dateOrder)
+    const raw: RawData = {
+      rows: con.labels.length,
+      cols: con.columns.length,
+      values: con.values,
+      uncertainties: equationUncertainties(con.values, equation),
+      species: con.columns,
+      samples: con.labels,
+      times: dates?.times,
+      limits: equation.detectionLimits,
+      place: (_, row, col) => ({
+        file: con.file,
+        line: con.lines[row]!,
+        column: con.columnNumbers[col]!,
+        header: con.columns[col]!,
+      }),
+    }
+    const { file, encoding, delimiter } = equation
+    return Dataset.#treated(raw, con.units, options, true, {
+      source: 'files',
+      concentrations: fileTreatment(con),
+      equation: { file, encoding, delimiter, ...equationTreatment(equation, con.columns) },
+      ...(dates === undefined ? {} : { dateOrder: dates.order }),
+    })
   }
 
   static #fromTables(con: Table, unc: Table, options: ReadOptions): Dataset {
@@ -224,14 +296,16 @@ export class Dataset {
     checkOptions(options, 'from')
     const invalid = new DataProblemList()
     const values = invalid.attemptNow(() => Matrix.from(input.values, 'values'))
-    const uncertainties = invalid.attemptNow(() => Matrix.from(input.uncertainties, 'uncertainties'))
+    const given = input.uncertainties
+    const byEquation = typeof given === 'object' && given !== null && 'errorFractions' in given ? given : undefined
+    const cells = invalid.attemptNow(() => (byEquation ? values : Matrix.from(given as MatrixLike, 'uncertainties')))
     invalid.throw()
     const { rows, cols } = values!
     const problems: DataProblem[] = []
-    if (uncertainties!.rows !== rows || uncertainties!.cols !== cols) {
+    if (cells!.rows !== rows || cells!.cols !== cols) {
       problems.push({
         code: 'shape-mismatch',
-        message: `expected uncertainties of ${rows} × ${cols} as the values, found ${uncertainties!.rows} × ${uncertainties!.cols}`,
+        message: `expected uncertainties of ${rows} × ${cols} as the values, found ${cells!.rows} × ${cells!.cols}`,
       })
     }
     const count = (what: string, expected: number, names: readonly unknown[] | undefined): void => {
@@ -257,29 +331,32 @@ export class Dataset {
           message: `the name "${name}" is used already for column ${first}`,
         })
     })
-    const given: readonly (string | Date)[] | undefined = input.samples ?? values!.rowNames
-    given?.forEach((sample: string | Date, row: number) => {
+    const named: readonly (string | Date)[] | undefined = input.samples ?? values!.rowNames
+    named?.forEach((sample: string | Date, row: number) => {
       if (sample instanceof Date && Number.isNaN(sample.getTime()))
         problems.push({ code: 'date-not-read', row, message: 'this Date is not valid' })
     })
     throwProblems(problems)
-    const fromDates = given !== undefined && given.every((sample: string | Date) => sample instanceof Date)
+    const fromDates = named !== undefined && named.every((sample: string | Date) => sample instanceof Date)
     const samples =
-      given?.map((sample: string | Date) => (sample instanceof Date ? sample.toISOString() : sample)) ??
+      named?.map((sample: string | Date) => (sample instanceof Date ? sample.toISOString() : sample)) ??
       Array.from({ length: rows }, (_, i) => `sample ${i + 1}`)
-    const dates = given === undefined || fromDates ? undefined : readDates(samples, {}, options.dateOrder)
+    const dates = named === undefined || fromDates ? undefined : readDates(samples, {}, options.dateOrder)
+    const equation = byEquation && givenEquation(byEquation, species)
     const raw: RawData = {
       rows,
       cols,
       values: values!.data,
-      uncertainties: uncertainties!.data,
+      uncertainties: equation ? equationUncertainties(Float64Array.from(values!.data), equation) : cells!.data,
+      limits: equation?.detectionLimits,
       species,
       samples,
-      times: fromDates ? Float64Array.from(given as readonly Date[], (date) => date.getTime()) : dates?.times,
+      times: fromDates ? Float64Array.from(named as readonly Date[], (date) => date.getTime()) : dates?.times,
       place: (_, row, col) => ({ row, col, header: species[col]! }),
     }
     return Dataset.#treated(raw, input.units, options, false, {
       source: 'arrays',
+      ...(equation ? { equation: equationTreatment(equation, species) } : {}),
       ...(dates === undefined ? {} : { dateOrder: dates.order }),
     })
   }
@@ -300,6 +377,7 @@ export class Dataset {
       units: keptCols.map((col) => units?.[col] || undefined),
       values: treated.values,
       uncertainties: treated.uncertainties,
+      censored: treated.censored,
       treatment: { ...record, ...treated.treatment },
     })
   }
@@ -317,6 +395,16 @@ function fileTreatment(table: Table): FileTreatment {
     blankLines,
     ignored,
     unitsRow: table.units !== undefined,
+  }
+}
+
+function equationTreatment(equation: Equation, species: readonly string[]): EquationTreatment {
+  const byName = (numbers: readonly number[]): Record<string, number> =>
+    Object.fromEntries(species.map((name, j) => [name, numbers[j]!]))
+  return {
+    formula: 'u = 5/6 MDL for x <= MDL, else sqrt((EF x)^2 + (MDL/2)^2)',
+    detectionLimits: byName(equation.detectionLimits),
+    errorFractions: byName(equation.errorFractions),
   }
 }
 

@@ -1,4 +1,4 @@
-/** Which samples are left out by name or by date. */
+/** Which samples are left out by name, by date or by a rule. */
 import { parseDate, type DateOrder } from './dates.ts'
 import { nearest } from '../validate.ts'
 import { throwProblems, type DataProblem } from './problems.ts'
@@ -7,7 +7,8 @@ import type { Exclusion } from './options.ts'
 const DAY = 86_400_000
 
 /**
- * 1 for every sample that is excluded, 0 for the others.
+ * 1 for every sample that is excluded, 0 for the others, and how many each exclusion is about. A rule that no sample
+ * meets is no mistake.
  *
  * A label that occurs several times excludes all of them. A date that is not a label as it stands matches the samples of that
  * day (or minute, if it has a time). Ranges include both ends, and a day without a time is meant as a whole.
@@ -20,8 +21,10 @@ export function excludedSamples(
   times: Float64Array | undefined,
   exclusions: readonly Exclusion[],
   order?: DateOrder,
-): Uint8Array {
+  valueOf: (row: number, species: string) => number = () => NaN,
+): { excluded: Uint8Array; record: ExclusionRecord[] } {
   const excluded = new Uint8Array(samples.length)
+  const record: ExclusionRecord[] = []
   const problems: DataProblem[] = []
   const parse = (text: string): { from: number; to: number } | undefined => {
     let from = parseDate(text, 'ymd')
@@ -32,7 +35,11 @@ export function excludedSamples(
   }
   for (const exclusion of exclusions) {
     let matches: (index: number) => boolean
-    if (typeof exclusion === 'string') {
+    if (typeof exclusion === 'object' && 'species' in exclusion) {
+      const { species, above = Infinity, below = -Infinity } = exclusion
+      // A missing value is neither above nor below.
+      matches = (i) => valueOf(i, species) > above || valueOf(i, species) < below
+    } else if (typeof exclusion === 'string') {
       const named = samples.includes(exclusion)
       const day = named || times === undefined ? undefined : parse(exclusion)
       matches = (i) =>
@@ -70,11 +77,9 @@ export function excludedSamples(
       excluded[i] = 1
       count++
     }
-    if (count === 0) {
-      const text =
-        typeof exclusion === 'string'
-          ? `"${exclusion}"`
-          : `from ${exclusion.from ?? 'the first'} to ${exclusion.to ?? 'the last'}`
+    record.push({ rule: inWords(exclusion), samples: count })
+    if (count === 0 && !(typeof exclusion === 'object' && 'species' in exclusion)) {
+      const text = typeof exclusion === 'string' ? `"${exclusion}"` : inWords(exclusion)
       const close = typeof exclusion === 'string' ? nearest(exclusion, samples) : undefined
       problems.push({
         code: 'sample-unknown',
@@ -85,5 +90,23 @@ export function excludedSamples(
     }
   }
   throwProblems(problems)
-  return excluded
+  return { excluded, record }
+}
+
+/** How many samples one exclusion left out, those that another had left out already included. */
+export interface ExclusionRecord {
+  /** The exclusion in words, such as `K above 10`. */
+  rule: string
+  samples: number
+}
+
+function inWords(exclusion: Exclusion): string {
+  if (typeof exclusion === 'string') return exclusion
+  if (!('species' in exclusion)) return `from ${exclusion.from ?? 'the first'} to ${exclusion.to ?? 'the last'}`
+  const { species, above, below } = exclusion
+  const bounds = [
+    ...(above === undefined ? [] : [`above ${above}`]),
+    ...(below === undefined ? [] : [`below ${below}`]),
+  ]
+  return `${species} ${bounds.join(' or ')}`
 }

@@ -7,9 +7,12 @@
  *   "missing": { "words": ["invalid"], "sentinels": [-999] },
  *   "missingPolicy": "weight-zero",
  *   "uncertaintyPolicy": { "floor": 0.001 },
- *   "categories": { "Zn": "weak", "Na": "bad" },
+ *   "categories": { "*": "suggest", "Zn": "weak", "Na": "bad" },
  *   "total": "PM2.5",
- *   "exclude": ["7/4/2003", { "from": "2002-07-06", "to": "2002-07-09" }]
+ *   "detectionLimits": { "As": 0.0012, "Se": 0.0009 },
+ *   "belowDetection": "censored",
+ *   "extraUncertainty": 0.05,
+ *   "exclude": ["7/4/2003", { "from": "2002-07-06", "to": "2002-07-09" }, { "species": "K", "above": 10 }]
  * }
  * ```
  */
@@ -25,6 +28,9 @@ import type { DateOrder } from './dates.ts'
  * column is left out). The words and the factor 3 are those of EPA PMF 5.
  */
 export type Category = 'strong' | 'weak' | 'bad'
+
+/** A category, or `suggest`: what the species' signal-to-noise says (below 0.5 `bad`, below 1 `weak`, else `strong`). */
+export type CategoryOption = Category | 'suggest'
 
 /** Factor on the uncertainties of weak species. */
 export const WEAK_FACTOR = 3
@@ -49,22 +55,54 @@ export type MissingPolicy = 'weight-zero' | 'drop-sample' | 'median'
 export type UncertaintyPolicy =
   'error' | 'weight-zero' | 'drop-sample' | 'median' | 'floor' | { floor: number | Readonly<Record<string, number>> }
 
-/** Samples to leave out: one label, or all dates from … to … (both included; a day without a time means all of it). */
-export type Exclusion = string | { from?: string; to?: string }
+/**
+ * What becomes of a value at or below the detection limit of its species.
+ * - `keep` (default): nothing.
+ * - `substitute`: value = half the limit, uncertainty = 5/6 of the limit, as users of EPA PMF 5 do.
+ * - `censored`: the value is known only to be below the limit. Such a cell costs nothing while the model is below the
+ *   limit, and counts as any other above it.
+ */
+export type BelowDetection = 'keep' | 'substitute' | 'censored'
+
+/**
+ * Samples to leave out: one label; all dates from … to … (both included; a day without a time means all of it); or all
+ * samples in which a species is above or below a value, in the units of the data.
+ */
+export type Exclusion = string | { from?: string; to?: string } | { species: string; above?: number; below?: number }
+
+/** A choice of defaults for all options that are left out. */
+export type Preset = 'pmf5'
 
 /** Treatment of values, common to files and arrays. */
 export interface TreatmentOptions {
+  /**
+   * `pmf5` takes the defaults of EPA PMF 5, to reproduce an older study: `missingPolicy: 'median'`, and, where
+   * `detectionLimits` are given, `belowDetection: 'substitute'`. Default: none.
+   */
+  preset?: Preset
   /** Cells without value or uncertainty. Default `weight-zero`. */
   missingPolicy?: MissingPolicy
   /** Uncertainties that are zero or negative. Default `error`. */
   uncertaintyPolicy?: UncertaintyPolicy
-  /** Category by species name; species not named are `strong`. Default: all strong. */
-  categories?: Readonly<Record<string, Category>>
+  /**
+   * Category by species name. `"*"` stands for all species that are not named; `suggest` takes what signal-to-noise
+   * suggests, and `categories: 'suggest'` does so for all. Default: all strong, the total weak.
+   */
+  categories?: 'suggest' | Readonly<Record<string, CategoryOption>>
   /**
    * Species that is the total of the others (such as PM2.5 mass). It is `weak` unless `categories` says otherwise, so that it
    * does not count twice, and shares of the total refer to it. Default: none.
    */
   total?: string
+  /** Detection limits by species, in the units of the values. They go over those of an equation file. Default: none. */
+  detectionLimits?: Readonly<Record<string, number>>
+  /** Values at or below the detection limit. Default `keep`. */
+  belowDetection?: BelowDetection
+  /**
+   * Extra modelling uncertainty c, a share from 0 to 1 of each value x: u becomes √(u² + (c·x)²). PMF 5 offers up to
+   * 0.25. It comes before the factor of weak species. Default 0.
+   */
+  extraUncertainty?: number
   /** Samples to leave out. Default none. Dates are written in ISO form (2002-07-06, 2002-07-06T14:00) or as in the file. */
   exclude?: readonly Exclusion[]
   /** Order of day, month and year in the sample labels, where they do not tell by themselves. */
@@ -92,6 +130,8 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 const positive = (value: unknown): boolean => typeof value === 'number' && Number.isFinite(value) && value > 0
 
+const CATEGORIES: readonly string[] = ['strong', 'weak', 'bad', 'suggest']
+
 const CHECKS: Record<string, Check> = {
   encoding: oneOf('utf-8', 'utf-16le', 'utf-16be', 'latin1'),
   delimiter: oneOf(...Object.keys(DELIMITER_NAMES)),
@@ -117,15 +157,23 @@ const CHECKS: Record<string, Check> = {
     }
     return oneOf('error', 'weight-zero', 'drop-sample', 'median', 'floor')(v)
   },
+  preset: oneOf('pmf5'),
   categories: (v) =>
-    isObject(v) && Object.values(v).every((c) => c === 'strong' || c === 'weak' || c === 'bad')
+    v === 'suggest' || (isObject(v) && Object.values(v).every((c) => CATEGORIES.includes(c as string)))
       ? undefined
-      : 'an object with "strong", "weak" or "bad" for each species named',
+      : '"suggest", or an object with "strong", "weak", "bad" or "suggest" for each species named ("*": all others)',
+  detectionLimits: (v) =>
+    isObject(v) && Object.values(v).every((limit) => limit === 0 || positive(limit))
+      ? undefined
+      : 'an object with a number of 0 or more for each species named',
+  belowDetection: oneOf('keep', 'substitute', 'censored'),
+  extraUncertainty: (v) =>
+    typeof v === 'number' && v >= 0 && v <= 1 ? undefined : 'a share from 0 to 1 (0.05 is 5 %)',
   total: isText,
   exclude: (v) =>
-    Array.isArray(v) && v.every((e) => isText(e) === undefined || isRange(e))
+    Array.isArray(v) && v.every((e) => isText(e) === undefined || isRange(e) || isRule(e))
       ? undefined
-      : 'a list of sample labels and of { from, to } with two dates',
+      : 'a list of sample labels, of { from, to } with two dates and of { species, above, below } with numbers',
   dateOrder: oneOf('mdy', 'dmy', 'ymd'),
   optionsFile: isText,
 }
@@ -135,6 +183,15 @@ function isRange(value: unknown): boolean {
     isObject(value) &&
     Object.keys(value).length > 0 &&
     Object.entries(value).every(([key, v]) => (key === 'from' || key === 'to') && typeof v === 'string')
+  )
+}
+
+function isRule(value: unknown): boolean {
+  if (!isObject(value) || isText(value.species) !== undefined) return false
+  const bounds = Object.entries(value).filter(([key]) => key !== 'species')
+  return (
+    bounds.length > 0 &&
+    bounds.every(([key, bound]) => (key === 'above' || key === 'below') && Number.isFinite(bound as number))
   )
 }
 
@@ -219,12 +276,17 @@ export async function readOptionsFile(file: string): Promise<ReadOptions> {
   return parsed as ReadOptions
 }
 
-/** Options given in code over those of a file: `categories` are merged by species, everything else is replaced. */
+/** Options given in code over those of a file: `categories` and `detectionLimits` are merged by species, everything else is replaced. */
 export function mergeOptions(file: ReadOptions, given: ReadOptions): ReadOptions {
   const merged: ReadOptions = { ...file }
   for (const [key, value] of Object.entries(given)) if (value !== undefined) Object.assign(merged, { [key]: value })
+  const named = (one: TreatmentOptions['categories']): Readonly<Record<string, CategoryOption>> =>
+    one === 'suggest' ? { '*': 'suggest' } : (one ?? {})
   if (file.categories !== undefined && given.categories !== undefined) {
-    merged.categories = { ...file.categories, ...given.categories }
+    merged.categories = { ...named(file.categories), ...named(given.categories) }
+  }
+  if (file.detectionLimits !== undefined && given.detectionLimits !== undefined) {
+    merged.detectionLimits = { ...file.detectionLimits, ...given.detectionLimits }
   }
   return merged
 }

@@ -73,10 +73,7 @@ export interface Table {
  */
 export function readTable(bytes: Uint8Array, file: string, options: TableOptions = {}): Table {
   const decoded = decodeText(bytes, file, options.encoding)
-  const rules: MissingRules = {
-    words: new Set([...MISSING_WORDS, ...(options.missing?.words ?? []).map((word) => word.toLowerCase())]),
-    sentinels: new Set(options.missing?.sentinels ?? SENTINELS),
-  }
+  const rules = rulesOf(options)
   const preamble = options.preamble ?? 0
   const text = skipLines(decoded.text, preamble)
   const dialect = decideDialect(text, file, rules, options)
@@ -125,6 +122,14 @@ export function readTable(bytes: Uint8Array, file: string, options: TableOptions
     ...cells,
     blankLines,
     ignored,
+  }
+}
+
+/** What counts as missing. */
+export function rulesOf({ missing }: TableOptions): MissingRules {
+  return {
+    words: new Set([...MISSING_WORDS, ...(missing?.words ?? []).map((word) => word.toLowerCase())]),
+    sentinels: new Set(missing?.sentinels ?? SENTINELS),
   }
 }
 

@@ -1,10 +1,14 @@
 /** From raw values and uncertainties to those that are fitted, with a record of every step. */
-import { nearest } from '../validate.ts'
 import { throwProblems, type DataProblem } from './problems.ts'
-import { excludedSamples } from './exclude.ts'
+import { categoriesOf, checkNames, signalToNoise, type Suggestion } from './categories.ts'
+import { DataProblemList } from './collect.ts'
+import { belowDetection, detectionLimits } from './detection.ts'
+import { excludedSamples, type ExclusionRecord } from './exclude.ts'
 import {
   WEAK_FACTOR,
+  type BelowDetection,
   type Category,
+  type Preset,
   type TreatmentOptions,
   type UncertaintyPolicy,
   type MissingPolicy,
@@ -20,6 +24,8 @@ export interface RawData {
   samples: readonly string[]
   /** Milliseconds since 1970 (UTC) of each sample, where samples are dates. */
   times: Float64Array | undefined
+  /** Detection limit of each species, where an equation file or the caller's arrays have them. */
+  limits?: readonly number[] | undefined
   /** Position of a cell in words a person can find it by: file, line and column, or row and column of the array. */
   place: (matrix: 'values' | 'uncertainties', row: number, col: number) => Partial<DataProblem>
 }
@@ -39,26 +45,39 @@ export interface DroppedSample {
 export interface ReplacedCell {
   row: number
   col: number
-  reason: 'missing' | 'uncertainty-not-positive'
-  policy: 'median' | 'floor' | 'weight-zero'
-  /** What stands there now, before a weak species' factor (NaN: weight 0). */
+  reason: 'missing' | 'uncertainty-not-positive' | 'below-detection'
+  policy: 'median' | 'floor' | 'weight-zero' | 'substitute' | 'censored'
+  /** What stands there now, before extra uncertainty and a weak species' factor (NaN: weight 0). */
   value: number
   uncertainty: number
 }
 
 /** What was done to values and uncertainties. */
 export interface ValueTreatment {
+  /** Defaults that were taken; absent: headwater's own. */
+  preset?: Preset
   missingPolicy: MissingPolicy
   uncertaintyPolicy: UncertaintyPolicy
+  belowDetection: BelowDetection
+  /** By species, where they are known. */
+  detectionLimits?: Record<string, number>
+  /** Share of each value that was added to its uncertainty. */
+  extraUncertainty: number
+  /** What was asked to be left out, and how many samples each is about. */
+  exclusions: ExclusionRecord[]
   droppedSamples: DroppedSample[]
   /** Species left out because their category is `bad`. */
   leftOut: string[]
   /** Category of every species of the input. */
   categories: Record<string, Category>
+  /** Signal-to-noise of every species of the input, what it suggests, and whether that was applied. */
+  suggestions: Record<string, Suggestion>
   total: string | undefined
   replacedCells: ReplacedCell[]
   /** Cells of weight 0 in what is fitted. */
   missingCells: number
+  /** Cells known only to lie below their value. */
+  censoredCells: number
 }
 
 /** Treated data and the record. */
@@ -67,6 +86,8 @@ export interface Treated {
   cols: number
   values: Float64Array
   uncertainties: Float64Array
+  /** 1 where a cell is known only to lie below its value; absent if none is. */
+  censored: Float64Array | undefined
   /** 0-based input rows and columns that were kept. */
   keptRows: number[]
   keptCols: number[]
@@ -74,25 +95,44 @@ export interface Treated {
 }
 
 /**
- * Applies categories, exclusions and policies, in this order: bad species and excluded samples go first, so that nothing wrong
- * in them matters; samples without data go (if `dropEmpty`); then uncertainties <= 0, then missing cells, then weak × 3.
- * Medians are taken over the values that are then left and known.
+ * Applies categories, exclusions and policies, in this order: excluded samples and bad species go first, so that nothing wrong
+ * in them matters (what signal-to-noise suggests comes from the samples that are left); samples without data go (if
+ * `dropEmpty`); then values below detection, uncertainties <= 0, missing cells, extra uncertainty, weak × 3. Medians are taken over the values that are then left and known.
  *
  * @throws InvalidInputError `species-unknown`, `sample-unknown`, `value-not-finite`, `uncertainty-not-positive`,
- *   `median-not-known`, `floor-missing`, `no-data`.
+ *   `median-not-known`, `floor-missing`, `detection-limit-missing`, `no-data`.
  */
 export function treat(raw: RawData, options: TreatmentOptions, dropEmpty: boolean): Treated {
-  const missingPolicy = options.missingPolicy ?? 'weight-zero'
+  const { preset } = options
+  const missingPolicy = options.missingPolicy ?? (preset === 'pmf5' ? 'median' : 'weight-zero')
   const uncertaintyPolicy = options.uncertaintyPolicy ?? 'error'
-  const categories = categoriesOf(raw.species, options)
+  const detection =
+    options.belowDetection ?? (preset === 'pmf5' && options.detectionLimits !== undefined ? 'substitute' : 'keep')
+  const extra = options.extraUncertainty ?? 0
+  const at = (row: number, col: number): number => row * raw.cols + col
+  const asked = new DataProblemList()
+  asked.attemptNow(() => checkNames(raw.species, options))
+  const exclusion = asked.attemptNow(() =>
+    excludedSamples(
+      raw.samples,
+      raw.times,
+      options.exclude ?? [],
+      options.dateOrder,
+      (row, species) => raw.values[at(row, raw.species.indexOf(species))] ?? NaN,
+    ),
+  )
+  asked.throw()
+  const { excluded, record: exclusions } = exclusion!
+  const { categories, suggestions } = categoriesOf(raw.species, options, (col) =>
+    signalToNoise(column(raw, col, excluded)),
+  )
   const keptCols = raw.species.flatMap((name, col) => (categories[name] === 'bad' ? [] : [col]))
   const dropped: DroppedSample[] = []
   const drop = (index: number, reason: DroppedSample['reason']): void => {
     const line = raw.place('values', index, 0).line
     dropped.push({ index, sample: raw.samples[index]!, reason, ...(line === undefined ? {} : { line }) })
   }
-  const excluded = excludedSamples(raw.samples, raw.times, options.exclude ?? [], options.dateOrder)
-  const at = (row: number, col: number): number => row * raw.cols + col
+  const limits = detectionLimits(raw.species, keptCols, raw.limits, options.detectionLimits, detection)
   const isMissing = (row: number, col: number): boolean => {
     const u = raw.uncertainties[at(row, col)]!
     return Number.isNaN(raw.values[at(row, col)]!) || Number.isNaN(u) || u === Infinity
@@ -105,6 +145,8 @@ export function treat(raw: RawData, options: TreatmentOptions, dropEmpty: boolea
     else if (dropEmpty && keptCols.every((col) => isMissing(row, col))) drop(row, 'no-data')
     else keptRows.push(row)
   }
+  const below = applyDetection(raw, keptRows, keptCols, limits, detection)
+  raw = below.raw
   checkCells(raw, keptRows, keptCols, uncertaintyPolicy)
   keptRows = keptRows.filter((row) => {
     const reason =
@@ -131,6 +173,7 @@ export function treat(raw: RawData, options: TreatmentOptions, dropEmpty: boolea
   const values = new Float64Array(rows * cols)
   const uncertainties = new Float64Array(rows * cols)
   const replacedCells: ReplacedCell[] = []
+  const censored = new Float64Array(below.censored.size > 0 ? rows * cols : 0)
   let missingCells = 0
   keptCols.forEach((col, j) => {
     const column = keptRows.map((row) => at(row, col))
@@ -157,8 +200,11 @@ export function treat(raw: RawData, options: TreatmentOptions, dropEmpty: boolea
         uncertainty = replacement.floor(uncertaintyPolicy)
         replacedCells.push({ row: i, col: j, reason, policy: 'floor', value, uncertainty })
       }
+      const how = below.replaced.get(at(row, col))
+      if (how !== undefined) replacedCells.push({ row: i, col: j, reason: 'below-detection', ...how })
+      if (below.censored.has(at(row, col))) censored[i * cols + j] = 1
       values[i * cols + j] = value
-      uncertainties[i * cols + j] = uncertainty * factor
+      uncertainties[i * cols + j] = (extra > 0 ? Math.hypot(uncertainty, extra * value) : uncertainty) * factor
       if (Number.isNaN(value) || Number.isNaN(uncertainty) || uncertainty === Infinity) missingCells++
     })
   })
@@ -169,49 +215,74 @@ export function treat(raw: RawData, options: TreatmentOptions, dropEmpty: boolea
     cols,
     values,
     uncertainties,
+    censored: below.censored.size > 0 ? censored : undefined,
     keptRows,
     keptCols,
     treatment: {
+      ...(preset === undefined ? {} : { preset }),
       missingPolicy,
       uncertaintyPolicy,
+      belowDetection: detection,
+      ...(limits.every((limit) => limit === undefined)
+        ? {}
+        : {
+            detectionLimits: named(
+              raw.species,
+              limits.map((limit) => limit ?? NaN),
+            ),
+          }),
+      extraUncertainty: extra,
+      exclusions,
       droppedSamples: dropped,
       leftOut: raw.species.filter((name) => categories[name] === 'bad'),
       categories,
+      suggestions,
       total: options.total,
       replacedCells,
       missingCells,
+      censoredCells: below.censored.size,
     },
   }
 }
 
-function categoriesOf(species: readonly string[], options: TreatmentOptions): Record<string, Category> {
-  const problems: DataProblem[] = []
-  const categories: Record<string, Category> = Object.create(null) as Record<string, Category>
-  for (const name of species) categories[name] = 'strong'
-  const known = (name: string, option: string): boolean => {
-    if (name in categories) return true
-    const close = nearest(name, species)
-    problems.push({
-      code: 'species-unknown',
-      value: name,
-      message: `the option ${option} names the species "${name}", which the data do not have`,
-      hint:
-        close === undefined
-          ? `species are ${species.slice(0, 10).join(', ')}${species.length > 10 ? ', …' : ''}`
-          : `did you mean "${close}"?`,
-    })
-    return false
+/** Values by species name, where they are numbers. */
+function named(species: readonly string[], numbers: readonly number[]): Record<string, number> {
+  const known = species.map((name, col) => [name, numbers[col]!] as const)
+  return Object.fromEntries(known.filter(([, number]) => !Number.isNaN(number)))
+}
+
+/** Value and uncertainty of a species in the samples that are not excluded. */
+function* column(raw: RawData, col: number, excluded: Uint8Array): Generator<readonly [number, number]> {
+  for (let row = 0; row < raw.rows; row++) {
+    if (excluded[row] === 0) yield [raw.values[row * raw.cols + col]!, raw.uncertainties[row * raw.cols + col]!]
   }
-  if (options.total !== undefined && known(options.total, 'total')) categories[options.total] = 'weak'
-  for (const [name, category] of Object.entries(options.categories ?? {})) {
-    if (known(name, 'categories')) categories[name] = category
+}
+
+type Replaced = Pick<ReplacedCell, 'policy' | 'value' | 'uncertainty'>
+
+/** The data with what the policy makes of values below detection, and which cells that are (by position in the input). */
+function applyDetection(
+  raw: RawData,
+  rows: readonly number[],
+  cols: readonly number[],
+  limits: readonly (number | undefined)[],
+  policy: BelowDetection,
+): { raw: RawData; replaced: Map<number, Replaced>; censored: Set<number> } {
+  const replaced = new Map<number, Replaced>()
+  const censored = new Set<number>()
+  if (policy === 'keep') return { raw, replaced, censored }
+  const [values, uncertainties] = [raw.values.slice(), raw.uncertainties.slice()]
+  for (const row of rows) {
+    for (const col of cols) {
+      const k = row * raw.cols + col
+      const cell = belowDetection(values[k]!, uncertainties[k]!, limits[col], policy)
+      if (cell === undefined) continue
+      ;[values[k], uncertainties[k]] = [cell.value, cell.uncertainty]
+      replaced.set(k, { policy, value: cell.value, uncertainty: cell.uncertainty })
+      if (cell.censored) censored.add(k)
+    }
   }
-  const policy = options.uncertaintyPolicy
-  if (typeof policy === 'object' && typeof policy.floor === 'object') {
-    for (const name of Object.keys(policy.floor)) known(name, 'uncertaintyPolicy.floor')
-  }
-  throwProblems(problems)
-  return { ...categories }
+  return { raw: { ...raw, values, uncertainties }, replaced, censored }
 }
 
 function checkCells(raw: RawData, rows: readonly number[], cols: readonly number[], policy: UncertaintyPolicy): void {

@@ -5,6 +5,7 @@ import { Matrix } from '../matrix.ts'
 import { native } from '../native.ts'
 import { Checker } from '../validate.ts'
 import { own, prepare } from './data.ts'
+import { toObjective } from './loss.ts'
 import { factorNames } from './solution.ts'
 import type { DataLike, Factors } from './types.ts'
 
@@ -65,6 +66,26 @@ export interface LargeResidual {
   scaled: number
 }
 
+/**
+ * The measured mass as a sum of the factors: mass = intercept + Σ slope · contribution, by ordinary least squares.
+ * Contributions have mean 1, so a slope is the mean mass that a factor brings. A negative slope, or a large intercept,
+ * says that the factors are not what the mass consists of.
+ */
+export interface MassRegression {
+  /** The species that is the mass. */
+  species: string
+  /** Samples used. */
+  samples: number
+  /** In the unit of the mass, as all but `rSquared`. */
+  intercept: number
+  interceptStandardError: number
+  /** One per factor. */
+  slopes: Float64Array
+  slopeStandardErrors: Float64Array
+  rSquared: number
+  residualStandardError: number
+}
+
 /** Result of {@link analyze}. Plain data: passes through `structuredClone`. */
 export interface Analysis {
   /** samples × species: value less prediction, in the data's units; NaN in cells that are not used. */
@@ -77,6 +98,10 @@ export interface Analysis {
   cells: number
   /** Used cells less factors × (samples + species with used cells); can be negative for small data. */
   qExpected: number
+  /** The same with strong species alone, as EPA PMF 5 counts. */
+  qExpectedStrong: number
+  /** Measured mass on contributions; absent without a total, or where contributions depend on each other. */
+  massRegression?: MassRegression
   /** One per species. */
   species: SpeciesFit[]
   /** One per sample. */
@@ -95,6 +120,7 @@ export interface Analysis {
 
 /**
  * Says where a factorisation fits its data and where it does not, and how it shares each species out to the factors.
+ * A censored cell is used only where the prediction exceeds its value.
  *
  * @param data the data that were factorised
  * @param model contributions (samples × factors) and profiles (factors × species), of any program; NaN: not known
@@ -115,7 +141,7 @@ export async function analyze(
   const check = new Checker(options, 'analyze: options')
   const job = check.job()
   check.finish()
-  const { values, uncertainties, summary } = prepare(data)
+  const { values, uncertainties, censored, summary } = prepare(data)
   const { rows, cols } = values
   if (typeof model !== 'object' || model === null) {
     throw new InvalidInputError('matrix-not-valid', 'analyze needs { contributions, profiles }', { name: 'model' })
@@ -131,12 +157,22 @@ export async function analyze(
     throw new InvalidInputError('start-shape-mismatch', message, { name: 'model', hint })
   }
   for (const [name, matrix] of Object.entries({ contributions, profiles })) refuseInfinite(name, matrix)
+  const { species } = summary
+  const total = summary.treatment?.total
+  const place = total === undefined ? -1 : species.indexOf(total)
+  const { categories } = data
+  const view = {
+    factors,
+    ...(categories?.length === cols ? { weak: Uint8Array.from(categories, (one) => Number(one === 'weak')) } : {}),
+    ...(place < 0 ? {} : { total: place }),
+  }
+  const objective = toObjective(undefined, censored)
   const { analyze: start } = native()
   const found = await runJob(
-    (token) => start(values.data, uncertainties.data, rows, cols, contributions.data, profiles.data, factors, token),
+    (token) =>
+      start(values.data, uncertainties.data, rows, cols, contributions.data, profiles.data, objective, view, token),
     job,
   )
-  const { species } = summary
   const samples = summary.samples.map((sample) => (sample instanceof Date ? sample.toISOString() : sample))
   const cells = { rowNames: samples, colNames: species }
   const shares = { rowNames: contributions.colNames ?? factorNames(factors), colNames: species }
@@ -146,6 +182,8 @@ export async function analyze(
     q: found.q,
     cells: found.cells,
     qExpected: found.qExpected,
+    qExpectedStrong: found.qExpectedStrong,
+    ...(found.massRegression === undefined ? {} : { massRegression: { species: total!, ...found.massRegression } }),
     species: found.species.map((fit, j) => ({ species: species[j]!, ...fit })),
     samples: found.samples,
     largeResiduals: found.largeResiduals,

@@ -1,13 +1,20 @@
 /** From a caller's data to what the addon takes, and what a result remembers of it. */
 import { createHash } from 'node:crypto'
+import type { Treatment } from '../data/dataset.ts'
 import { InvalidInputError } from '../errors.ts'
 import { Matrix, type MatrixLike } from '../matrix.ts'
 import type { DataLike, DataSummary } from './types.ts'
 
-/** Data that has been checked for shape. Values are checked by the engine. */
-export interface Prepared {
+/** The arrays of a fit. */
+export interface DataSource {
   values: Matrix
   uncertainties: Matrix
+  /** One byte a cell, 1 where it is censored; absent if none is. */
+  censored?: Uint8Array<ArrayBuffer>
+}
+
+/** Data that has been checked for shape. Values are checked by the engine. */
+export interface Prepared extends DataSource {
   summary: DataSummary
 }
 
@@ -32,15 +39,48 @@ export function prepare(data: DataLike): Prepared {
   }
   const species = names('species', data.species ?? values.colNames, cols)
   const samples = names('samples', data.samples ?? values.rowNames, rows)
+  const censored = data.censored === undefined ? undefined : flagsOf(data.censored, rows, cols)
   const summary: DataSummary = {
     rows,
     columns: cols,
     missing: countMissing(values.data, uncertainties.data),
+    ...(censored ? { censored: censored.reduce((sum, flag) => sum + flag, 0) } : {}),
     species: species?.map(label) ?? Array.from({ length: cols }, (_, j) => `species ${j + 1}`),
     samples: sampleNames(samples, rows),
-    sha256: { values: digest(values.data), uncertainties: digest(uncertainties.data) },
+    sha256: {
+      values: digest(values.data),
+      uncertainties: digest(uncertainties.data),
+      ...(censored ? { censored: digestFlags(censored) } : {}),
+    },
+    // As JSON has it, so that a saved model comes back as it was: a number that is not known is null.
+    ...(data.treatment === undefined ? {} : { treatment: JSON.parse(JSON.stringify(data.treatment)) as Treatment }),
   }
-  return { values, uncertainties, summary }
+  return { values, uncertainties, ...(censored ? { censored } : {}), summary }
+}
+
+/** The arrays in memory of their own: what the caller does to his is no matter. */
+export function keep({ values, uncertainties, censored }: DataSource): DataSource {
+  const copy = ({ rows, cols, data }: Matrix): Matrix => new Matrix(rows, cols, data.slice())
+  return { values: copy(values), uncertainties: copy(uncertainties), ...(censored ? { censored } : {}) }
+}
+
+function flagsOf(source: MatrixLike, rows: number, cols: number): Uint8Array<ArrayBuffer> | undefined {
+  const given = Matrix.from(source, 'censored')
+  if (given.rows !== rows || given.cols !== cols) {
+    const message = `censored is ${given.rows} × ${given.cols}, values ${rows} × ${cols}`
+    throw new InvalidInputError('shape-mismatch', message, { name: 'censored' })
+  }
+  const wrong = given.data.findIndex((flag) => flag !== 0 && flag !== 1)
+  if (wrong >= 0) {
+    const place = { name: 'censored', row: Math.floor(wrong / cols), col: wrong % cols, value: given.data[wrong] }
+    throw new InvalidInputError('matrix-not-valid', 'censored must hold 1 (below the value) or 0', place)
+  }
+  return given.data.some((flag) => flag === 1) ? Uint8Array.from(given.data) : undefined
+}
+
+/** Hex SHA-256 of one byte a cell. */
+export function digestFlags(flags: Uint8Array): string {
+  return createHash('sha256').update(flags).digest('hex')
 }
 
 /** The matrix, in memory that no other thread can write to while it is read. */

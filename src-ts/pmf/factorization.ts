@@ -1,11 +1,17 @@
 /** The result of `factorize`. */
 import { isDeepStrictEqual } from 'node:util'
 import { InvalidInputError } from '../errors.ts'
+import type { JobOptions } from '../job.ts'
 import { Matrix, type MatrixNames } from '../matrix.ts'
+import { cellWeightsOf, downweightedCellsOf, type DownweightedCells, type DownweightedOptions } from './cell-weights.ts'
+import { keep, prepare, type DataSource } from './data.ts'
+import type { Loss } from './loss.ts'
 import { factorNames, toFactors } from './solution.ts'
+import { needData, standardErrorsOf, type StandardErrorOptions, type StandardErrors } from './standard-errors.ts'
 import type {
   Basin,
   Certificate,
+  DataLike,
   DataSummary,
   FactorizeOptions,
   Solution,
@@ -18,10 +24,12 @@ import type {
 /** The options of the call that change the result, as far as they were given. */
 export type ChosenOptions = Omit<
   FactorizeOptions,
-  'factors' | 'seed' | 'initial' | 'signal' | 'onProgress' | 'onAbort' | 'threads'
+  'factors' | 'seed' | 'initial' | 'robust' | 'signal' | 'onProgress' | 'onAbort' | 'threads'
 > & {
   /** Present if a starting point was given. */
   initial?: 'given'
+  /** Present if the fit was robust. */
+  robust?: Loss
 }
 
 /** The fields of a {@link Factorization}. */
@@ -46,7 +54,9 @@ export type JsonMatrix = (number | null)[][]
 export interface FactorizationJson {
   /** Version of headwater that computed it. */
   headwater: string
-  data: Omit<DataSummary, 'samples'> & { samples: string[]; samplesAre: 'names' | 'times' }
+  data: Omit<DataSummary, 'samples' | 'treatment'> & { samples: string[]; samplesAre: 'names' | 'times' }
+  /** What was done to the data before the fit, where that is known. */
+  treatment?: DataSummary['treatment']
   factors: number
   seed: number
   options: ChosenOptions
@@ -85,6 +95,8 @@ export class Factorization implements FactorizationFields {
   readonly q: number
   readonly qTrue: number
   readonly qRobust: number
+  readonly outliers: number
+  readonly nearThreshold: number
   readonly qExpected: number
   readonly degreesOfFreedom: number
   readonly iterations: number
@@ -101,9 +113,14 @@ export class Factorization implements FactorizationFields {
   /** Estimated chance (Good and Turing) that one more random start ends in a new basin; absent if none converged. */
   declare readonly unseenBasinProbability?: number
   readonly timing: Timing
+  readonly #source: DataSource | undefined
 
-  /** From its fields, for example those of a structured clone. */
-  constructor(fields: FactorizationFields) {
+  /**
+   * From its fields, for example those of a structured clone.
+   * @param source the arrays it was fitted to; a model without them gets them by {@link Factorization.withData}
+   */
+  constructor(fields: FactorizationFields, source?: DataSource) {
+    this.#source = source
     this.headwater = fields.headwater
     this.data = fields.data
     this.factors = fields.factors
@@ -114,6 +131,8 @@ export class Factorization implements FactorizationFields {
     this.q = fields.q
     this.qTrue = fields.qTrue
     this.qRobust = fields.qRobust
+    this.outliers = fields.outliers
+    this.nearThreshold = fields.nearThreshold
     this.qExpected = fields.qExpected
     this.degreesOfFreedom = fields.degreesOfFreedom
     this.iterations = fields.iterations
@@ -128,6 +147,57 @@ export class Factorization implements FactorizationFields {
     this.timing = fields.timing
   }
 
+  /** The robust loss that was minimised; `undefined` for the plain sum of squares. */
+  get robust(): Loss | undefined {
+    return this.options.robust
+  }
+
+  /**
+   * Standard errors of profiles, contributions, shares and totals, from the second derivatives at the minimum: nothing
+   * is refitted, so they take milliseconds.
+   *
+   * @throws InvalidInputError all wrong options at once, `species-unknown`; `data-needed` (see {@link Factorization.withData})
+   * @example
+   * ```ts
+   * const errors = await model.standardErrors()
+   * console.log(model.profiles.get(0, 3), '±', errors.profiles.get(0, 3))
+   * ```
+   */
+  async standardErrors(options: StandardErrorOptions = {}): Promise<StandardErrors> {
+    return standardErrorsOf(this, needData(this.#source, 'standardErrors'), options)
+  }
+
+  /**
+   * samples × species: the share of its weight that each cell keeps in a robust fit, 1 in a plain one. NaN in cells
+   * that are not used, 0 in censored cells that the model stays below; above 1 where Student's t trusts a cell more.
+   *
+   * @throws InvalidInputError `data-needed`
+   */
+  async cellWeights(options: Pick<JobOptions, 'signal'> = {}): Promise<Matrix> {
+    return cellWeightsOf(this, needData(this.#source, 'cellWeights'), options)
+  }
+
+  /**
+   * The cells that a robust fit trusts least.
+   * @throws InvalidInputError `data-needed`, `option-not-valid`, `option-out-of-range`
+   */
+  async downweightedCells(options: DownweightedOptions = {}): Promise<DownweightedCells> {
+    return downweightedCellsOf(this, needData(this.#source, 'downweightedCells'), options)
+  }
+
+  /**
+   * The same model with the data that it was fitted to, which what comes from JSON or another thread has lost.
+   * @throws InvalidInputError `data-differ` if these are other data; the codes of the data's shapes and names
+   */
+  withData(data: DataLike): Factorization {
+    const prepared = prepare(data)
+    if (!isDeepStrictEqual(prepared.summary.sha256, this.data.sha256)) {
+      const message = 'the model was fitted to other data than these: their SHA-256 differ'
+      throw new InvalidInputError('data-differ', message, { name: 'data' })
+    }
+    return new Factorization(this, keep(prepared))
+  }
+
   /** A document from which {@link Factorization.fromJSON} restores every number exactly; NaN is written as `null`. */
   toJSON(): FactorizationJson {
     const times = this.data.samples.some((sample) => sample instanceof Date)
@@ -138,11 +208,13 @@ export class Factorization implements FactorizationFields {
         rows: this.data.rows,
         columns: this.data.columns,
         missing: this.data.missing,
+        ...(this.data.censored === undefined ? {} : { censored: this.data.censored }),
         sha256: this.data.sha256,
         species: this.data.species,
         samples: this.data.samples.map((sample) => (sample instanceof Date ? sample.toISOString() : sample)),
         samplesAre: times ? 'times' : 'names',
       },
+      ...(this.data.treatment === undefined ? {} : { treatment: this.data.treatment }),
       factors: this.factors,
       seed: this.seed,
       options: this.options,
@@ -153,6 +225,8 @@ export class Factorization implements FactorizationFields {
         q: this.q,
         qTrue: this.qTrue,
         qRobust: this.qRobust,
+        outliers: this.outliers,
+        nearThreshold: this.nearThreshold,
         qExpected: this.qExpected,
         degreesOfFreedom: this.degreesOfFreedom,
         iterations: this.iterations,
@@ -180,6 +254,7 @@ export class Factorization implements FactorizationFields {
     const data: DataSummary = {
       ...rest,
       samples: samplesAre === 'times' ? samples.map((time) => new Date(time)) : samples,
+      ...(document.treatment === undefined ? {} : { treatment: document.treatment }),
     }
     const { factors } = document
     const contributions = flat(document.contributions, data.rows, factors, 'contributions')
@@ -213,14 +288,15 @@ export class Factorization implements FactorizationFields {
       throw new InvalidInputError('names-mismatch', message, { name: 'names', value: names })
     }
     const { profiles, contributions } = this
-    return new Factorization({
+    const named = {
       ...this,
       profiles: new Matrix(profiles.rows, profiles.cols, profiles.data, { ...labels(profiles), rowNames: names }),
       contributions: new Matrix(contributions.rows, contributions.cols, contributions.data, {
         ...labels(contributions),
         colNames: names,
       }),
-    })
+    }
+    return new Factorization(named, this.#source)
   }
 }
 

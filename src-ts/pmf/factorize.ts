@@ -3,16 +3,17 @@ import type { NativeSettings } from '#native'
 import { runJob, type JobOptions } from '../job.ts'
 import { native } from '../native.ts'
 import { Checker } from '../validate.ts'
-import { own, prepare } from './data.ts'
+import { keep, own, prepare } from './data.ts'
 import { Factorization, type ChosenOptions } from './factorization.ts'
-import { stopwatch, toSolution } from './solution.ts'
+import { readRobust, toObjective, USUAL_ALPHA, type Loss } from './loss.ts'
+import { dropAbsent, stopwatch, toSolution } from './solution.ts'
 import type { DataLike, FactorizeOptions, Factors, Nonnegative } from './types.ts'
 
 /** Largest value of an unsigned 32-bit counter in the engine. */
 const MOST = 2 ** 32 - 1
 
 /**
- * Factorises data with known uncertainties: minimises Q = Σ ((V - W H) / U)² over contributions W ≥ 0 (samples ×
+ * Factorises data with known uncertainties: minimises Q = Σ ((V - W H) / U)², or a robust loss of the same misfits, over contributions W ≥ 0 (samples ×
  * factors) and profiles H ≥ 0 (factors × species), from many starts, and proves what the best one is.
  *
  * Runs off the JavaScript thread. Matrices are copied at the call, so the caller may change them at once. The same
@@ -31,8 +32,12 @@ const MOST = 2 ** 32 - 1
  */
 export async function factorize(data: DataLike, options: FactorizeOptions): Promise<Factorization> {
   const time = stopwatch()
-  const { settings, job, initial, chosen } = readOptions(options)
-  const { values, uncertainties, summary } = prepare(data)
+  const { settings, job, initial, robust, chosen } = readOptions(options)
+  const prepared = prepare(data)
+  const { values, uncertainties, censored, summary } = prepared
+  // The call is asynchronous: what the model keeps of the data is what they are now.
+  const source = keep(prepared)
+  const objective = toObjective(robust, censored)
   if (initial) {
     settings.initialContributions = copyable(initial.contributions, 'initial.contributions')
     settings.initialProfiles = copyable(initial.profiles, 'initial.profiles')
@@ -40,11 +45,11 @@ export async function factorize(data: DataLike, options: FactorizeOptions): Prom
   const { rows, cols } = values
   const { factorize: start, version } = native()
   const result = await runJob(
-    (token, progress) => start(values.data, uncertainties.data, rows, cols, settings, token, progress),
+    (token, progress) => start(values.data, uncertainties.data, rows, cols, objective, settings, token, progress),
     job,
   )
   const { factors } = settings
-  return new Factorization({
+  const fields = {
     headwater: version(),
     data: summary,
     factors,
@@ -57,18 +62,32 @@ export async function factorize(data: DataLike, options: FactorizeOptions): Prom
     chains: { run: result.chainsRun, atBest: result.chainsAtBest },
     ...(result.unseenBasinProbability === undefined ? {} : { unseenBasinProbability: result.unseenBasinProbability }),
     timing: time(),
-  })
+  }
+  return new Factorization(fields, source)
 }
 
 interface ReadOptions {
   settings: NativeSettings
   job: JobOptions
   initial: Factors | undefined
+  robust: Loss | undefined
   chosen: ChosenOptions
 }
 
-function readOptions(options: FactorizeOptions): ReadOptions {
+/** Base runs and α of EPA PMF 5. */
+const PMF5 = { robust: USUAL_ALPHA, starts: 20 } as const
+
+/** The options with those of the preset where nothing is given. */
+function withPreset(options: FactorizeOptions): FactorizeOptions {
+  if (typeof options !== 'object' || options === null || options.preset !== 'pmf5') return options
+  const { robust = PMF5.robust, starts = options.initial === undefined ? PMF5.starts : undefined } = options
+  return { ...options, robust, starts }
+}
+
+function readOptions(given: FactorizeOptions): ReadOptions {
+  const options = withPreset(given)
   const check = new Checker(options, 'factorize: options')
+  check.oneOf('preset', ['pmf5'])
   check.required('factors', 'the number of factors')
   const factors = check.integer('factors', { min: 1, max: MOST })
   const auto = check.take('starts') === 'auto'
@@ -82,6 +101,12 @@ function readOptions(options: FactorizeOptions): ReadOptions {
     inner.required('over', 'a number of sweeps')
     return { decrease: inner.positive('decrease'), over: inner.integer('over', { min: 1, max: MOST }) }
   })
+  const robust = readRobust(check) || undefined
+  const method = check.oneOf('method', ['auto', 'anls', 'hals', 'mu'])
+  if (robust && (method === 'mu' || method === 'hals')) {
+    const message = `method '${method}' minimises a plain sum of squares: a robust fit needs 'anls' or 'auto'`
+    check.problem('options-conflict', 'method', message)
+  }
   const settings: NativeSettings = dropAbsent({
     factors: factors ?? 0,
     starts: initial ? 1 : starts,
@@ -89,7 +114,7 @@ function readOptions(options: FactorizeOptions): ReadOptions {
     firstStart: check.integer('firstStart', { max: MOST }),
     choose: check.integer('start', { max: MOST }),
     seed: check.integer('seed'),
-    method: check.oneOf('method', ['auto', 'anls', 'hals', 'mu']),
+    method,
     initialization: check.oneOf('initialization', ['random', 'nndsvd']),
     ...readNonnegative(check),
     maxIterations: check.integer('maxIterations', { min: 1, max: MOST }),
@@ -99,7 +124,7 @@ function readOptions(options: FactorizeOptions): ReadOptions {
   const job = check.job()
   check.finish()
   if (job.threads !== undefined) settings.threads = job.threads
-  return { settings, job, initial, chosen: remember(options) }
+  return { settings, job, initial, robust, chosen: remember(options, robust) }
 }
 
 /** The bounds, for every call that has them. */
@@ -126,22 +151,18 @@ export function copyable(source: Factors['profiles'], name: string): Float64Arra
   return own(source, name).data as Float64Array<ArrayBuffer>
 }
 
-/** An object without the properties that are undefined, as the addon expects absent options. */
-export function dropAbsent<T extends object>(options: { [K in keyof T]: T[K] | undefined }): T {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
-}
-
 /** What the result repeats of the options: all that can be written as JSON and changes the result. */
-function remember(options: FactorizeOptions): ChosenOptions {
+function remember(options: FactorizeOptions, robust: Loss | undefined): ChosenOptions {
   const {
     factors: _,
     seed: __,
     initial,
+    robust: _______,
     signal: ___,
     onProgress: ____,
     onAbort: _____,
     threads: ______,
     ...rest
   } = options
-  return structuredClone(dropAbsent<ChosenOptions>({ ...rest, initial: initial ? 'given' : undefined }))
+  return structuredClone(dropAbsent<ChosenOptions>({ ...rest, robust, initial: initial ? 'given' : undefined }))
 }

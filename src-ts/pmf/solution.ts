@@ -29,6 +29,11 @@ export function toFactors(
   }
 }
 
+/** An object without the properties that are undefined, as the addon expects absent options. */
+export function dropAbsent<T extends object>(options: { [K in keyof T]: T[K] | undefined }): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
+}
+
 /** Starts the clocks; the returned function reads them. */
 export function stopwatch(): () => Timing {
   const wall = performance.now()

@@ -1,6 +1,9 @@
 /** Input, options and result types of the factorisation engine. */
 import type { JobOptions } from '../job.ts'
+import type { Category, Preset } from '../data/options.ts'
+import type { Treatment } from '../data/dataset.ts'
 import type { Matrix, MatrixLike } from '../matrix.ts'
+import type { Robust } from './loss.ts'
 
 /**
  * Measurements with their uncertainties: a `Dataset`, or any object of this shape.
@@ -17,6 +20,15 @@ export interface DataLike {
   readonly species?: readonly string[] | undefined
   /** One name or time per row. Default: the values' row names, else `sample 1`, `sample 2`, … */
   readonly samples?: readonly (string | Date)[] | undefined
+  /**
+   * samples × species: 1 where a cell is known only to lie below its value (a detection limit), 0 elsewhere. Such a
+   * cell costs nothing while the model is below the value, and counts as any other beyond. Default: none.
+   */
+  readonly censored?: MatrixLike | undefined
+  /** Category of each species, for the expected Q of PMF programs. Default: all strong. */
+  readonly categories?: readonly Category[] | undefined
+  /** What was done to the data; results repeat it. */
+  readonly treatment?: Treatment | undefined
 }
 
 /**
@@ -50,6 +62,12 @@ export interface Factors {
 export interface FactorizeOptions extends JobOptions {
   /** Number of factors p, 1 ≤ p ≤ min(samples, species). */
   factors: number
+  /**
+   * `'pmf5'` takes the defaults of EPA PMF 5, to reproduce an older study: `robust: 4` and `starts: 20`. What is given
+   * beside it takes precedence.
+   * @default headwater's own defaults
+   */
+  preset?: Preset | undefined
   /**
    * Number of random starts, or `'auto'`: random starts and perturbation chains until several independent chains
    * end at one Q.
@@ -93,6 +111,12 @@ export interface FactorizeOptions extends JobOptions {
   /** @default both bounded */
   nonnegative?: Nonnegative | undefined
   /**
+   * Robust fit: `true` minimises Huber's loss with α = 4, a number is another α, `{ student: 5 }` Student's t. Outliers
+   * then pull with a bounded force. Starts, ranking and certificate are those of this objective; `q` is its value.
+   * @default false: the plain sum of squares, which trusts every uncertainty
+   */
+  robust?: Robust | undefined
+  /**
    * Largest number of iterations (sweeps and second-order steps) of one start.
    * @default 20000, far more than real data need
    */
@@ -107,8 +131,13 @@ export interface FactorizeOptions extends JobOptions {
 
 /** Options of `certify`. */
 export interface CertifyOptions extends JobOptions {
-  /** @default both bounded */
+  /** @default both bounded, or those of the model that is judged */
   nonnegative?: Nonnegative | undefined
+  /**
+   * The objective that the point is judged by, as for `factorize`.
+   * @default false, or that of the model that is judged
+   */
+  robust?: Robust | undefined
   /**
    * Largest number of iterations of the descent from the given point.
    * @default 20000
@@ -177,12 +206,16 @@ export interface Warning {
 export interface Solution {
   /** What the point is. */
   status: Status
-  /** Weighted sum of squares that was minimised. */
+  /** The objective that was minimised: the weighted sum of squares, or the sum of a robust loss. */
   q: number
   /** The weighted sum of squares, whatever was minimised. */
   qTrue: number
-  /** Σ min(t², 4t), t = |residual| / uncertainty: the number that PMF programs print. */
+  /** Σ min(t², αt), t = |residual| / uncertainty: the number that PMF programs print. α is 4 unless a fit chose it. */
   qRobust: number
+  /** Cells with t > α. */
+  outliers: number
+  /** Cells whose t lies within 1e-9 of α, where the second derivative of Huber's loss jumps. */
+  nearThreshold: number
   /** Cells with weight less factors × (samples + species). */
   qExpected: number
   /** Cells with weight less free elements plus null directions. */
@@ -241,12 +274,24 @@ export interface DataSummary {
   columns: number
   /** Cells with weight 0. */
   missing: number
+  /** Cells known only to lie below their value; absent if there are none. */
+  censored?: number
   /** One name per column. */
   species: string[]
   /** One name per row, or one time per row. */
   samples: string[] | Date[]
   /** Hex digests of the fitted arrays: little-endian float64, row-major, every NaN as 0x7ff8000000000000. */
-  sha256: { values: string; uncertainties: string }
+  sha256: Digests
+  /** What was done to the data before the fit, where that is known; numbers that are not known are `null`. */
+  treatment?: Treatment
+}
+
+/** Hex SHA-256 of what was fitted. */
+export interface Digests {
+  values: string
+  uncertainties: string
+  /** Of one byte a cell, 1 where it is censored; absent if none is. */
+  censored?: string
 }
 
 /** Time that a call took. Not covered by the promise of equal bits. */

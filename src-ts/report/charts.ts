@@ -26,7 +26,8 @@ export interface Chart {
 
 /** Draws all charts. */
 export function drawCharts(content: Content): Chart[] {
-  const { model, analysis, factors, species, units, unit, samples, axis, doubts, factorDoubts } = content
+  const { model, analysis, standardErrors, factors, species, units, unit, samples, axis, doubts, factorDoubts } =
+    content
   const chart = (name: string, title: string, caption: string, tables: readonly TableName[], svg: string): Chart => ({
     name,
     title,
@@ -40,9 +41,12 @@ export function drawCharts(content: Content): Chart[] {
     chart(
       'profiles',
       'Factor profiles',
-      'What each source is made of. Bars: concentration of each species at the mean contribution of the factor (logarithmic). Dots: how much of all of that species the factor holds. A species with a high dot marks the source.',
-      ['profiles', 'profiles_percent'],
-      profilesChart({ factors, species, unit, profiles: model.profiles, percent, factorDoubts, doubts }),
+      `What each source is made of. Bars: concentration of each species at the mean contribution of the factor (logarithmic)${standardErrors ? ', with one standard error to either side' : ''}. Dots: how much of all of that species the factor holds. A species with a high dot marks the source.`,
+      ['profiles', 'profiles_percent', ...(standardErrors ? (['profile_errors', 'factor_totals'] as const) : [])],
+      profilesChart({
+        ...{ factors, species, unit, profiles: model.profiles, percent, factorDoubts, doubts },
+        errors: standardErrors?.profiles,
+      }),
     ),
     chart(
       'fingerprint',
@@ -55,7 +59,7 @@ export function drawCharts(content: Content): Chart[] {
       'contributions',
       axis.times ? 'Contributions over time' : 'Contributions by sample',
       'When each source was active, relative to its own mean (dashed line at 1). Lines are interrupted at long gaps between samples.',
-      ['contributions'],
+      ['contributions', ...(standardErrors ? (['contribution_errors'] as const) : [])],
       contributionsChart({ factors, contributions: model.contributions, axis, doubts }),
     ),
     chart(

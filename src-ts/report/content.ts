@@ -1,9 +1,12 @@
 /** From what a caller has to what charts, tables and the page need: names, units, positions, doubts. */
+import { isDeepStrictEqual } from 'node:util'
 import type { DataCheck } from '../data/check.ts'
 import type { Dataset } from '../data/dataset.ts'
 import { InvalidInputError } from '../errors.ts'
 import type { Analysis } from '../pmf/analyze.ts'
+import type { DownweightedCells } from '../pmf/cell-weights.ts'
 import type { Factorization } from '../pmf/factorization.ts'
+import type { StandardErrors } from '../pmf/standard-errors.ts'
 import { factorNames } from '../pmf/solution.ts'
 import type { SampleAxis } from './charts/series.ts'
 import { count, objective } from './format.ts'
@@ -18,6 +21,10 @@ export interface ReportInput {
   model: Factorization
   /** What `analyze(data, model)` found. */
   analysis: Analysis
+  /** What `model.standardErrors()` found; left out: no error bars. */
+  standardErrors?: StandardErrors | undefined
+  /** What `model.downweightedCells()` found; left out: no section about them. */
+  downweighted?: DownweightedCells | undefined
   /** @default the number of factors and of samples */
   title?: string | undefined
   /** What `checkDataset(data)` found; left out: no section about it. */
@@ -33,6 +40,8 @@ export interface Content {
   data: Dataset
   model: Factorization
   analysis: Analysis
+  standardErrors: StandardErrors | undefined
+  downweighted: DownweightedCells | undefined
   check: DataCheck | undefined
   command: string | undefined
   title: string
@@ -62,6 +71,8 @@ export function prepareContent(input: ReportInput): Content {
     ['samples of the analysis', analysis.residuals.rows, data.rows],
     ['species of the analysis', analysis.residuals.cols, data.cols],
     ['factors of the analysis', analysis.percentOfSpecies.rows, model.factors],
+    ['factors of the standard errors', input.standardErrors?.profiles.rows ?? model.factors, model.factors],
+    ['species of the standard errors', input.standardErrors?.profiles.cols ?? data.cols, data.cols],
   ]
   for (const [what, found, expected] of shapes) {
     if (found === expected) continue
@@ -78,6 +89,8 @@ export function prepareContent(input: ReportInput): Content {
     data,
     model,
     analysis,
+    standardErrors: input.standardErrors,
+    downweighted: input.downweighted,
     check: input.check,
     command: input.command,
     title: input.title ?? `${count(model.factors, 'factor')} of ${count(data.rows, 'sample')}`,
@@ -122,7 +135,7 @@ function doubtsOf({ data, model }: ReportInput): string[] {
   const others = model.warnings.filter(({ code }) => !GENERAL.includes(code)).length
   if (others > 0) doubts.push(`${count(others, 'warning')}, listed in the report`)
   const digests = data.sha256()
-  if (digests.values !== model.data.sha256.values || digests.uncertainties !== model.data.sha256.uncertainties) {
+  if (!isDeepStrictEqual(digests, model.data.sha256)) {
     doubts.push('These are not the data that the model was fitted to: their SHA-256 differ')
   }
   return doubts

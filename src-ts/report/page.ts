@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto'
 import type { Chart } from './charts.ts'
 import type { Content } from './content.ts'
+import { reliability } from './reliability.ts'
+import { lossInWords, type Loss } from '../pmf/loss.ts'
 import { count, fixed, number, objective } from './format.ts'
 import { foldedTable, grid, link, list, paragraph, section } from './html.ts'
 import { element, escape } from './markup.ts'
@@ -28,6 +30,7 @@ export function page(content: Content, charts: readonly Chart[], tables: Readonl
     ['certificate', 'Certificate'],
     ['data', 'Data'],
     ...charts.map(({ name, title }) => [name, title] as const),
+    ...(reliability(content, tables) === '' ? [] : [['reliability', 'Errors and outliers'] as const]),
     ['large-residuals', 'Large residuals'],
     ['warnings', 'Warnings'],
     ['provenance', 'Provenance'],
@@ -49,6 +52,7 @@ export function page(content: Content, charts: readonly Chart[], tables: Readonl
     certificate(content),
     section('data', 'Data and their treatment', list(treatmentInWords(content.data)), findings(content)),
     ...charts.map((chart) => chartSection(chart, tables)),
+    reliability(content, tables),
     largeResiduals(content),
     warnings(content),
     section('provenance', 'Provenance', ...provenance(content)),
@@ -72,6 +76,12 @@ function opening({ title, model, analysis, data, doubts }: Content): string {
     ['Q', objective(model.q), `expected ${number(model.qExpected)}`],
     ['Q / expected Q', model.qExpected > 0 ? number(model.q / model.qExpected, 3) : '–', 'about 1 is right'],
     ['Q robust', objective(model.qRobust), 'as PMF programs print it'],
+    ...((model.robust
+      ? [
+          ['Q true', objective(model.qTrue), `sum of squares; minimised was the ${lossInWords(model.robust)}`],
+          ['Outliers', String(model.outliers), nearInWords(model.nearThreshold)],
+        ]
+      : []) as [string, string, string][]),
     ['Factors', String(model.factors), `${count(data.rows, 'sample')} × ${data.cols} species`],
     ['Starts', String(model.starts.length), `${basin?.hits ?? 0} in this minimum`],
     [
@@ -114,6 +124,16 @@ function opening({ title, model, analysis, data, doubts }: Content): string {
   ].join('')
 }
 
+function objectiveInWords(robust: Loss | undefined): string {
+  return robust === undefined
+    ? 'Q is the sum of squared residuals, each divided by its uncertainty.'
+    : `Q is the sum of the ${lossInWords(robust)} over all residuals, each divided by its uncertainty: squares within the threshold, less beyond.`
+}
+
+function nearInWords(near: number): string {
+  return near === 0 ? 'cells beyond the threshold' : `cells beyond the threshold, ${near} exactly at it`
+}
+
 function certificate({ model }: Content): string {
   const rows = explainCertificate(model.certificate).map(({ name, value, wanted, meaning }) => [
     name,
@@ -125,7 +145,7 @@ function certificate({ model }: Content): string {
     'certificate',
     'Why this can be believed',
     paragraph(
-      'Q is the sum of squared residuals, each divided by its uncertainty. The first three numbers say how much lower Q could still get, in units of Q: a difference of 1 is what one measurement off by one uncertainty contributes.',
+      `${objectiveInWords(model.robust)} The first three numbers say how much lower Q could still get, in units of Q: a difference of 1 is what one measurement off by one uncertainty contributes.`,
     ),
     grid(['Number', 'Found', 'Wanted', 'What it means'], rows, { label: 'Certificate', text: true }),
   )

@@ -1,6 +1,8 @@
 /** All tables of a report. Each is a CSV file; those that go with a chart are also on the page. */
 import type { Matrix } from '../matrix.ts'
 import type { Content } from './content.ts'
+import { makeErrorTables, type ErrorTableName } from './error-tables.ts'
+import { makePmf5Tables, type Pmf5TableName } from './pmf5.ts'
 
 /** What a cell holds; NaN and `undefined` are empty. */
 export type Cell = string | number | undefined
@@ -30,6 +32,8 @@ export type TableName =
   | 'basins'
   | 'explained_variation'
   | 'large_residuals'
+  | ErrorTableName
+  | Pmf5TableName
 
 /** All tables, by name. */
 export function makeTables(content: Content): Map<TableName, Table> {
@@ -65,11 +69,14 @@ export function makeTables(content: Content): Map<TableName, Table> {
       transposed: true,
     },
     largeResiduals(content),
+    ...makeErrorTables(content),
+    ...makePmf5Tables(content),
   ]
   return new Map(tables.map((table) => [table.name, table]))
 }
 
-function matrix(
+/** A table with the rows and columns of a matrix. */
+export function matrix(
   name: TableName,
   corner: string,
   rowNames: readonly string[],

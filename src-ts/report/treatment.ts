@@ -1,5 +1,6 @@
 /** What was done to the data before the fit, in words. */
 import type { Dataset, FileTreatment } from '../data/dataset.ts'
+import { stepsInWords } from '../data/words.ts'
 import { count } from './format.ts'
 
 /** Names that one sentence lists at most. */
@@ -28,22 +29,14 @@ export function treatmentInWords(data: Dataset): string[] {
       ? 'No cell is missing.'
       : `${count(treatment.missingCells, 'cell')} of ${data.rows * data.cols} ${treatment.missingCells === 1 ? 'is' : 'are'} missing and have no weight.`,
   )
-  const { droppedSamples, replacedCells } = treatment
+  const { droppedSamples } = treatment
   if (droppedSamples.length > 0) {
     const reasons = tally(droppedSamples.map(({ reason }) => reason))
     sentences.push(
       `${count(droppedSamples.length, 'sample')} left out (${reasons}): ${named(droppedSamples.map(({ sample }) => sample))}.`,
     )
   }
-  if (replacedCells.length > 0) {
-    sentences.push(
-      `${count(replacedCells.length, 'cell')} replaced by rule: ${tally(replacedCells.map(({ reason, policy }) => `${reason} → ${policy}`))}.`,
-    )
-  }
-  const weak = data.species.filter((_, j) => data.categories[j] === 'weak')
-  if (weak.length > 0) sentences.push(`Weak, with three times their uncertainty: ${named(weak)}.`)
-  if (treatment.leftOut.length > 0) sentences.push(`Left out as bad: ${named(treatment.leftOut)}.`)
-  if (treatment.total !== undefined) sentences.push(`Total of the other species: ${treatment.total}.`)
+  for (const step of stepsInWords(data)) sentences.push(`${step.charAt(0).toUpperCase()}${step.slice(1)}.`)
   return sentences
 }
 

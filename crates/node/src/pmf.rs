@@ -8,18 +8,28 @@ use napi_derive::napi;
 
 use crate::cancel::CancelToken;
 use crate::job::{self, Callback};
+use crate::objective::{NativeObjective, Objective};
 use crate::outcome::Outcome;
 use crate::settings::{NativeSettings, integer};
 
-struct Input {
+/// The data of a call, copied.
+pub struct Input {
     rows: f64,
     cols: f64,
     values: Vec<f64>,
     uncertainties: Vec<f64>,
+    objective: Result<Objective, Error>,
 }
 
 impl Input {
-    fn into_problem(self) -> Result<Problem, Error> {
+    /// Copies the arrays.
+    pub fn new(values: &[f64], uncertainties: &[f64], rows: f64, cols: f64, objective: NativeObjective) -> Self {
+        let objective = objective.into_objective();
+        Self { rows, cols, values: values.to_vec(), uncertainties: uncertainties.to_vec(), objective }
+    }
+
+    /// The engine's problem.
+    pub fn into_problem(self) -> Result<Problem, Error> {
         let rows = integer("rows", self.rows, f64::from(u32::MAX))? as usize;
         let cols = integer("cols", self.cols, f64::from(u32::MAX))? as usize;
         // The engine relies on the lengths; arrays from JavaScript must not be trusted to have them.
@@ -29,7 +39,7 @@ impl Input {
                 return Err(Error::new("shape-mismatch", message));
             }
         }
-        Problem::new(rows, cols, self.values, self.uncertainties)
+        self.objective?.apply(Problem::new(rows, cols, self.values, self.uncertainties)?)
     }
 }
 
@@ -57,11 +67,12 @@ pub fn factorize<'env>(
     uncertainties: &[f64],
     rows: f64,
     cols: f64,
+    objective: NativeObjective,
     settings: NativeSettings,
     token: &CancelToken,
     #[napi(ts_arg_type = "NativeProgress | undefined")] progress: Callback<'_>,
 ) -> napi::Result<Object<'env>> {
-    let input = Input { rows, cols, values: values.to_vec(), uncertainties: uncertainties.to_vec() };
+    let input = Input::new(values, uncertainties, rows, cols, objective);
     spawn(env, token, progress, settings, input, |problem, settings, control| {
         headwater_pmf::factorize(problem, settings, control).map(|result| Outcome::Factorization(Box::new(result)))
     })
@@ -77,11 +88,12 @@ pub fn certify<'env>(
     cols: f64,
     contributions: &[f64],
     profiles: &[f64],
+    objective: NativeObjective,
     settings: NativeSettings,
     token: &CancelToken,
     #[napi(ts_arg_type = "NativeProgress | undefined")] progress: Callback<'_>,
 ) -> napi::Result<Object<'env>> {
-    let input = Input { rows, cols, values: values.to_vec(), uncertainties: uncertainties.to_vec() };
+    let input = Input::new(values, uncertainties, rows, cols, objective);
     let (contributions, profiles) = (contributions.to_vec(), profiles.to_vec());
     spawn(env, token, progress, settings, input, move |problem, settings, control| {
         headwater_pmf::certify(problem, &contributions, &profiles, settings, control)

@@ -38,6 +38,8 @@ fn solution<'env>(env: &'env Env, from: &Solution) -> napi::Result<Object<'env>>
     to.set("q", from.q)?;
     to.set("qTrue", from.q_true)?;
     to.set("qRobust", from.q_robust)?;
+    to.set("outliers", from.outliers as f64)?;
+    to.set("nearThreshold", from.near_threshold as f64)?;
     to.set("qExpected", from.q_expected)?;
     to.set("degreesOfFreedom", from.degrees_of_freedom)?;
     to.set("iterations", from.iterations)?;
@@ -75,7 +77,8 @@ fn certificate<'env>(env: &'env Env, from: &Certificate) -> napi::Result<Object<
     Ok(to)
 }
 
-fn warning<'env>(env: &'env Env, from: &Warning) -> napi::Result<Object<'env>> {
+/// A warning.
+pub fn warning<'env>(env: &'env Env, from: &Warning) -> napi::Result<Object<'env>> {
     let mut to = Object::new(env)?;
     to.set("code", from.code)?;
     optional(&mut to, "index", from.index.map(|index| index as f64))?;

@@ -13,8 +13,10 @@
 //!
 //! # Sources
 //! P. Paatero, *Least squares formulation of robust non-negative factor analysis*, 1997, doi:10.1016/S0169-7439(96)00044-5
-//! (explained variation). M. A. Stephens, *Use of the Kolmogorov–Smirnov … statistics without extensive tables*, 1970 (p-value).
+//! (explained variation).
 
+use crate::mass::{self, MassRegression};
+use crate::normality::{Normality, normality};
 use headwater_base::Error;
 
 /// A scaled residual beyond this is listed; the limit that PMF programs use.
@@ -37,6 +39,19 @@ pub struct AnalysisInput<'a> {
     pub contributions: &'a [f64],
     /// H, p × n; NaN where the data cannot tell.
     pub profiles: &'a [f64],
+    /// m × n: cells known only to lie below their value, which are used only where the prediction exceeds it. Empty: none.
+    pub censored: &'a [bool],
+    /// n: species that PMF programs leave out of their expected Q. Empty: none.
+    pub weak: &'a [bool],
+    /// Species that is the measured mass.
+    pub total: Option<usize>,
+}
+
+impl AnalysisInput<'_> {
+    /// Whether a cell is censored and the prediction lies below it.
+    pub(crate) fn satisfied(&self, cell: usize, residual: f64) -> bool {
+        self.censored.get(cell) == Some(&true) && residual >= 0.0
+    }
 }
 
 /// How well one species, or one sample, is fitted.
@@ -70,20 +85,6 @@ pub struct Regression {
     pub residual_standard_error: f64,
 }
 
-/// Whether scaled residuals look like draws of the normal distribution with mean 0 and variance 1, which they should be if the
-/// uncertainties are right. (Slightly narrower even then, since the fit follows the noise.)
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Normality {
-    /// Mean of r.
-    pub mean: f64,
-    /// Standard deviation of r (divisor n − 1); `None` for one cell.
-    pub standard_deviation: Option<f64>,
-    /// Kolmogorov–Smirnov statistic: largest distance of the empirical from the normal distribution function.
-    pub statistic: f64,
-    /// Probability of at least this distance if r is normal; asymptotic with Stephens' correction for n.
-    pub p_value: f64,
-}
-
 /// A cell with |r| > [`LARGE_RESIDUAL`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LargeResidual {
@@ -108,6 +109,10 @@ pub struct Analysis {
     pub cells: usize,
     /// Qexp = cells − p (m + n), counting rows and columns with used cells; can be negative for small data.
     pub q_expected: f64,
+    /// The same over the species that are not weak, as EPA PMF 5 counts.
+    pub q_expected_strong: f64,
+    /// Measured mass on contributions. `None` without a total, or where it cannot be told.
+    pub mass_regression: Option<MassRegression>,
     /// One per species.
     pub species: Vec<Fit>,
     /// One per sample.
@@ -149,7 +154,7 @@ pub fn analyze(input: &AnalysisInput<'_>) -> Result<Analysis, Error> {
             let uncertainty = input.uncertainties[cell];
             let predicted: f64 = (0..p).map(|k| w[i * p + k] * h[k * n + j]).sum();
             let residual = input.values[cell] - predicted;
-            if residual.is_nan() || !uncertainty.is_finite() {
+            if residual.is_nan() || !uncertainty.is_finite() || input.satisfied(cell, residual) {
                 continue;
             }
             residuals[cell] = residual;
@@ -175,6 +180,16 @@ pub fn analyze(input: &AnalysisInput<'_>) -> Result<Analysis, Error> {
     let rows_used = (0..m).filter(|&i| row(i).any(|cell| used(&cell))).count();
     let cols_used = (0..n).filter(|&j| column(j).any(|cell| used(&cell))).count();
     let q_expected = cells as f64 - (p * (rows_used + cols_used)) as f64;
+    let strong = |j: &usize| input.weak.get(*j) != Some(&true);
+    let cells_strong = (0..m * n).filter(|cell| used(cell) && strong(&(cell % n))).count();
+    let cols_strong = (0..n).filter(|j| strong(j) && column(*j).any(|cell| used(&cell))).count();
+    let q_expected_strong = cells_strong as f64 - (p * (rows_used + cols_strong)) as f64;
+    let mass_regression = input.total.and_then(|total| {
+        let known = |i: &usize| used(&(i * n + total));
+        let pairs: Vec<_> =
+            (0..m).filter(known).map(|i| (input.values[i * n + total], &w[i * p..(i + 1) * p])).collect();
+        mass::regress(&pairs, p)
+    });
     let fit = |at: &mut dyn Iterator<Item = usize>| {
         let (count, q) = at
             .filter(|cell| used(cell))
@@ -205,6 +220,8 @@ pub fn analyze(input: &AnalysisInput<'_>) -> Result<Analysis, Error> {
         residuals,
         cells,
         q_expected,
+        q_expected_strong,
+        mass_regression,
         species,
         samples,
         regressions,
@@ -218,15 +235,19 @@ pub fn analyze(input: &AnalysisInput<'_>) -> Result<Analysis, Error> {
     })
 }
 
-fn check(input: &AnalysisInput<'_>) -> Result<(), Error> {
+/// Lengths and cells that no sum can hold.
+pub(crate) fn check(input: &AnalysisInput<'_>) -> Result<(), Error> {
     let &AnalysisInput { rows: m, cols: n, factors: p, .. } = input;
     for (what, length, expected) in [
         ("values", input.values.len(), m * n),
         ("uncertainties", input.uncertainties.len(), m * n),
         ("contributions", input.contributions.len(), m * p),
         ("profiles", input.profiles.len(), p * n),
+        ("censored", input.censored.len(), m * n),
+        ("weak", input.weak.len(), n),
     ] {
-        if length != expected {
+        let optional = matches!(what, "censored" | "weak") && length == 0;
+        if length != expected && !optional {
             let message =
                 format!("{what}: expected {expected} numbers for {m} samples, {n} species, {p} factors, got {length}");
             return Err(Error::new("shape-mismatch", message));
@@ -299,61 +320,6 @@ fn regress(pairs: &[(f64, f64)]) -> Option<Regression> {
     })
 }
 
-fn normality(mut scaled: Vec<f64>) -> Option<Normality> {
-    if scaled.is_empty() {
-        return None;
-    }
-    scaled.sort_unstable_by(f64::total_cmp);
-    let n = scaled.len() as f64;
-    let mean = scaled.iter().sum::<f64>() / n;
-    let spread: f64 = scaled.iter().map(|r| (r - mean).powi(2)).sum();
-    let statistic = scaled.iter().enumerate().fold(0.0_f64, |largest, (i, &r)| {
-        let f = normal_distribution(r);
-        largest.max((i + 1) as f64 / n - f).max(f - i as f64 / n)
-    });
-    Some(Normality {
-        mean,
-        standard_deviation: (scaled.len() > 1).then(|| (spread / (n - 1.0)).sqrt()),
-        statistic,
-        p_value: kolmogorov_tail((n.sqrt() + 0.12 + 0.11 / n.sqrt()) * statistic),
-    })
-}
-
-/// P(K > x) of Kolmogorov's limiting distribution. Two series, each where it converges within a few terms.
-fn kolmogorov_tail(x: f64) -> f64 {
-    use std::f64::consts::PI;
-    if x < 0.2 {
-        return 1.0; // to within 1e-26
-    }
-    if x < 1.0 {
-        let sum: f64 = (1..=20).map(|k| (-((2 * k - 1) as f64 * PI / x).powi(2) / 8.0).exp()).sum();
-        return 1.0 - (2.0 * PI).sqrt() / x * sum;
-    }
-    let sum: f64 =
-        (1..=20).map(|k: i32| if k % 2 == 1 { 1.0 } else { -1.0 } * (-2.0 * (f64::from(k) * x).powi(2)).exp()).sum();
-    2.0 * sum
-}
-
-/// Distribution function of the standard normal distribution, to about 1e-15.
-fn normal_distribution(z: f64) -> f64 {
-    let density = (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
-    let a = z.abs();
-    if a < 3.0 {
-        // Φ(z) = 1/2 + φ(z) Σ z^(2k+1) / (1·3·5…(2k+1)): all terms of one sign, nothing cancels.
-        let (mut term, mut sum, mut odd) = (a, a, 1.0);
-        while term > 1e-17 * sum {
-            odd += 2.0;
-            term *= a * a / odd;
-            sum += term;
-        }
-        return if z < 0.0 { 0.5 - density * sum } else { 0.5 + density * sum };
-    }
-    // Upper tail φ(a) / (a + 1/(a + 2/(a + 3/(a + …)))), from the inside out.
-    let fraction = (1..=60).rev().fold(a, |inner, k| a + f64::from(k) / inner);
-    let tail = density / fraction;
-    if z < 0.0 { tail } else { 1.0 - tail }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -371,7 +337,18 @@ mod tests {
     const U: [f64; 6] = [0.5, 1.0, 1.0, 0.5, 2.0, 1.0];
 
     fn input<'a>(values: &'a [f64], uncertainties: &'a [f64]) -> AnalysisInput<'a> {
-        AnalysisInput { rows: 3, cols: 2, factors: 2, values, uncertainties, contributions: &W, profiles: &H }
+        AnalysisInput {
+            rows: 3,
+            cols: 2,
+            factors: 2,
+            values,
+            uncertainties,
+            contributions: &W,
+            profiles: &H,
+            censored: &[],
+            weak: &[],
+            total: None,
+        }
     }
 
     #[test]
@@ -405,12 +382,24 @@ mod tests {
             uncertainties: &uncertainties,
             contributions: &[1.0; 4],
             profiles: &[1.0, 2.0, 3.0],
+            censored: &[],
+            weak: &[],
+            total: None,
         })
         .unwrap();
         assert_eq!(a.q_expected, 5.0);
         close(a.species[0].q_over_expected.unwrap(), 4.0 / (5.0 / 3.0));
         close(a.species[1].q_over_expected.unwrap(), 0.0);
         close(a.samples[3].q_over_expected.unwrap(), 2.0 / (5.0 / 4.0));
+    }
+
+    #[test]
+    fn weak_species_and_satisfied_censored_cells_do_not_count() {
+        let a = analyze(&AnalysisInput { weak: &[false, true], ..input(&V, &U) }).unwrap();
+        assert_eq!(a.q_expected_strong, 3.0 - 2.0 * 4.0);
+        // Of the cells off by 1, −2 and 4 only the second exceeds its value.
+        let a = analyze(&AnalysisInput { censored: &[true; 6], ..input(&V, &U) }).unwrap();
+        assert_eq!((a.cells, a.q), (1, 16.0));
     }
 
     #[test]
@@ -497,69 +486,11 @@ mod tests {
     }
 
     #[test]
-    fn the_normal_distribution_has_its_tabulated_values() {
-        for (z, expected) in [
-            (0.0, 0.5),
-            (1.0, 0.841_344_746_068_542_9),
-            (1.959_963_984_540_054, 0.975),
-            (2.999_999, 0.998_650_097_536_515_1),
-            (3.0, 0.998_650_101_968_369_9),
-        ] {
-            close(normal_distribution(z), expected);
-            close(normal_distribution(-z), 1.0 - expected);
-        }
-        let tail = normal_distribution(-5.0);
-        assert!((tail / 2.866_515_718_791_939e-7 - 1.0).abs() < 1e-12, "{tail}");
-        assert!(normal_distribution(-40.0) >= 0.0 && normal_distribution(40.0) == 1.0);
-    }
-
-    #[test]
-    fn the_tail_of_kolmogorov_has_its_critical_values_and_its_two_series_agree() {
-        for (x, expected) in
-            [(1.223_847_870_217_082_5, 0.1), (1.358_098_639_684_823_8, 0.05), (1.627_623_611_518_957, 0.01)]
-        {
-            assert!((kolmogorov_tail(x) - expected).abs() < 1e-9, "{x}: {}", kolmogorov_tail(x));
-        }
-        close(kolmogorov_tail(1.0 - 1e-14), kolmogorov_tail(1.0));
-        assert_eq!(kolmogorov_tail(0.1), 1.0);
-        assert!(kolmogorov_tail(0.2) > 1.0 - 1e-10);
-    }
-
-    #[test]
-    fn quantiles_of_the_normal_distribution_pass_and_wide_or_shifted_residuals_fail() {
-        // z such that Φ(z) = (i − 1/2)/n: the statistic is 1/(2n).
-        let n = 100;
-        let quantiles: Vec<f64> = (0..n)
-            .map(|i| {
-                let target = (f64::from(i) + 0.5) / f64::from(n);
-                let (mut low, mut high) = (-9.0, 9.0);
-                for _ in 0..200 {
-                    let middle = 0.5 * (low + high);
-                    if normal_distribution(middle) < target { low = middle } else { high = middle }
-                }
-                low
-            })
-            .collect();
-        let fine = normality(quantiles.clone()).unwrap();
-        close(fine.statistic, 0.5 / f64::from(n));
-        close(fine.mean, 0.0);
-        assert!(fine.p_value > 0.999);
-        for bad in [quantiles.iter().map(|z| 3.0 * z).collect::<Vec<_>>(), quantiles.iter().map(|z| z + 1.0).collect()]
-        {
-            assert!(normality(bad).unwrap().p_value < 1e-3);
-        }
-    }
-
-    #[test]
-    fn the_statistic_of_one_residual_is_its_distance_from_either_end() {
-        let one = normality(vec![1.0]).unwrap();
-        close(one.statistic, normal_distribution(1.0));
-    }
-
-    #[test]
     fn wrong_lengths_and_impossible_cells_are_refused() {
         let short = analyze(&input(&V[..5], &U)).unwrap_err();
         assert_eq!(short.code, "shape-mismatch");
+        let weak = analyze(&AnalysisInput { weak: &[true], ..input(&V, &U) }).unwrap_err();
+        assert_eq!(weak.code, "shape-mismatch");
         let mut values = V;
         values[3] = f64::INFINITY;
         let infinite = analyze(&input(&values, &U)).unwrap_err();

@@ -38,9 +38,15 @@ const INSIDE: usize = 4_000_000;
 /// for the second-order finish, the residuals and (species·factors)² · (1 + ¾) numbers.
 ///
 /// # Errors
-/// Those of [`Settings::validate`]. Numerical outcomes are statuses.
+/// Those of [`Settings::validate`]; `options-conflict` for a method that cannot minimise the problem's objective.
+/// Numerical outcomes are statuses.
 pub fn factorize(problem: &Problem, settings: &Settings, control: Control) -> Result<Factorization, Error> {
     settings.validate(problem.rows(), problem.cols())?;
+    if matches!(settings.method, crate::Method::Mu | crate::Method::Hals) && !problem.long.squares() {
+        let message =
+            "the methods mu and hals minimise a plain sum of squares: robust losses and censored cells need anls";
+        return Err(Error::new("options-conflict", message));
+    }
     if settings.factors > MAX_FACTORS {
         return Err(Error::new("too-many-factors", format!("at most {MAX_FACTORS} factors are supported"))
             .with_limit(MAX_FACTORS as f64));

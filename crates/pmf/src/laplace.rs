@@ -86,6 +86,25 @@ pub struct StandardErrors {
     pub warnings: Vec<Warning>,
 }
 
+impl StandardErrors {
+    /// The same with the uncertainties multiplied by √(Q/ν), as if a bad fit meant that they are too small. Sandwich
+    /// errors stay, since they do not believe the uncertainties; their ratio shrinks.
+    pub fn scaled(mut self) -> Self {
+        let by = self.reduced_q.max(0.0).sqrt();
+        for errors in [
+            &mut self.profiles,
+            &mut self.contributions,
+            &mut self.share_of_species.error,
+            &mut self.share_of_factor.error,
+            &mut self.totals.error,
+        ] {
+            errors.iter_mut().for_each(|error| *error *= by);
+        }
+        self.sandwich_ratio /= by;
+        self
+    }
+}
+
 /// Standard errors at the given minimum (canonical or not).
 ///
 /// # Errors

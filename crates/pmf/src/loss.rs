@@ -275,7 +275,7 @@ impl Search {
                     // Beyond the resolution of Q the promise decides.
                     let lower =
                         after[e] < q[e] || (promise[e] <= 1e-15 * plain[e] && after[e] <= q[e] + 1e-14 * plain[e]);
-                    if !waiting[e] || !(lower || !exact) {
+                    if !waiting[e] || (exact && !lower) {
                         continue;
                     }
                     waiting[e] = false;

@@ -149,3 +149,20 @@ fn more_species_than_samples_give_the_errors_that_refits_of_perturbed_data_show(
     let samples = median((0..rows * p).map(|at| mean_contribution_error[at] / spread(contributions[at])).collect());
     assert!((profiles - 1.0).abs() < 0.1 && (samples - 1.0).abs() < 0.1, "{profiles} {samples}");
 }
+
+#[test]
+fn scaling_multiplies_laplace_errors_by_the_root_of_the_reduced_q_and_leaves_the_sandwich() {
+    let (data, w, h) = simulated(3, 2.0);
+    let plain = errors(&data, 3, &w, &h, &ErrorSettings::default());
+    let scaled = plain.clone().scaled();
+    let by = plain.reduced_q.sqrt();
+    assert!(by > 1.5, "{by}");
+    for (a, b) in plain.profiles.iter().zip(&scaled.profiles).filter(|(a, _)| !a.is_nan()) {
+        assert!((b / a - by).abs() < 1e-12);
+    }
+    assert!((scaled.totals.error[0] / plain.totals.error[0] - by).abs() < 1e-12);
+    assert_eq!(scaled.totals.value, plain.totals.value);
+    let same = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
+    assert!(same(&plain.profiles_sandwich, &scaled.profiles_sandwich));
+    assert!((plain.sandwich_ratio / scaled.sandwich_ratio - by).abs() < 1e-12);
+}

@@ -35,6 +35,8 @@ export interface ProfilesChart extends ChartBase {
   profiles: Matrix
   /** factors × species, percentage of the species in the factor. */
   percent: Matrix
+  /** factors × species, standard errors of the profiles; NaN where there is none. */
+  errors?: Matrix | undefined
   /** What is doubtful about single factors, by factor. */
   factorDoubts: readonly (string | undefined)[]
 }
@@ -65,14 +67,25 @@ export function profilesChart(chart: ProfilesChart): string {
     const middle = (j: number): number => LEFT + (j + 0.5) * band
     const bars = species.map((name, j) => {
       const value = profiles.get(k, j)
-      const tip = tooltip(`${name} in ${factor}: ${number(value)} (${number(percent.get(k, j), 3)} %)`)
+      const error = chart.errors?.get(k, j) ?? NaN
+      const spread = Number.isNaN(error) ? '' : ` ± ${number(error, 2)}`
+      const tip = tooltip(`${name} in ${factor}: ${number(value)}${spread} (${number(percent.get(k, j), 3)} %)`)
       if (!(value > 0)) return ''
       const x = middle(j) - bar / 2
       if (value < scale.low) {
         return element('path', { d: shape('down', middle(j), bottom - 5, 4), fill: colour(k) }, tip)
       }
       const y = scale.at(value)
-      return element('rect', { x, y, width: bar, height: bottom - y, fill: colour(k), 'fill-opacity': 0.82 }, tip)
+      const drawn = element(
+        'rect',
+        { x, y, width: bar, height: bottom - y, fill: colour(k), 'fill-opacity': 0.82 },
+        tip,
+      )
+      if (!(error > 0)) return drawn
+      // Cut off where the axis ends: the lower end of a large error may be negative.
+      const high = Math.max(scale.at(value + error), top)
+      const low = value - error > scale.low ? scale.at(value - error) : bottom
+      return drawn + line(middle(j), high, middle(j), low, INK, { 'stroke-width': 1.4 })
     })
     const dots = species.map((name, j) => {
       const share = percent.get(k, j)
@@ -105,6 +118,9 @@ export function profilesChart(chart: ProfilesChart): string {
       label: 'bar: concentration, logarithmic, left axis',
     },
     { mark: (x, y) => marker('circle', x, y, 4, INK), label: 'dot: share of the species, right axis' },
+    ...(chart.errors
+      ? [{ mark: (x: number, y: number) => line(x, y - 6, x, y + 6, INK), label: 'line: ± one standard error' }]
+      : []),
   ])
   const description =
     `One panel for each of ${count(factors.length, 'factor')} (${factors.join(', ')}) with ${species.length} species. ` +
