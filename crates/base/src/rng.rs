@@ -37,6 +37,8 @@ pub enum Purpose {
     Probe = 3,
     /// Synthetic data for tests and benchmarks.
     Synthetic = 4,
+    /// Blocks of a bootstrap; the index is the resample.
+    Resample = 5,
 }
 
 /// A stream of random numbers.

@@ -6,6 +6,7 @@ mod anls;
 mod assignment;
 mod basins;
 mod block;
+mod bootstrap;
 mod canonical;
 mod curvature;
 mod dead;
@@ -37,6 +38,7 @@ mod start;
 mod weights;
 
 pub use analysis::{Analysis, AnalysisInput, Fit, LARGE_RESIDUAL, LargeResidual, Regression, analyze};
+pub use bootstrap::{Bootstrap, BootstrapSettings, ElementStatistics, QUANTILES, Resample, bootstrap};
 pub use displacement::{Displaced, Displacement, DisplacementSettings, End, EndKind, displace};
 pub use factorize::{certify, factorize};
 pub use laplace::{ErrorSettings, Estimated, StandardErrors, standard_errors};

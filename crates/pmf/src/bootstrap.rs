@@ -1,0 +1,471 @@
+//! Bootstrap (BS): how much profiles change when other samples might have been measured.
+//!
+//! Samples are drawn in circular blocks (every block of consecutive samples equally likely, its length by Politis and
+//! White's rule unless given) and enter as integer weights of the rows, so that a sample drawn three times is fitted
+//! once. Each resample is fitted from the base solution, and from random starts that may find another minimum; the
+//! lowest certified point counts. Its factors are assigned to the base's one to one, by the largest sum of
+//! correlations of contributions over the drawn samples; pairs below a threshold are unmapped and kept out of the
+//! statistics. Beside it stands the table that EPA PMF 5 prints, in which every resample factor goes to the base factor
+//! with which it correlates best, so that several may go to one.
+//!
+//! Cost: a warm fit a run (about six second-order steps) and a whole one for each cold start.
+//! Source: D. N. Politis, H. White (2004), "Automatic block-length selection for the dependent bootstrap",
+//! Econometric Reviews 23:53, with the correction of A. Patton, D. N. Politis, H. White (2009), ibid. 28:372;
+//! P. Paatero, S. Eberly, S. G. Brown, G. A. Norris (2014), Atmos. Meas. Tech. 7:781.
+
+use crate::assignment;
+use crate::block::Factor;
+use crate::pins;
+use crate::problem::Problem;
+use crate::run::{self, Options};
+use crate::settings::{Method, Stop};
+use crate::start::{self, Bounds};
+use headwater_base::parallel::{self, Crew};
+use headwater_base::rng::{Purpose, Stream};
+use headwater_base::{Control, Error, Progress, Status};
+use headwater_linalg::LANES;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a caller chooses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BootstrapSettings {
+    /// Resamples; PMF programs make 100.
+    pub runs: u32,
+    /// Samples in a block; `None`: by Politis and White's rule, the mean over the species.
+    pub block: Option<usize>,
+    /// Random starts of each resample beside the warm one.
+    pub cold_starts: u32,
+    /// Correlation below which a factor is unmapped; PMF programs take 0.6.
+    pub threshold: f64,
+    /// Key of all random numbers.
+    pub seed: u64,
+    /// Contributions bounded below by 0.
+    pub nonnegative_contributions: bool,
+    /// Profiles bounded below by 0.
+    pub nonnegative_profiles: bool,
+    /// Largest number of threads.
+    pub threads: usize,
+}
+
+impl Default for BootstrapSettings {
+    fn default() -> Self {
+        Self {
+            runs: 100,
+            block: None,
+            cold_starts: 1,
+            threshold: 0.6,
+            seed: 0,
+            nonnegative_contributions: true,
+            nonnegative_profiles: true,
+            threads: 1,
+        }
+    }
+}
+
+/// One resample's fit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resample {
+    /// Its number.
+    pub run: u32,
+    /// How often each sample was drawn.
+    pub counts: Vec<u32>,
+    /// How its fit ended.
+    pub status: Status,
+    /// Its objective.
+    pub q: f64,
+    /// Whether a cold start ended lower than the warm one.
+    pub cold: bool,
+    /// For each base factor the resample's factor, `None` where the correlation is below the threshold.
+    pub factors: Vec<Option<usize>>,
+    /// For each of the resample's factors the base factor with which it correlates best, if above the threshold.
+    pub nearest: Vec<Option<usize>>,
+    /// Profiles in the order of the resample's own factors, in the gauge of mean contribution 1 over the drawn samples.
+    pub profiles: Vec<f64>,
+}
+
+/// Statistics of one profile element over the resamples whose factor is mapped.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ElementStatistics {
+    /// Resamples that count.
+    pub count: u32,
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation.
+    pub deviation: f64,
+    /// 2.5, 5, 25, 50, 75, 95 and 97.5 % (linear between order statistics).
+    pub quantiles: [f64; 7],
+}
+
+/// The quantiles of [`ElementStatistics`].
+pub const QUANTILES: [f64; 7] = [0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975];
+
+/// The result of [`bootstrap`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bootstrap {
+    /// Samples in a block.
+    pub block: usize,
+    /// The resamples that were fitted, by number.
+    pub resamples: Vec<Resample>,
+    /// Per base factor: how many resamples map one of their factors to it one to one, and how many do not.
+    pub mapped: Vec<(u32, u32)>,
+    /// PMF5's table: [base factor][resample factor], and last the unmapped of each resample factor.
+    pub nearest: Vec<Vec<u32>>,
+    /// Resamples in which two of their factors have the same nearest base factor, or none.
+    pub swaps: u32,
+    /// Per element, factors × species.
+    pub elements: Vec<ElementStatistics>,
+    /// Minimum, quartiles and maximum of the resamples' objective.
+    pub q: [f64; 5],
+    /// `converged` unless the call was stopped before all runs were done.
+    pub status: Status,
+}
+
+/// Resamples a base solution.
+///
+/// # Errors
+/// `start-shape-mismatch`, `start-not-valid`, `option-out-of-range` (runs, block, threshold).
+pub fn bootstrap(
+    problem: &Problem,
+    factors: usize,
+    contributions: &[f64],
+    profiles: &[f64],
+    settings: &BootstrapSettings,
+    control: Control,
+) -> Result<Bootstrap, Error> {
+    let (rows, cols, p) = (problem.rows(), problem.cols(), factors);
+    let known = |values: &[f64]| values.iter().map(|v| if v.is_nan() { 0.0 } else { *v }).collect::<Vec<f64>>();
+    let (contributions, profiles) = (known(contributions), known(profiles));
+    let (bounded_w, bounded_h) = (settings.nonnegative_contributions, settings.nonnegative_profiles);
+    crate::settings::check_factors(rows, cols, p, &contributions, &profiles, bounded_w, bounded_h)?;
+    let refuse = |message: &str| Err(Error::new("option-out-of-range", message));
+    if settings.runs == 0 {
+        return refuse("runs must be at least 1");
+    }
+    if settings.block.is_some_and(|block| block == 0 || block > rows) {
+        return refuse("the block length must lie between 1 and the number of samples");
+    }
+    if !(0.0..=1.0).contains(&settings.threshold) {
+        return refuse("the threshold must lie between 0 and 1");
+    }
+    let block = settings.block.unwrap_or_else(|| block_length(problem));
+    let study = Study { problem, settings, control, p, block, contributions: &contributions, profiles: &profiles };
+    let done = AtomicU64::new(0);
+    let found = parallel::map(settings.threads, settings.runs as usize, |run| {
+        if control.cancelled() {
+            return None;
+        }
+        let found = study.run(run as u32);
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        control.report(Progress { done, total: u64::from(settings.runs), best: None, basins: None });
+        (!control.cancelled()).then_some(found)
+    });
+    let resamples: Vec<Resample> = found.into_iter().flatten().collect();
+    Ok(summarise(p, cols, settings.runs, block, resamples))
+}
+
+struct Study<'a> {
+    problem: &'a Problem,
+    settings: &'a BootstrapSettings,
+    control: Control<'a>,
+    p: usize,
+    block: usize,
+    contributions: &'a [f64],
+    profiles: &'a [f64],
+}
+
+impl Study<'_> {
+    fn run(&self, number: u32) -> Resample {
+        let (settings, p) = (self.settings, self.p);
+        let present = &self.problem.sides().0.present;
+        let counts = draw(present, self.block, settings.seed, number);
+        let problem = self.problem.resampled(&counts);
+        let crew = Crew::new(1, self.control);
+        let (bounded_w, bounded_h) = (settings.nonnegative_contributions, settings.nonnegative_profiles);
+        let bounds = if problem.transposed {
+            Bounds { long: bounded_h, short: bounded_w }
+        } else {
+            Bounds { long: bounded_w, short: bounded_h }
+        };
+        let options = |first_sweeps: u32| Options {
+            method: Method::Anls,
+            max_iterations: 20_000,
+            stop: Stop::Certificate,
+            crew,
+            first_sweeps,
+            full: false,
+        };
+        let (long, short) = problem.scale_factors(p, self.contributions, self.profiles);
+        let long = Factor::new(problem.long.count, p, bounds.long, long);
+        let short = Factor::new(problem.short.count, p, bounds.short, short);
+        let mut best = pins::run(&problem, &options(5), long, short);
+        let mut cold = false;
+        for start in 0..settings.cold_starts {
+            // Starts of their own for every run.
+            let key = number.wrapping_mul(settings.cold_starts).wrapping_add(start);
+            let (long, short) = start::random(&problem, p, bounds, settings.seed ^ COLD, key);
+            let found = pins::run(&problem, &options(run::FIRST_SWEEPS), long, short);
+            let certified = |run: &run::Run| run.judgement.status == Status::Converged;
+            let lower = found.q < best.q * (1.0 - 1e-9);
+            if certified(&found) && (lower || !certified(&best)) {
+                (best, cold) = (found, true);
+            }
+        }
+        let (contributions, mut profiles) = problem.unscale_factors(p, &best.long.rows, &best.short.rows);
+        let weights: Vec<f64> = counts.iter().map(|count| f64::from(*count)).collect();
+        let drawn: f64 = weights.iter().sum();
+        let cols = problem.cols();
+        for k in 0..p {
+            let mean = weights.iter().enumerate().map(|(i, w)| w * contributions[i * p + k]).sum::<f64>() / drawn;
+            profiles[k * cols..(k + 1) * cols].iter_mut().for_each(|h| *h *= mean);
+        }
+        let score = assignment::correlations(self.contributions, &contributions, p, &weights);
+        let (factors, nearest) = map(p, &score, settings.threshold);
+        Resample {
+            run: number,
+            counts,
+            status: best.judgement.status,
+            q: problem.unscale_q(best.q),
+            cold,
+            factors,
+            nearest,
+            profiles,
+        }
+    }
+}
+
+/// Sets the cold starts apart from those of the base.
+const COLD: u64 = 0x5EED_0000_0000_0001;
+
+/// The one-to-one assignment and the nearest base factors, from correlations base × resample.
+fn map(p: usize, score: &[f64], threshold: f64) -> (Vec<Option<usize>>, Vec<Option<usize>>) {
+    let to = assignment::assign(p, score);
+    let factors = (0..p).map(|k| Some(to[k]).filter(|l| score[k * p + l] >= threshold)).collect();
+    let nearest = (0..p)
+        .map(|l| {
+            let best = (0..p).fold(0, |best, k| if score[k * p + l] > score[best * p + l] { k } else { best });
+            Some(best).filter(|k| score[k * p + l] >= threshold)
+        })
+        .collect();
+    (factors, nearest)
+}
+
+/// How often each sample is drawn: blocks of consecutive samples with data, circular, the last one cut short.
+pub(crate) fn draw(present: &[bool], block: usize, seed: u64, run: u32) -> Vec<u32> {
+    let samples: Vec<usize> = (0..present.len()).filter(|&i| present[i]).collect();
+    let mut counts = vec![0; present.len()];
+    let mut random = Stream::new(seed, Purpose::Resample, run);
+    let mut left = samples.len();
+    while left > 0 {
+        let start = random.below(samples.len());
+        for t in 0..block.min(left) {
+            counts[samples[(start + t) % samples.len()]] += 1;
+        }
+        left -= block.min(left);
+    }
+    counts
+}
+
+/// Politis and White's length for the circular block bootstrap, the mean over the species, rounded, at least 1.
+fn block_length(problem: &Problem) -> usize {
+    let (samples, species) = problem.sides();
+    let rows: Vec<usize> = (0..samples.count).filter(|&i| samples.present[i]).collect();
+    let lengths: Vec<f64> = (0..species.count)
+        .filter(|&j| species.present[j])
+        .map(|j| {
+            // A missing value takes part as the mean.
+            let cell = |i: usize| {
+                (samples.omega[samples.cell(i, j)] > 0.0)
+                    .then(|| samples.value[samples.cell(i, j)] * problem.sample_scale(i))
+            };
+            let known: Vec<f64> = rows.iter().filter_map(|&i| cell(i)).collect();
+            let mean = known.iter().sum::<f64>() / known.len() as f64;
+            politis_white(&rows.iter().map(|&i| cell(i).unwrap_or(mean) - mean).collect::<Vec<_>>())
+        })
+        .collect();
+    let mean = lengths.iter().sum::<f64>() / lengths.len().max(1) as f64;
+    (mean.round() as usize).clamp(1, rows.len())
+}
+
+/// The rule for one centred series x_t: with m the first lag after which ρ_k stays below 2√(log₁₀ n / n) for K lags,
+/// M = 2m and the flat-top window λ, b = (2g²/D)^⅓ n^⅓, g = Σ λ(k/M)|k| R_k, D = 4/3 (Σ λ(k/M) R_k)².
+fn politis_white(x: &[f64]) -> f64 {
+    let n = x.len();
+    let covariance = |lag: usize| x.iter().zip(&x[lag.min(n)..]).map(|(a, b)| a * b).sum::<f64>() / n as f64;
+    let variance = covariance(0);
+    if n < 10 || variance <= 0.0 {
+        return 1.0;
+    }
+    let size = n as f64;
+    let quiet = 5.max(size.log10().sqrt().ceil() as usize);
+    let most = (size.sqrt().ceil() as usize + quiet).min(n - 1);
+    let limit = 2.0 * (size.log10() / size).sqrt();
+    let rho: Vec<f64> = (0..=most).map(|lag| covariance(lag) / variance).collect();
+    let below = |m: usize| (1..=quiet).all(|k| rho.get(m + k).is_none_or(|rho| rho.abs() < limit));
+    let m = (0..=most).find(|&m| below(m)).unwrap_or(most).max(1);
+    let window = 2 * m;
+    let flat_top = |k: usize| {
+        let t = k as f64 / window as f64;
+        if t <= 0.5 { 1.0 } else { 2.0 * (1.0 - t).max(0.0) }
+    };
+    let (mut g, mut spectrum) = (0.0, variance);
+    for k in 1..=window.min(n - 1) {
+        let term = 2.0 * flat_top(k) * covariance(k);
+        g += term * k as f64;
+        spectrum += term;
+    }
+    let d = 4.0 / 3.0 * spectrum * spectrum;
+    let b = (2.0 * g * g / d).cbrt() * size.cbrt();
+    let cap = (3.0 * size.sqrt()).min(size / 3.0).ceil();
+    if b.is_finite() { b.clamp(1.0, cap) } else { 1.0 }
+}
+
+fn summarise(p: usize, cols: usize, runs: u32, block: usize, resamples: Vec<Resample>) -> Bootstrap {
+    let mut mapped = vec![(0, 0); p];
+    let mut nearest = vec![vec![0; p]; p + 1];
+    let mut swaps = 0;
+    for resample in &resamples {
+        for (k, to) in resample.factors.iter().enumerate() {
+            if to.is_some() { mapped[k].0 += 1 } else { mapped[k].1 += 1 }
+        }
+        for (l, to) in resample.nearest.iter().enumerate() {
+            nearest[to.unwrap_or(p)][l] += 1;
+        }
+        let mut seen = vec![false; p];
+        let once = resample.nearest.iter().all(|to| to.is_some_and(|k| !std::mem::replace(&mut seen[k], true)));
+        swaps += u32::from(!once);
+    }
+    let elements = (0..p * cols)
+        .map(|at| {
+            let (k, j) = (at / cols, at % cols);
+            let value = |r: &Resample| r.factors[k].map(|l| r.profiles[l * cols + j]);
+            statistics(resamples.iter().filter_map(value).collect())
+        })
+        .collect();
+    let q = quantiles(resamples.iter().map(|r| r.q).collect(), &[0.0, 0.25, 0.5, 0.75, 1.0]);
+    let status = if resamples.len() == runs as usize { Status::Converged } else { Status::Aborted };
+    Bootstrap { block, resamples, mapped, nearest, swaps, elements, q: q.try_into().expect("five"), status }
+}
+
+fn statistics(values: Vec<f64>) -> ElementStatistics {
+    let count = values.len();
+    let mean = values.iter().sum::<f64>() / count as f64;
+    let square = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
+    let deviation = (square / (count as f64 - 1.0)).sqrt();
+    let quantiles = quantiles(values, &QUANTILES).try_into().expect("seven");
+    ElementStatistics { count: count as u32, mean, deviation, quantiles }
+}
+
+/// Linear between order statistics (definition 7 of Hyndman and Fan); NaN without values.
+fn quantiles(mut values: Vec<f64>, at: &[f64]) -> Vec<f64> {
+    values.sort_by(f64::total_cmp);
+    at.iter()
+        .map(|share| {
+            let Some(last) = values.len().checked_sub(1) else { return f64::NAN };
+            let place = share * last as f64;
+            let below = place.floor() as usize;
+            let above = values[(below + 1).min(last)];
+            values[below] + (place - below as f64) * (above - values[below])
+        })
+        .collect()
+}
+
+impl Problem {
+    /// The data with every sample's weights multiplied by how often it was drawn.
+    pub(crate) fn resampled(&self, counts: &[u32]) -> Problem {
+        let mut out = if self.pins.is_empty() { self.clone() } else { self.without_pins() };
+        let by_row = !out.transposed;
+        for (side, own) in [(&mut out.long, by_row), (&mut out.short, !by_row)] {
+            let (inner, length) = (side.inner, side.block_len());
+            for member in 0..side.count {
+                let mut any = false;
+                for t in 0..inner {
+                    let at = member / LANES * length + t * LANES + member % LANES;
+                    side.omega[at] *= f64::from(counts[if own { member } else { t }]);
+                    any |= side.omega[at] > 0.0;
+                }
+                side.present[member] = any;
+            }
+        }
+        let (samples, _) = out.sides();
+        let cells = |i: usize| (0..samples.inner).filter(|&j| samples.omega[samples.cell(i, j)] > 0.0).count();
+        let drawn: usize = (0..samples.count).map(|i| cells(i) * counts[i] as usize).sum();
+        let squares: Vec<f64> = out.long.omega.iter().zip(&out.long.value).map(|(w, v)| w * v * v).collect();
+        (out.cells, out.total) = (drawn, parallel::pairwise_sum(&squares));
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sample_is_drawn_equally_often() {
+        // χ² of the counts of 20 samples in blocks of 3: each start is uniform, so each sample is.
+        let present = vec![true; 20];
+        let mut sums = vec![0.0; 20];
+        let runs = 100_000 / 20;
+        for run in 0..runs {
+            let counts = draw(&present, 3, 7, run);
+            assert_eq!(counts.iter().sum::<u32>(), 20);
+            counts.iter().zip(&mut sums).for_each(|(c, s)| *s += f64::from(*c));
+        }
+        // Draws of a block move together: the variance of a sum is about three times that of single draws.
+        let expected = f64::from(runs);
+        let chi2: f64 = sums.iter().map(|s| (s - expected).powi(2) / (3.0 * expected)).sum();
+        assert!(chi2 < 43.8, "χ² = {chi2} of 19 degrees, 0.1 %");
+    }
+
+    #[test]
+    fn block_starts_are_uniform() {
+        let present: Vec<bool> = (0..25).map(|i| i % 5 != 4).collect();
+        let mut sums = vec![0.0; 25];
+        let draws = 100_000;
+        for run in 0..draws / 20 {
+            let counts = draw(&present, 1, 3, run);
+            counts.iter().zip(&mut sums).for_each(|(c, s)| *s += f64::from(*c));
+        }
+        assert!((0..25).all(|i| present[i] || sums[i] == 0.0));
+        let expected = f64::from(draws) / 20.0;
+        let chi2: f64 = sums.iter().filter(|s| **s > 0.0).map(|s| (s - expected).powi(2) / expected).sum();
+        assert!(chi2 < 43.8, "χ² = {chi2} of 19 degrees, 0.1 %");
+    }
+
+    #[test]
+    fn blocks_grow_with_the_memory_of_the_series() {
+        let series = |memory: f64| {
+            let mut random = Stream::new(1, Purpose::Probe, 0);
+            let mut x = 0.0;
+            (0..2000)
+                .map(|_| {
+                    x = memory * x + random.normal();
+                    x
+                })
+                .collect::<Vec<f64>>()
+        };
+        let lengths: Vec<f64> = [0.0, 0.5, 0.9].map(|memory| politis_white(&series(memory))).to_vec();
+        // White noise: about 1. AR(1), ρ = 0.5: theory (2ρ/(1−ρ²))^⅔ (3n/2)^⅓ = 17.5; ρ = 0.9: 64.6.
+        assert!(lengths[0] < 6.0, "{lengths:?}");
+        assert!((lengths[1] / 17.5 - 1.0).abs() < 0.35, "{lengths:?}");
+        assert!((lengths[2] / 64.6 - 1.0).abs() < 0.35, "{lengths:?}");
+    }
+
+    #[test]
+    fn planted_exchanges_are_undone_by_the_assignment_and_seen_in_the_table() {
+        // Resample factors 0 and 1 are the base's 1 and 0; factor 2 is nothing like any.
+        let score = [0.1, 0.95, 0.2, 0.9, 0.3, 0.1, 0.0, 0.2, 0.4];
+        let (factors, nearest) = map(3, &score, 0.6);
+        assert_eq!(factors, [Some(1), Some(0), None]);
+        assert_eq!(nearest, [Some(1), Some(0), None]);
+        // Two factors that look like one: PMF5's table takes both there, the assignment only one.
+        let score = [0.95, 0.9, 0.1, 0.7];
+        let (factors, nearest) = map(2, &score, 0.6);
+        assert_eq!((factors, nearest), (vec![Some(0), Some(1)], vec![Some(0), Some(0)]));
+    }
+
+    #[test]
+    fn quantiles_are_linear_between_order_statistics() {
+        assert_eq!(quantiles(vec![4.0, 1.0, 2.0, 3.0], &[0.0, 0.5, 0.75, 1.0]), [1.0, 2.5, 3.25, 4.0]);
+        assert!(quantiles(Vec::new(), &[0.5])[0].is_nan());
+    }
+}

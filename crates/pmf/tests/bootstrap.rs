@@ -1,0 +1,84 @@
+//! The bootstrap of real and planted data.
+
+mod common;
+use common::*;
+use headwater_base::{Control, Status};
+use headwater_pmf::{Bootstrap, BootstrapSettings, bootstrap};
+
+fn run(data: &Data, p: usize, settings: &BootstrapSettings) -> (Vec<f64>, Bootstrap) {
+    let base = fit(data, &common::settings(p, 12, 1)).solution;
+    assert_eq!(base.status, Status::Converged);
+    let found = bootstrap(&data.problem(), p, &base.contributions, &base.profiles, settings, Control::none());
+    (base.profiles, found.expect("a bootstrap"))
+}
+
+#[test]
+fn st_louis_maps_most_factors_and_covers_the_base() {
+    let data = epa("stlouis");
+    let settings = BootstrapSettings { runs: 30, seed: 1, threads: 2, ..BootstrapSettings::default() };
+    let (base, found) = run(&data, 6, &settings);
+    assert_eq!((found.status, found.resamples.len()), (Status::Converged, 30));
+    let converged = found.resamples.iter().filter(|r| r.status == Status::Converged).count();
+    assert!(converged >= 29, "{converged} of 30 fits are certified");
+    // Each resample's Q is that of about as many cells as the base's.
+    assert!(found.q[0] > 3000.0 && found.q[4] < 13_000.0, "{:?}", found.q);
+    let (mapped, unmapped) = found.mapped.iter().fold((0, 0), |sum, m| (sum.0 + m.0, sum.1 + m.1));
+    assert!(mapped + unmapped == 180 && mapped > 150, "{:?}", found.mapped);
+    assert_eq!(found.nearest.iter().flatten().sum::<u32>(), 180);
+    // 5 to 95 % of the resamples hold the base value of most large elements.
+    let large = |at: usize| base[at] > 0.05 * base.iter().skip(at % 13).step_by(13).sum::<f64>();
+    let inside = |at: usize| {
+        let q = found.elements[at].quantiles;
+        (q[1]..=q[5]).contains(&base[at])
+    };
+    let all: Vec<usize> = (0..base.len()).filter(|&at| large(at)).collect();
+    let held = all.iter().filter(|&&at| inside(at)).count();
+    assert!(held * 10 > all.len() * 8, "{held} of {}", all.len());
+    for element in &found.elements {
+        assert!(element.quantiles.is_sorted(), "{element:?}");
+    }
+}
+
+#[test]
+fn resamples_do_not_depend_on_threads_or_on_how_many_there_are() {
+    let data = epa("stlouis");
+    let settings = BootstrapSettings { runs: 6, seed: 5, threads: 2, block: Some(7), ..BootstrapSettings::default() };
+    let (_, found) = run(&data, 6, &settings);
+    let (_, alone) = run(&data, 6, &BootstrapSettings { threads: 1, runs: 3, ..settings });
+    assert_eq!(found.resamples[..3], alone.resamples[..]);
+    assert_eq!(found.block, 7);
+}
+
+#[test]
+fn a_sample_drawn_three_times_counts_as_three_samples() {
+    // Fitting integer weights is fitting copies of the rows.
+    let (data, p, _) = planted("noisy");
+    let settings = BootstrapSettings { runs: 1, block: Some(1), cold_starts: 0, ..BootstrapSettings::default() };
+    let (_, found) = run(&data, p, &settings);
+    let drawn = &found.resamples[0];
+    let copies: Vec<usize> = (0..data.rows).flat_map(|i| std::iter::repeat_n(i, drawn.counts[i] as usize)).collect();
+    let take = |x: &[f64]| copies.iter().flat_map(|&i| x[i * data.cols..(i + 1) * data.cols].to_vec()).collect();
+    let repeated = Data {
+        rows: copies.len(),
+        cols: data.cols,
+        values: take(&data.values),
+        uncertainties: take(&data.uncertainties),
+    };
+    let best = fit(&repeated, &common::settings(p, 12, 1)).solution;
+    assert_eq!(drawn.status, Status::Converged);
+    assert!((drawn.q / best.q - 1.0).abs() < 1e-9, "{} instead of {}", drawn.q, best.q);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let data = epa("stlouis");
+    let (w, h) = (vec![1.0; data.rows * 2], vec![1.0; 2 * data.cols]);
+    let refuse = |settings: BootstrapSettings| {
+        bootstrap(&data.problem(), 2, &w, &h, &settings, Control::none()).err().map(|error| error.code)
+    };
+    let good = BootstrapSettings::default;
+    assert_eq!(refuse(BootstrapSettings { runs: 0, ..good() }), Some("option-out-of-range"));
+    assert_eq!(refuse(BootstrapSettings { block: Some(0), ..good() }), Some("option-out-of-range"));
+    assert_eq!(refuse(BootstrapSettings { block: Some(500), ..good() }), Some("option-out-of-range"));
+    assert_eq!(refuse(BootstrapSettings { threshold: 1.5, ..good() }), Some("option-out-of-range"));
+}
