@@ -132,49 +132,78 @@ pub fn bootstrap(
     settings: &BootstrapSettings,
     control: Control,
 ) -> Result<Bootstrap, Error> {
-    let (rows, cols, p) = (problem.rows(), problem.cols(), factors);
-    let known = |values: &[f64]| values.iter().map(|v| if v.is_nan() { 0.0 } else { *v }).collect::<Vec<f64>>();
-    let (contributions, profiles) = (known(contributions), known(profiles));
-    let (bounded_w, bounded_h) = (settings.nonnegative_contributions, settings.nonnegative_profiles);
-    crate::settings::check_factors(rows, cols, p, &contributions, &profiles, bounded_w, bounded_h)?;
-    let refuse = |message: &str| Err(Error::new("option-out-of-range", message));
-    if settings.runs == 0 {
-        return refuse("runs must be at least 1");
+    let (runs, study, cols) =
+        (settings.runs, Study::new(problem, factors, contributions, profiles, settings, control)?, problem.cols());
+    let found = each(&study, |study, run| study.run(run).0);
+    Ok(summarise(factors, cols, runs, study.block, found))
+}
+
+impl<'a> Study<'a> {
+    /// Checks what a caller gives.
+    pub fn new(
+        problem: &'a Problem,
+        factors: usize,
+        contributions: &[f64],
+        profiles: &[f64],
+        settings: &'a BootstrapSettings,
+        control: Control<'a>,
+    ) -> Result<Self, Error> {
+        let (rows, cols, p) = (problem.rows(), problem.cols(), factors);
+        let known = |values: &[f64]| values.iter().map(|v| if v.is_nan() { 0.0 } else { *v }).collect::<Vec<f64>>();
+        let (contributions, profiles) = (known(contributions), known(profiles));
+        let (bounded_w, bounded_h) = (settings.nonnegative_contributions, settings.nonnegative_profiles);
+        crate::settings::check_factors(rows, cols, p, &contributions, &profiles, bounded_w, bounded_h)?;
+        let refuse = |message: &str| Err(Error::new("option-out-of-range", message));
+        if settings.runs == 0 {
+            return refuse("runs must be at least 1");
+        }
+        if settings.block.is_some_and(|block| block == 0 || block > rows) {
+            return refuse("the block length must lie between 1 and the number of samples");
+        }
+        if !(0.0..=1.0).contains(&settings.threshold) {
+            return refuse("the threshold must lie between 0 and 1");
+        }
+        let block = settings.block.unwrap_or_else(|| block_length(problem));
+        Ok(Self { problem, settings, control, p, block, contributions, profiles })
     }
-    if settings.block.is_some_and(|block| block == 0 || block > rows) {
-        return refuse("the block length must lie between 1 and the number of samples");
-    }
-    if !(0.0..=1.0).contains(&settings.threshold) {
-        return refuse("the threshold must lie between 0 and 1");
-    }
-    let block = settings.block.unwrap_or_else(|| block_length(problem));
-    let study = Study { problem, settings, control, p, block, contributions: &contributions, profiles: &profiles };
+}
+
+/// The runs that are done before the call is stopped, by number.
+pub(crate) fn each<T: Send>(study: &Study, work: impl Fn(&Study, u32) -> T + Sync) -> Vec<T> {
+    let (settings, control) = (study.settings, study.control);
     let done = AtomicU64::new(0);
     let found = parallel::map(settings.threads, settings.runs as usize, |run| {
         if control.cancelled() {
             return None;
         }
-        let found = study.run(run as u32);
+        let found = work(study, run as u32);
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         control.report(Progress { done, total: u64::from(settings.runs), best: None, basins: None });
         (!control.cancelled()).then_some(found)
     });
-    let resamples: Vec<Resample> = found.into_iter().flatten().collect();
-    Ok(summarise(p, cols, settings.runs, block, resamples))
+    found.into_iter().flatten().collect()
 }
 
-struct Study<'a> {
+/// A base solution and how it is resampled.
+pub(crate) struct Study<'a> {
     problem: &'a Problem,
     settings: &'a BootstrapSettings,
     control: Control<'a>,
     p: usize,
-    block: usize,
-    contributions: &'a [f64],
-    profiles: &'a [f64],
+    pub block: usize,
+    contributions: Vec<f64>,
+    profiles: Vec<f64>,
+}
+
+/// A resample's data and its factors in the caller's units.
+pub(crate) struct Fitted {
+    pub problem: Problem,
+    pub contributions: Vec<f64>,
+    pub profiles: Vec<f64>,
 }
 
 impl Study<'_> {
-    fn run(&self, number: u32) -> Resample {
+    pub fn run(&self, number: u32) -> (Resample, Fitted) {
         let (settings, p) = (self.settings, self.p);
         let present = &self.problem.sides().0.present;
         let counts = draw(present, self.block, settings.seed, number);
@@ -194,7 +223,7 @@ impl Study<'_> {
             first_sweeps,
             full: false,
         };
-        let (long, short) = problem.scale_factors(p, self.contributions, self.profiles);
+        let (long, short) = problem.scale_factors(p, &self.contributions, &self.profiles);
         let long = Factor::new(problem.long.count, p, bounds.long, long);
         let short = Factor::new(problem.short.count, p, bounds.short, short);
         let mut best = pins::run(&problem, &options(5), long, short);
@@ -210,17 +239,20 @@ impl Study<'_> {
                 (best, cold) = (found, true);
             }
         }
-        let (contributions, mut profiles) = problem.unscale_factors(p, &best.long.rows, &best.short.rows);
+        let (mut contributions, mut profiles) = problem.unscale_factors(p, &best.long.rows, &best.short.rows);
         let weights: Vec<f64> = counts.iter().map(|count| f64::from(*count)).collect();
         let drawn: f64 = weights.iter().sum();
         let cols = problem.cols();
         for k in 0..p {
             let mean = weights.iter().enumerate().map(|(i, w)| w * contributions[i * p + k]).sum::<f64>() / drawn;
             profiles[k * cols..(k + 1) * cols].iter_mut().for_each(|h| *h *= mean);
+            if mean > 0.0 {
+                (0..problem.rows()).for_each(|i| contributions[i * p + k] /= mean);
+            }
         }
-        let score = assignment::correlations(self.contributions, &contributions, p, &weights);
+        let score = assignment::correlations(&self.contributions, &contributions, p, &weights);
         let (factors, nearest) = map(p, &score, settings.threshold);
-        Resample {
+        let resample = Resample {
             run: number,
             counts,
             status: best.judgement.status,
@@ -228,8 +260,9 @@ impl Study<'_> {
             cold,
             factors,
             nearest,
-            profiles,
-        }
+            profiles: profiles.clone(),
+        };
+        (resample, Fitted { problem, contributions, profiles })
     }
 }
 
@@ -319,7 +352,7 @@ fn politis_white(x: &[f64]) -> f64 {
     if b.is_finite() { b.clamp(1.0, cap) } else { 1.0 }
 }
 
-fn summarise(p: usize, cols: usize, runs: u32, block: usize, resamples: Vec<Resample>) -> Bootstrap {
+pub(crate) fn summarise(p: usize, cols: usize, runs: u32, block: usize, resamples: Vec<Resample>) -> Bootstrap {
     let mut mapped = vec![(0, 0); p];
     let mut nearest = vec![vec![0; p]; p + 1];
     let mut swaps = 0;
@@ -356,7 +389,7 @@ fn statistics(values: Vec<f64>) -> ElementStatistics {
 }
 
 /// Linear between order statistics (definition 7 of Hyndman and Fan); NaN without values.
-fn quantiles(mut values: Vec<f64>, at: &[f64]) -> Vec<f64> {
+pub(crate) fn quantiles(mut values: Vec<f64>, at: &[f64]) -> Vec<f64> {
     values.sort_by(f64::total_cmp);
     at.iter()
         .map(|share| {
@@ -391,6 +424,7 @@ impl Problem {
         let drawn: usize = (0..samples.count).map(|i| cells(i) * counts[i] as usize).sum();
         let squares: Vec<f64> = out.long.omega.iter().zip(&out.long.value).map(|(w, v)| w * v * v).collect();
         (out.cells, out.total) = (drawn, parallel::pairwise_sum(&squares));
+        out.drawn = counts.to_vec();
         out
     }
 }

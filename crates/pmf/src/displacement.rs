@@ -115,23 +115,12 @@ pub fn displace(
     let (contributions, profiles) = (known(contributions), known(profiles));
     let (bounded_w, bounded_h) = (settings.nonnegative_contributions, settings.nonnegative_profiles);
     crate::settings::check_factors(rows, cols, p, &contributions, &profiles, bounded_w, bounded_h)?;
-    let refuse = |message: String| Err(Error::new("option-out-of-range", message));
-    if settings.levels.is_empty() || !settings.levels.iter().all(|level| *level > 0.0 && level.is_finite()) {
-        return refuse("levels must be positive finite numbers".into());
-    }
-    if !settings.levels.is_sorted_by(|a, b| a < b) {
-        return refuse("levels must ascend".into());
-    }
-    if let Some((k, j)) = settings.elements.iter().find(|(k, j)| *k >= p || *j >= cols) {
-        return refuse(format!("there is no element of factor {k} and species {j}"));
-    }
+    validate(p, cols, settings)?;
     let turned = problem.transposed.then(|| problem.turned());
     let problem = turned.as_ref().unwrap_or(problem);
     let (mut long, mut short) = problem.scale_factors(p, &contributions, &profiles);
-    let (samples, species) = problem.sides();
-    let with_data = samples.present.iter().filter(|present| **present).count() as f64;
-    let weights: Vec<f64> =
-        (0..rows).map(|i| if samples.present[i] { problem.sample_scale(i) / with_data } else { 0.0 }).collect();
+    let species = problem.sides().1;
+    let weights = problem.mean_weights();
     for k in 0..p {
         let mean: f64 = (0..rows).map(|i| weights[i] * long[i * p + k]).sum();
         if mean > 0.0 {
@@ -189,6 +178,21 @@ pub fn displace(
         lower: lowest.map(|point| problem.unscale_factors(p, &point.long.rows, &point.short.rows)),
         status: if complete { Status::Converged } else { Status::Aborted },
     })
+}
+
+/// Checks levels and elements.
+pub(crate) fn validate(p: usize, cols: usize, settings: &DisplacementSettings) -> Result<(), Error> {
+    let refuse = |message: String| Err(Error::new("option-out-of-range", message));
+    if settings.levels.is_empty() || !settings.levels.iter().all(|level| *level > 0.0 && level.is_finite()) {
+        return refuse("levels must be positive finite numbers".into());
+    }
+    if !settings.levels.is_sorted_by(|a, b| a < b) {
+        return refuse("levels must ascend".into());
+    }
+    if let Some((k, j)) = settings.elements.iter().find(|(k, j)| *k >= p || *j >= cols) {
+        return refuse(format!("there is no element of factor {k} and species {j}"));
+    }
+    Ok(())
 }
 
 /// What all elements share; everything in the engine's units.

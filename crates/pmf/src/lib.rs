@@ -7,6 +7,7 @@ mod assignment;
 mod basins;
 mod block;
 mod bootstrap;
+mod bootstrap_displacement;
 mod canonical;
 mod curvature;
 mod dead;
@@ -39,6 +40,7 @@ mod weights;
 
 pub use analysis::{Analysis, AnalysisInput, Fit, LARGE_RESIDUAL, LargeResidual, Regression, analyze};
 pub use bootstrap::{Bootstrap, BootstrapSettings, ElementStatistics, QUANTILES, Resample, bootstrap};
+pub use bootstrap_displacement::{BootstrapDisplacement, DisplacedResample, Summary, bootstrap_displacement};
 pub use displacement::{Displaced, Displacement, DisplacementSettings, End, EndKind, displace};
 pub use factorize::{certify, factorize};
 pub use laplace::{ErrorSettings, Estimated, StandardErrors, standard_errors};

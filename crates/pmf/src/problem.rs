@@ -86,6 +86,8 @@ pub struct Problem {
     pub(crate) pins: Vec<Pin>,
     formed_up_to: usize,
     loss: Loss,
+    /// How often each sample was drawn, where the data are a resample; empty otherwise.
+    pub(crate) drawn: Vec<u32>,
 }
 
 /// Unknowns (short side × factors) up to which the reduced Hessian is formed and factored (18 MB). Measured: at 960
@@ -215,6 +217,7 @@ impl Problem {
             pins,
             formed_up_to: FORMED_UP_TO,
             loss: Loss::Squares,
+            drawn: Vec::new(),
         };
         if !problem.unscale_q(total).is_finite() {
             return Err(overflow());
@@ -363,6 +366,19 @@ impl Problem {
     /// Contribution of sample i in the caller's units over the engine's.
     pub(crate) fn sample_scale(&self, i: usize) -> f64 {
         scale(1.0, self.global - self.sides().0.exponent[i])
+    }
+
+    /// s_i with which Σ s_i w_i, over the engine's contributions, is the mean contribution in the caller's units: over
+    /// the samples with data, each as often as it was drawn.
+    pub(crate) fn mean_weights(&self) -> Vec<f64> {
+        let present = &self.sides().0.present;
+        let times = |i: usize| match (present[i], self.drawn.get(i)) {
+            (false, _) => 0.0,
+            (true, Some(drawn)) => f64::from(*drawn),
+            (true, None) => 1.0,
+        };
+        let total: f64 = (0..self.rows).map(times).sum();
+        (0..self.rows).map(|i| if times(i) > 0.0 { self.sample_scale(i) * times(i) / total } else { 0.0 }).collect()
     }
 
     /// Profile element of species j in the caller's units over the engine's.

@@ -3,7 +3,7 @@
 mod common;
 use common::*;
 use headwater_base::{Control, Status};
-use headwater_pmf::{Bootstrap, BootstrapSettings, bootstrap};
+use headwater_pmf::{Bootstrap, BootstrapSettings, DisplacementSettings, bootstrap, bootstrap_displacement};
 
 fn run(data: &Data, p: usize, settings: &BootstrapSettings) -> (Vec<f64>, Bootstrap) {
     let base = fit(data, &common::settings(p, 12, 1)).solution;
@@ -81,4 +81,43 @@ fn what_makes_no_sense_is_refused() {
     assert_eq!(refuse(BootstrapSettings { block: Some(0), ..good() }), Some("option-out-of-range"));
     assert_eq!(refuse(BootstrapSettings { block: Some(500), ..good() }), Some("option-out-of-range"));
     assert_eq!(refuse(BootstrapSettings { threshold: 1.5, ..good() }), Some("option-out-of-range"));
+}
+
+#[test]
+fn displacement_of_resamples_holds_the_base_and_widens_with_the_level() {
+    let data = epa("stlouis");
+    let base = fit(&data, &common::settings(4, 12, 1)).solution;
+    let settings = BootstrapSettings { runs: 6, seed: 2, threads: 2, cold_starts: 0, ..BootstrapSettings::default() };
+    let elements: Vec<(usize, usize)> = (0..4).map(|k| (k, 8)).collect();
+    let displacement = DisplacementSettings {
+        levels: vec![0.5, 1.0, 2.0, 4.0],
+        elements: elements.clone(),
+        check: false,
+        nonnegative_contributions: true,
+        nonnegative_profiles: true,
+        seed: 0,
+        threads: 1,
+    };
+    let (w, h) = (&base.contributions, &base.profiles);
+    let run = |threads: usize| {
+        let settings = BootstrapSettings { threads, ..settings.clone() };
+        bootstrap_displacement(&data.problem(), 4, w, h, &settings, &displacement, Control::none()).expect("BS-DISP")
+    };
+    let found = run(2);
+    assert_eq!(found, run(1));
+    assert_eq!((found.status, found.resamples.len()), (Status::Converged, 6));
+    let accepted = found.resamples.iter().filter(|r| r.accepted).count() as u32;
+    assert!(accepted >= 3, "{accepted} of 6 accepted");
+    for (summary, element) in found.elements.iter().zip(elements) {
+        assert_eq!((summary.factor, summary.species), element);
+        assert!(summary.levels.iter().all(|level| level.2 <= accepted && level.0 <= level.1), "{summary:?}");
+        assert!(summary.levels.windows(2).all(|pair| pair[1].0 <= pair[0].0 && pair[1].1 >= pair[0].1), "{summary:?}");
+    }
+    for resample in found.resamples.iter().filter(|r| r.accepted) {
+        for element in &resample.displacement.as_ref().expect("accepted").elements {
+            for [lower, upper] in &element.ends {
+                assert!(lower.value <= element.base && element.base <= upper.value, "{element:?}");
+            }
+        }
+    }
 }
