@@ -79,6 +79,8 @@ export const WARNING_CODES: Readonly<Record<string, string>> = {
   'not-unique': 'Q does not change along some direction: other solutions fit equally well.',
   'curvature-unknown': 'The curvature could not be bounded from below, so that the minimum is not proven.',
   'lower-unconverged-start': 'A start that did not converge ended with a lower Q than the one returned.',
+  'standard-errors-too-large': 'The model has too many unknowns for standard errors from its Hessian.',
+  'standard-errors-not-positive': 'The Hessian is not positive definite here: there are no standard errors.',
 }
 
 /** One thing that is wrong with the input. Fields that do not apply are absent. */

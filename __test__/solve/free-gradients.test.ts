@@ -5,8 +5,7 @@ import { Csr, dense, InvalidInputError, operator, solveJvp, solveJvpSync, solveV
 type Vector = Float64Array<ArrayBuffer>
 const n = 12
 const value = (k: number): number => Math.sin(3 * k + 1)
-const vector = (seed: number, length: number): Vector =>
-  Float64Array.from({ length }, (_, k) => value(k + 100 * seed))
+const vector = (seed: number, length: number): Vector => Float64Array.from({ length }, (_, k) => value(k + 100 * seed))
 const dot = (x: Float64Array, y: Float64Array): number => x.reduce((sum, v, k) => sum + v * y[k]!, 0)
 
 /** Largest difference over the largest element. */
@@ -96,7 +95,12 @@ test('least squares by a tall function, damped or not, and with a matrix the sam
   const [rows, cols] = [9, 5]
   const [A, dA] = [1, 2].map((seed) => dense({ rows, cols, data: vector(seed, rows * cols).map((x, k) => x + Math.cos(k * k * seed)) })) as [LinearOperator, LinearOperator] // prettier-ignore
   const [b, cotangent] = [vector(3, rows), vector(4, cols)]
-  for (const [method, damp] of [['lsqr', 0], ['lsqr', 0.4], ['cgnr', 0]] as const) { // prettier-ignore
+  for (const [method, damp] of [
+    ['lsqr', 0],
+    ['lsqr', 0.4],
+    ['cgnr', 0],
+  ] as const) {
+    // prettier-ignore
     const input = { method, b, options: { rtol: 1e-13, ...(damp === 0 ? {} : { damp }) } } as const
     const known = solveVjpSync({ ...input, A, cotangent })
     const hook = (x: Vector, lambda: Vector, rest?: { residual: Vector; mu: Vector }): number =>

@@ -17,7 +17,7 @@ export type Steps<T> = Generator<Step, T, SolveResult | undefined>
 
 /** Runs a calculation on the calling thread. */
 export function finishSync<T>(steps: Steps<T>): T {
-  for (let next = steps.next(); ; ) {
+  for (let next = steps.next(); ;) {
     if (next.done) return next.value
     if ('pending' in next.value) {
       refusePromise(next.value.pending)
@@ -28,7 +28,7 @@ export function finishSync<T>(steps: Steps<T>): T {
 
 /** Runs a calculation whose functions may return promises. */
 export async function finish<T>(steps: Steps<T>, signal?: AbortSignal): Promise<T> {
-  for (let next = steps.next(); ; ) {
+  for (let next = steps.next(); ;) {
     if (next.done) return next.value
     if ('pending' in next.value) {
       await next.value.pending
@@ -59,7 +59,10 @@ export function productOf(A: Operator, dtype: Dtype, adjoint = false): Product {
   return (x, y) => {
     for (const part of [0, 1]) {
       const image = new Float64Array(y.length >> 1)
-      apply(Float64Array.from(image.length === 0 ? [] : { length: x.length >> 1 }, (_, k) => x[2 * k + part]!), image)
+      apply(
+        Float64Array.from(image.length === 0 ? [] : { length: x.length >> 1 }, (_, k) => x[2 * k + part]!),
+        image,
+      )
       for (let k = 0; k < image.length; k++) y[2 * k + part] = image[k]!
     }
   }

@@ -1,13 +1,15 @@
 //! Sparse matrices, compressed by rows.
 //!
 //! 12 bytes a stored f64 element (8 value, 4 column) and 4 a row. A product reads the matrix once and is bound by
-//! memory; several vectors at once ([`Operator::apply_many`]) share that reading.
+//! memory; several vectors at once ([`Operator::apply_many`]) share that reading. A real square matrix of few diagonals,
+//! such as that of a grid, is laid out once more for products with one vector (`diagonals.rs`), 8 bytes an element.
 
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use headwater_base::{Error, parallel};
 
+use crate::diagonals::Diagonals;
 use crate::operator::Operator;
 use crate::rows::{Rows, rows_complex, rows_real, rows_real_2, rows_real_4, rows_real_8, rows_real_k};
 use crate::scalar::{Complex64, Scalar};
@@ -26,6 +28,8 @@ pub struct Csr<T> {
     values: Arc<Vec<T>>,
     threads: usize,
     hermitian: OnceLock<bool>,
+    /// The layout of a real matrix of few diagonals, made by the first product.
+    diagonals: Arc<OnceLock<Option<Diagonals>>>,
 }
 
 fn refuse<V>(message: String) -> Result<V, Error> {
@@ -107,7 +111,8 @@ impl<T: Scalar> Csr<T> {
 
     fn of_arrays(rows: usize, cols: usize, pointers: Vec<u32>, columns: Vec<u32>, values: Vec<T>) -> Self {
         let (pointers, columns, values) = (Arc::new(pointers), Arc::new(columns), Arc::new(values));
-        Self { rows, cols, pointers, columns, values, threads: 1, hermitian: OnceLock::new() }
+        let (hermitian, diagonals) = (OnceLock::new(), Arc::default());
+        Self { rows, cols, pointers, columns, values, threads: 1, hermitian, diagonals }
     }
 
     /// The same matrix, its products split over threads of the current pool. The result does not depend on the number.
@@ -253,8 +258,33 @@ fn some_rows(k: usize, rows: Rows<'_>, x: &[f64], y: &mut [f64]) {
 }
 
 impl Csr<f64> {
+    /// The layout by diagonals, where there are few.
+    fn diagonals(&self) -> Option<&Diagonals> {
+        let make = || Diagonals::new(&self.pointers, &self.columns, &self.values);
+        self.diagonals.get_or_init(|| if self.rows == self.cols { make() } else { None }).as_ref()
+    }
+
+    /// Bytes that products take besides the matrix.
+    pub fn layout_bytes(&self) -> usize {
+        if self.rows == self.cols { Diagonals::bytes(&self.pointers, &self.columns) } else { 0 }
+    }
+
+    /// Rows of y = Ax from `begin` on.
+    fn part(&self, begin: usize, x: &[f64], y: &mut [f64]) {
+        match self.diagonals() {
+            Some(diagonals) => diagonals.product(begin, x, y),
+            None => rows_real(self.all().part(begin, y.len()), x, y),
+        }
+    }
+
     fn product(&self, k: usize, x: &[f64], y: &mut [f64]) {
         assert!(x.len() == k * self.cols && y.len() == k * self.rows, "lengths of x and y");
+        if k == 1 && self.diagonals().is_some() {
+            if self.threads == 1 {
+                return self.part(0, x, y);
+            }
+            return parallel::for_each_piece(self.threads, y, PIECE, |index, y| self.part(index * PIECE, x, y));
+        }
         self.over_rows(k, y, |rows, y| some_rows(k, rows, x, y));
     }
 
@@ -284,7 +314,7 @@ impl Operator<f64> for Csr<f64> {
         // The chunks of the sums, so that the result is the same as of separate passes.
         for (index, (x_piece, y_piece)) in x.chunks(vector::CHUNK).zip(y.chunks_mut(vector::CHUNK)).enumerate() {
             let begin = index * vector::CHUNK;
-            rows_real(self.all().part(begin, y_piece.len()), x, y_piece);
+            self.part(begin, x, y_piece);
             for (total, part) in total.iter_mut().zip(vector::dot_and_norms(x_piece, y_piece)) {
                 *total += part;
             }
@@ -301,7 +331,9 @@ impl Operator<f64> for Csr<f64> {
         self.product(k, x, y);
     }
     fn apply_rows(&self, k: usize, begin: usize, x: &[f64], y: &mut [f64]) -> bool {
-        if self.threads == 1 && k > 0 {
+        if self.threads == 1 && k == 1 {
+            self.part(begin, x, y);
+        } else if self.threads == 1 && k > 0 {
             some_rows(k, self.all().part(begin, y.len() / k), x, y);
         }
         self.threads == 1

@@ -42,6 +42,7 @@ pub mod cr;
 pub mod csr;
 pub mod deflation;
 pub mod dense;
+mod diagonals;
 pub mod direct;
 pub mod exact_hessian;
 mod finish;
