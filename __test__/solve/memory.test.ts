@@ -91,7 +91,7 @@ test('what V8 is told of each object is what the object holds, and is taken back
     const [mark, when, name, bytes] = line.split(' ')
     if (mark === '#') (said[name!] ??= { bytes: Number(bytes) })[when as 'before'] = reported
   }
-  expect(Object.keys(said)).toHaveLength(10)
+  expect(Object.keys(said)).toHaveLength(12)
   for (const [name, { bytes, before, during, after }] of Object.entries(said)) {
     // Half a kilobyte for each of two roundings, and some objects of V8's own.
     expect(Math.abs((during! - before!) * 1024 - 16 * bytes), name).toBeLessThan(4096 + 0.01 * 16 * bytes)

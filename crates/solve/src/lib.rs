@@ -67,6 +67,7 @@ pub mod session;
 pub mod settings;
 pub mod shifted_hermitian;
 mod small;
+mod sorted;
 mod spectrum;
 mod system;
 pub mod vector;
