@@ -41,7 +41,10 @@ describe('a hundred steps of two iterations at Λ = 5', () => {
 
 test('the first Neumann term is no gradient: its cosine with the exact one falls with Λ, how fast depends on the loss', () => {
   const target = random(2 * n, 5)
-  const losses = { random: (): Vector => random(2 * n, 3), distance: (psi: Vector): Vector => psi.map((v, k) => v - target[k]!) }
+  const losses = {
+    random: (): Vector => random(2 * n, 3),
+    distance: (psi: Vector): Vector => psi.map((v, k) => v - target[k]!),
+  }
   const psi = random(2 * n, 1)
   const cosines = Object.values(losses).map((cotangent) =>
     [0.08, 0.39, 1.94, 3.9].map((lambda) => {

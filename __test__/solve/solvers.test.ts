@@ -204,7 +204,11 @@ describe('outcomes have names', () => {
       const { x, converged, guessUsed } = solve(ring(16), b, { nullspace: 'constant', x0, rtol: 1e-12 })
       expect([converged, guessUsed]).toEqual([true, true])
       expect(Math.abs(x.reduce((sum, value) => sum + value, 0))).toBeLessThan(1e-12)
-      near(x, b.map((value) => value / (2 - 2 * Math.cos(Math.PI / 8))), 1e-9)
+      near(
+        x,
+        b.map((value) => value / (2 - 2 * Math.cos(Math.PI / 8))),
+        1e-9,
+      )
     }
   })
 

@@ -68,7 +68,7 @@ impl Sorted {
     /// The rows of Y = AX from `begin` on, two columns, as many as y holds. False, with y untouched, unless they are whole windows.
     pub fn product_2(&self, begin: usize, x: &[f64], y: &mut [f64]) -> bool {
         let end = begin + y.len() / 2;
-        if begin % WINDOW != 0 || end > self.rows || (end % WINDOW != 0 && end != self.rows) {
+        if !begin.is_multiple_of(WINDOW) || end > self.rows || !(end.is_multiple_of(WINDOW) || end == self.rows) {
             return false;
         }
         // SAFETY: a copy of a matrix whose arrays fit together, by rows.

@@ -13,7 +13,7 @@ use super::call::{Packed, either};
 use super::graph::NativeGraph;
 use super::number::Number;
 use super::operator::{Held, NativeOperator, Operand};
-use super::{announced, tagged, values};
+use super::{announced, values};
 use crate::cancel::CancelToken;
 use crate::job::{self, Callback};
 use crate::outcome::{Outcome, failure};

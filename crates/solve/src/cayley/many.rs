@@ -49,7 +49,7 @@ impl Cayley {
         let mut states = psi.to_vec();
         let mut psi = psi.to_vec();
         let reports = self.run_many(&mut psi, k, steps, control, |done, after| {
-            if done % every == 0 || done == steps {
+            if done.is_multiple_of(every) || done == steps {
                 states.extend_from_slice(after);
             }
         })?;
