@@ -197,6 +197,21 @@ describe('outcomes have names', () => {
     expect(cgSync(ring(16), ones(16)).reason).toBe('zeroCurvature')
   })
 
+  test('what a guess has in the null space is no part of x', () => {
+    const b = Float64Array.from({ length: 16 }, (_, k) => Math.sin((2 * Math.PI * k) / 16))
+    const x0 = b.map((value) => 5 + (0.9 * value) / (2 - 2 * Math.cos(Math.PI / 8)))
+    for (const solve of [cgSync, minresSync, crSync]) {
+      const { x, converged, guessUsed } = solve(ring(16), b, { nullspace: 'constant', x0, rtol: 1e-12 })
+      expect([converged, guessUsed]).toEqual([true, true])
+      expect(Math.abs(x.reduce((sum, value) => sum + value, 0))).toBeLessThan(1e-12)
+      near(
+        x,
+        b.map((value) => value / (2 - 2 * Math.cos(Math.PI / 8))),
+        1e-9,
+      )
+    }
+  })
+
   test.each([NaN, Infinity])('%s is found where it is, and x stays finite', (bad) => {
     const b = ones(10)
     const planted = { b: b.map((v, k) => (k === 3 ? bad : v)), A: diagonalOf([1, 2, 3, 4, 5, 6, 7, 8, 9, bad]) }

@@ -205,6 +205,7 @@ export interface NativeCotangents {
   weights?: Float64Array<ArrayBuffer>
   fluxes?: Float64Array<ArrayBuffer>
   lambda: Float64Array<ArrayBuffer>
+  pairs?: Float64Array<ArrayBuffer>
   forward: Float64Array<ArrayBuffer>
   adjoint: Float64Array<ArrayBuffer>
 }

@@ -5,12 +5,13 @@ import { native } from '../native.ts'
 import { Checker } from '../validate.ts'
 import type { Interval } from './bounds.ts'
 import { call } from './backend.ts'
-import { Cayley, padeJob, padeSteps, stepJob, type CayleyOptions, type PropagationJob, type PropagationReport } from './cayley.ts' // prettier-ignore
+import { Cayley, padeJob, padeSteps, stepJob } from './cayley.ts'
 import { CallbackOperator } from './callbacks.ts'
 import { evolveFree, evolveFreeSync } from './free-steps.ts'
 import { Graph } from './graph.ts'
 import { LinearOperator, nativeOf } from './operators.ts'
 import { present, readSteps } from './plan.ts'
+import type { CayleyOptions, PropagationJob, PropagationReport } from './propagation.ts'
 import type { Reason, VectorLike } from './types.ts'
 import { checkVector, chunkNorms } from './vectors.ts'
 
@@ -154,7 +155,7 @@ function read(H: unknown, psi: unknown, t: unknown, options: unknown, asynchrono
     return Float64Array.of(inner.number('min') ?? 0, inner.number('max') ?? 0)
   })
   const settings = {
-    solver: check.oneOf('solver', ['auto', 'direct', 'galerkin', 'cocg', 'cgw', 'cgnr']),
+    solver: check.oneOf('solver', ['auto', 'direct', 'eigen', 'galerkin', 'cocg', 'cgw', 'cgnr']),
     maxIterations: check.integer('maxIterations', { min: 1, max: 2 ** 32 - 1 }),
     allowInexact: check.boolean('allowInexact'),
   }

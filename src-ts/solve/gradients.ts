@@ -6,8 +6,10 @@ import { native } from '../native.ts'
 import { Checker } from '../validate.ts'
 import { call } from './backend.ts'
 import { planDirect } from './direct.ts'
-import { freeSolves, type FreeTask } from './free-gradients.ts'
-import { nativeOf, requireLinear, type LinearOperator } from './operators.ts'
+import { CallbackOperator } from './callbacks.ts'
+import { freeJvp, freeVjp, leastSquares, type FreeJvp, type FreeTask, type FreeVjp } from './free-gradients.ts'
+import { finish, finishSync, product, type Steps } from './free-products.ts'
+import { nativeOf, requireLinear } from './operators.ts'
 import { packSettings, unpackResult, type SolveSettings } from './packing.ts'
 import { needsSession, plan, readJob, type Plan } from './plan.ts'
 import { nativeInverse, NativeInverse, type Preconditioner } from './preconditioners.ts'
@@ -20,8 +22,9 @@ export interface GradientInput {
   /** The method of the forward solve; the adjoint one uses the same. */
   method: Method | 'direct'
   /**
-   * The operator; for `shiftedHermitian` it is H of A = σI + iaH. A function ({@link operator}) is for {@link solveVjp} only, by
-   * `cg`, `minres`, `cr`, `shiftedHermitian` and `cgnr`, and there is no `matrix` then: it has no elements.
+   * The operator; for `shiftedHermitian` it is H of A = σI + iaH. A function ({@link operator}) is for all methods but
+   * `direct`; there is no `matrix` then, since it has no elements. `cocg` and `cgw` make the adjoint products from its
+   * structure, `cgnr` and `lsqr` need `applyAdjoint`.
    */
   A: Operator
   /** Right-hand side. */
@@ -45,10 +48,21 @@ export interface VjpInput<P = unknown> extends GradientInput {
   /** What A stays when it changes: `hermitian` gives ½(Ā + Āᴴ), `symmetric` ½(Ā + Āᵀ). @default 'general' */
   structure?: 'general' | 'hermitian' | 'symmetric' | undefined
   /**
-   * Gradients of your own for parameters θ that A or b depend on, from x and λ: θ̄ = −Re⟨λ, (∂A/∂θ)x⟩ + Re⟨λ, ∂b/∂θ⟩. What it
-   * returns is `parameters` of the result. The only way to θ for an A that is a function.
+   * Gradients of your own for parameters θ that A or b depend on, from x and λ: θ̄ = −Re⟨λ, (∂A/∂θ)x⟩ + Re⟨λ, ∂b/∂θ⟩; for least
+   * squares with what the third argument has. What it returns is `parameters` of the result. The only way to θ for an A
+   * that is a function.
    */
-  parameterVjp?: ((x: Float64Array<ArrayBuffer>, lambda: Float64Array<ArrayBuffer>) => P) | undefined
+  parameterVjp?:
+    | ((x: Float64Array<ArrayBuffer>, lambda: Float64Array<ArrayBuffer>, leastSquares?: LeastSquaresParts) => P)
+    | undefined
+}
+
+/** What a gradient through least squares (`lsqr`, or `cgnr` for an A that is not square) needs besides x and λ = b̄. */
+export interface LeastSquaresParts {
+  /** r = b − Ax. */
+  residual: Float64Array<ArrayBuffer>
+  /** μ = (AᴴA + d²I)⁻¹x̄, with which θ̄ = Re⟨λ, ∂b/∂θ − (∂A/∂θ)x⟩ + Re⟨(∂A/∂θ)μ, r⟩. */
+  mu: Float64Array<ArrayBuffer>
 }
 
 /** What {@link solveVjp} gives. */
@@ -78,8 +92,8 @@ export interface SolveGradient<P = unknown> {
 
 /** What {@link solveJvp} takes. */
 export interface JvpInput extends GradientInput {
-  /** Ȧ (or Ḣ). @default 0 */
-  dA?: LinearOperator | undefined
+  /** Ȧ (or Ḣ), a matrix or a function. @default 0 */
+  dA?: Operator | undefined
   /** ḃ. @default 0 */
   db?: VectorLike | undefined
 }
@@ -116,30 +130,20 @@ type Job = Pick<SolveJobOptions, 'signal' | 'onAbort'>
  */
 export async function solveVjp<P = unknown>(input: VjpInput<P>, job: Job = {}): Promise<SolveGradient<P>> {
   const ready = read(input, job, true, ['cotangent', 'structure', 'parameterVjp'])
-  if ('task' in ready) {
-    const solves = freeSolves(ready.task, cotangentFrom(ready.cotangent))
-    for (let next = solves.next(); ; next = solves.next(await runAsync(next.value))) {
-      if (next.done) return withParameters(freeGradient(next.value), ready.parameterVjp)
-    }
-  }
+  if ('task' in ready) return finish(freeGradient(ready) as Steps<SolveGradient<P>>, ready.task.job.signal)
   const bar = await cotangentOf(ready, (forward) => runAsync(forward))
   const { A, M, b, settings, back, inexact, structure } = ready
   const ahead = packSettings(settings)
   const found = gradientOf(
     await runJob((token) => native().solveVjp(A, M, b, bar, structure, ahead, back, inexact, token), ready.job),
   )
-  return withParameters(found, ready.parameterVjp)
+  return finish(withParameters<P>(found, ready))
 }
 
 /** {@link solveVjp} on the calling thread. */
 export function solveVjpSync<P = unknown>(input: VjpInput<P>): SolveGradient<P> {
   const ready = read(input, {}, false, ['cotangent', 'structure', 'parameterVjp'])
-  if ('task' in ready) {
-    const solves = freeSolves(ready.task, cotangentFrom(ready.cotangent))
-    for (let next = solves.next(); ; next = solves.next(runSync(next.value))) {
-      if (next.done) return withParameters(freeGradient(next.value), ready.parameterVjp)
-    }
-  }
+  if ('task' in ready) return finishSync(freeGradient(ready) as Steps<SolveGradient<P>>)
   let x: SolveResult | undefined
   const given = ready.cotangent
   if (typeof given === 'function') x = settle(ready, runSync(ready.forward))
@@ -147,17 +151,18 @@ export function solveVjpSync<P = unknown>(input: VjpInput<P>): SolveGradient<P> 
   const { A, M, b, settings, back, inexact, structure } = ready
   const ahead = packSettings(settings)
   const found = gradientOf(call((addon) => addon.solveVjpSync(A, M, b, bar, structure, ahead, back, inexact)))
-  return withParameters(found, ready.parameterVjp)
+  return finishSync(withParameters<P>(found, ready))
 }
 
 /**
  * The derivative of x = A⁻¹b along a direction: ẋ = A⁻¹(ḃ − Ȧx). Two solves and one product. For least squares (`lsqr`, and
- * `cgnr` for an A that is not square) ẋ = A⁺(ḃ − Ȧx) + (AᴴA)⁺Ȧᴴ(b − Ax) with up to two solves more, and `tangent` is the
- * first of them. A and M must have their data in the addon.
+ * `cgnr` for an A that is not square) ẋ = A⁺(ḃ − Ȧx) + (AᴴA + d²I)⁻¹Ȧᴴ(b − Ax) with up to two solves more, and `tangent` is the
+ * first of them. A, dA and M may be functions.
  * @throws InvalidInputError as {@link solveVjp}
  */
 export async function solveJvp(input: JvpInput, job: Job = {}): Promise<SolveTangent> {
-  const ready = nativeOnly(read(input, job, true, ['dA', 'db']))
+  const ready = read(input, job, true, ['dA', 'db'])
+  if ('task' in ready) return freeTangent(await finish(freeJvp(ready.task, ready.dA, ready.db), ready.task.job.signal))
   const { A, M, b, settings, back, inexact, dA, db } = ready
   const ahead = packSettings(settings)
   return tangentOf(await runJob((token) => native().solveJvp(A, M, b, dA, db, ahead, back, inexact, token), ready.job))
@@ -165,29 +170,38 @@ export async function solveJvp(input: JvpInput, job: Job = {}): Promise<SolveTan
 
 /** {@link solveJvp} on the calling thread. */
 export function solveJvpSync(input: JvpInput): SolveTangent {
-  const { A, M, b, settings, back, inexact, dA, db } = nativeOnly(read(input, {}, false, ['dA', 'db']))
+  const ready = read(input, {}, false, ['dA', 'db'])
+  if ('task' in ready) return freeTangent(finishSync(freeJvp(ready.task, ready.dA, ready.db)))
+  const { A, M, b, settings, back, inexact, dA, db } = ready
   const ahead = packSettings(settings)
   return tangentOf(call((addon) => addon.solveJvpSync(A, M, b, dA, db, ahead, back, inexact)))
 }
 
 type ParameterVjp = VjpInput['parameterVjp']
 
-function withParameters<P>(found: SolveGradient, parameterVjp: ParameterVjp): SolveGradient<P> {
+/** What a hook is given besides x and λ. */
+type Hook = Pick<Free, 'parameterVjp'> & { forward: Pick<Plan, 'operator' | 'b' | 'dtype' | 'settings'> }
+
+function* withParameters<P>(found: SolveGradient, { parameterVjp, forward }: Hook): Steps<SolveGradient<P>> {
   if (parameterVjp === undefined) return found as SolveGradient<P>
-  return { ...found, parameters: parameterVjp(found.x.slice(), found.rhs.slice()) as P }
+  const { operator, b, dtype, settings } = forward
+  const [x, lambda] = [found.x.slice(), found.rhs.slice()]
+  if (settings.method === 'direct' || !leastSquares(settings.method, operator)) {
+    return { ...found, parameters: parameterVjp(x, lambda) as P }
+  }
+  const image = yield* product(operator, found.x.slice(), b.length, dtype)
+  const residual = b.map((value, k) => value - image[k]!)
+  return { ...found, parameters: parameterVjp(x, lambda, { residual, mu: found.adjoint.x.slice() }) as P }
 }
 
-const freeGradient = ({ forward, adjoint }: { forward: SolveResult; adjoint: SolveResult }): SolveGradient => ({
-  x: forward.x,
-  rhs: adjoint.x,
-  forward,
-  adjoint,
-})
+function* freeGradient({ task, cotangent, parameterVjp, forward: first }: Free): Steps<SolveGradient> {
+  const given = (x: Float64Array<ArrayBuffer>): unknown => (typeof cotangent === 'function' ? cotangent(x) : cotangent)
+  const { forward, adjoint, rhs, damp }: FreeVjp = yield* freeVjp(task, given)
+  const found = { x: forward.x, rhs, ...(damp === undefined ? {} : { damp }), forward, adjoint }
+  return yield* withParameters(found, { parameterVjp, forward: first })
+}
 
-const cotangentFrom =
-  (given: VjpInput['cotangent']) =>
-  (x: Float64Array<ArrayBuffer>): unknown =>
-    typeof given === 'function' ? given(x) : given
+const freeTangent = ({ forward, tangent, dx }: FreeJvp): SolveTangent => ({ x: forward.x, dx, forward, tangent })
 
 function gradientOf({ x, rhs, matrix, sigma, a, damp, forward, adjoint }: NativeGradient): SolveGradient {
   return {
@@ -209,18 +223,14 @@ const tangentOf = ({ x, dx, forward, tangent }: NativeTangent): SolveTangent => 
   tangent: unpackResult(tangent),
 })
 
-/** @throws InvalidInputError `operator-not-valid` for functions */
-function nativeOnly(ready: Ready | Free): Ready {
-  if (!('task' in ready)) return ready
-  const message = `${ready.task.name} needs A and M whose data are in the addon, and no stop()`
-  throw new InvalidInputError('operator-not-valid', message, { name: 'A' })
-}
-
 /** What goes through functions. */
 interface Free {
   task: FreeTask
+  forward: Plan
   cotangent: VjpInput['cotangent']
   parameterVjp: ParameterVjp
+  dA: Operator | undefined
+  db: Float64Array<ArrayBuffer> | undefined
 }
 
 interface Ready {
@@ -269,10 +279,21 @@ function read(input: unknown, job: Job, asynchronous: boolean, own: readonly str
     return plan(method!, A, right, all, kind)
   }
   const first = make(b, guess === undefined || method === 'direct' ? {} : { x0: guess })
-  if (needsSession(first)) {
+  const change = db === undefined ? undefined : readVector(db, first.operator.rows, first.dtype, 'db')
+  if (needsSession(first) || dA instanceof CallbackOperator) {
+    if (method === 'direct') throw free('direct')
     const all = { ...options, ...(M === undefined ? {} : { M }), ...(guess === undefined ? {} : { x0: guess }) }
-    const task = { name, method: method!, A: first.operator, b: first.b, options: all, adjoint, inexact, job: stops }
-    return { task, cotangent: cotangent as VjpInput['cotangent'], parameterVjp }
+    const { operator: A, b, dtype } = first
+    const task = { name, method: method!, A, b, dtype, options: all, adjoint, inexact, job: stops }
+    const along = dA === undefined || dA instanceof CallbackOperator ? dA : requireLinear(dA, 'dA')
+    return {
+      task,
+      forward: first,
+      cotangent: cotangent as VjpInput['cotangent'],
+      parameterVjp,
+      dA: along,
+      db: change as Float64Array<ArrayBuffer> | undefined,
+    }
   }
   const operator = requireLinear(A, 'A')
   const length = operator.rows * (first.dtype === 'complex128' ? 2 : 1)
@@ -294,10 +315,13 @@ function read(input: unknown, job: Job, asynchronous: boolean, own: readonly str
     parameterVjp,
     columns: operator.cols,
     dA: dA === undefined ? null : nativeOf(requireLinear(dA, 'dA')),
-    db: db === undefined ? null : readVector(db, operator.rows, first.dtype, 'db'),
+    db: change ?? null,
     job: stops,
   }
 }
+
+const free = (method: string): InvalidInputError =>
+  new InvalidInputError('operator-not-valid', `${method} needs matrices, dA included`, { name: 'dA' })
 
 /** Takes the solution as the guess of what follows. */
 function settle(ready: Ready, result: SolveResult): SolveResult {

@@ -6,7 +6,7 @@ import type { NativeFailure, NativeLayout } from '#native'
 import { HeadwaterError, InternalError } from '../errors.ts'
 import { toError } from '../job.ts'
 import { native, type Native } from '../native.ts'
-import type { PropagationReport } from './cayley.ts'
+import type { PropagationReport } from './propagation.ts'
 import type { Location, Method, Reason, SolveResult } from './types.ts'
 
 type Vector = Float64Array<ArrayBuffer>

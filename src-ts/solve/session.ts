@@ -231,7 +231,8 @@ function answerNow(run: Run, kind: number): void {
   throw new InvalidInputError('callback-asynchronous', message, { hint: 'use the asynchronous function, without Sync' })
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+/** Whether it is a promise or acts as one. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 

@@ -8,9 +8,11 @@
 
 pub mod cholesky;
 pub mod eigen;
+pub mod gemm;
 pub mod gram;
 pub mod nnls;
 pub mod simd;
+pub mod tridiagonal;
 
 /// Systems treated at once: one AVX-512 register or two AVX2 registers of f64.
 pub const LANES: usize = 8;

@@ -21,7 +21,7 @@ fn best(runs: usize, repeats: usize, mut work: impl FnMut()) -> f64 {
 }
 
 fn main() {
-    for n in [256, 1024, 4096] {
+    for n in [64, 256, 512, 1024, 4096] {
         let parts: Vec<Graph> = (0..3).map(|k| Graph::ring_with_pairs(n, 5 << k, 42).expect("a ring")).collect();
         let weighted: Vec<(f64, &Graph)> = parts.iter().map(|g| (0.74 / 3.0, g)).collect();
         let h = Graph::combine(&weighted).expect("same nodes").laplacian().expect("no flux");
@@ -37,14 +37,17 @@ fn main() {
             let dt = 2.0 * lambda / top;
             let mut solvers = vec![Solver::Galerkin, Solver::Cgnr];
             if n <= 1024 {
-                solvers.insert(0, Solver::Direct);
+                solvers.splice(0..0, [Solver::Direct, Solver::Eigen]);
             }
+            let mut ends = Vec::new();
             for solver in solvers {
                 let start = Instant::now();
                 let settings = CayleySettings { dt, solver, rtol: 1e-10, energy: false, ..CayleySettings::default() };
                 let mut cayley = Cayley::new(h.clone(), settings).expect("Hermitian");
                 // The direct solver is set up by the first step.
-                cayley.step(&mut psi.clone(), 1, Control::none()).expect("sizes");
+                let mut end = psi.clone();
+                let residual = cayley.step(&mut end, 1, Control::none()).expect("sizes").worst_residual();
+                ends.push(end);
                 let setup = start.elapsed().as_secs_f64();
                 let mut state = psi.clone();
                 let steps = (65536 / n).clamp(4, 100);
@@ -54,9 +57,10 @@ fn main() {
                 }) / steps as f64;
                 let per_step = matvecs as f64 / steps as f64;
                 println!(
-                    "  Lambda {lambda}: {solver:?} {:.4} ms a step, {per_step:.1} products, set-up {:.1} ms",
+                    "  Lambda {lambda}: {solver:?} {:.4} ms a step, {per_step:.1} products, set-up {:.1} ms, residual {residual:.1e}, {:.1e} from the first",
                     step * 1e3,
-                    setup * 1e3
+                    setup * 1e3,
+                    ends[0].iter().zip(&ends[ends.len() - 1]).map(|(x, y)| (x - y).norm_sqr()).sum::<f64>().sqrt()
                 );
             }
         }

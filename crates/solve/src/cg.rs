@@ -4,8 +4,8 @@
 //! q = Ap; δ = ⟨p, q⟩; α = γ/δ; x += αp; r −= αq; z = M⁻¹r; γ⁺ = ⟨r, z⟩; β = γ⁺/γ; p = z + βp.
 //! *Flexible* (M may vary): β = ⟨r⁺ − r, z⁺⟩/γ = −α⟨q, z⁺⟩/γ (Polak–Ribière), no vector more.
 //!
-//! Cost an iteration: one product with A, one with M⁻¹, and reads or writes 11 vectors (13 with M); memory x, r, p, q,
-//! and z with a preconditioner. Rate: ‖e_m‖_A <= 2ρᵐ‖e₀‖_A, ρ = (√κ−1)/(√κ+1), κ the condition number of M⁻¹A.
+//! Cost an iteration: one product with A, one with M⁻¹, and reads or writes 11 vectors (13 with M; 10 and the diagonal
+//! twice where M is one, which is applied inside the passes over r and p); memory x, r, p, q, and z with a preconditioner. Rate: ‖e_m‖_A <= 2ρᵐ‖e₀‖_A, ρ = (√κ−1)/(√κ+1), κ the condition number of M⁻¹A.
 //!
 //! Stops at ‖r‖ <= max(rtol‖b‖, atol), confirmed by the true residual. On the way, with ε_c = 4(n + 4)ε, a bound of the
 //! rounding of a product and an inner product of length n:
@@ -37,7 +37,7 @@ use crate::deflation;
 use crate::oracle::{End, Stop};
 use crate::outcome::{Location, Reason};
 use crate::scalar::Scalar;
-use crate::settings::Norm;
+use crate::settings::{Norm, Replacement};
 use crate::system::System;
 use crate::vector;
 
@@ -127,6 +127,16 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
     let mut ball = s.settings.radius.map(|_| Ball { square: 0.0, cross: 0.0, direction: gamma, radius: 0.0 });
     let kept = if s.settings.harvest > 0 && s.ritz.is_none() { 4 * s.settings.harvest + 40 } else { 0 };
     let mut basis: Vec<Vec<T>> = Vec::with_capacity(kept);
+    // A diagonal M is applied inside the two passes over r and p, and z is not stored (after the first time).
+    let fused = !T::COMPLEX
+        && preconditioned
+        && s.settings.norm == Norm::Residual
+        && s.settings.replacement == Replacement::Never
+        && s.settings.null_space.is_none()
+        && !s.settings.flexible
+        && s.settings.harvest == 0
+        && deflation.is_none()
+        && s.oracle.has_diagonal();
     // ‖βp‖ of the direction before, and what rounding may leave of ⟨r⁺, z⟩.
     let (mut along, mut noise) = (0.0, 0.0);
     let (mut alpha_before, mut beta) = (1.0, 0.0);
@@ -192,7 +202,12 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
             }
             break Reason::Diverged.into();
         }
-        let [square, product] = if preconditioned {
+        let mut scaled = None;
+        let [square, product] = if fused && let Some(d) = s.oracle.diagonal() {
+            let [square, product, gamma, znorm] = vector::reduce_scaled(alpha, T::reals(&q), d, T::reals_mut(r));
+            scaled = Some((gamma, znorm));
+            [square, product]
+        } else if preconditioned {
             vector::reduce_against(alpha, T::reals(&q), T::reals(&z), T::reals_mut(r))
         } else {
             vector::reduce(alpha, T::reals(&q), T::reals_mut(r))
@@ -219,7 +234,20 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
                 Err(end) => break end,
             }
         }
-        let (next, znorm) = if preconditioned {
+        let (next, znorm) = if let Some((next, zz)) = scaled {
+            let znorm = zz.sqrt();
+            if !(next.is_finite() && (1e-280..1e300).contains(&zz)) && norm > 0.0 {
+                // What is out of range is named, or measured again, by the pass of its own.
+                match precondition(s, r, &mut z).await {
+                    Ok(pair) => pair,
+                    Err(end) => break end,
+                }
+            } else if next <= n as f64 * EPS * norm * znorm {
+                break Reason::IndefinitePreconditioner.into();
+            } else {
+                (next, znorm)
+            }
+        } else if preconditioned {
             match precondition(s, r, &mut z).await {
                 Ok(pair) => pair,
                 Err(end) => break end,
@@ -255,12 +283,18 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
         if let Some(ball) = &mut ball {
             ball.advance(alpha, beta, next);
         }
-        let z = if preconditioned { &z } else { &*r };
-        vector::advance(owed, T::reals(z), beta, T::reals_mut(&mut p), T::reals_mut(&mut s.x));
-        owed = 0.0;
-        if let Some(space) = &mut deflation {
-            space.direction(z, &mut p);
+        if scaled.is_some()
+            && let Some(d) = s.oracle.diagonal_again()
+        {
+            vector::advance_scaled(owed, d, T::reals(r), beta, T::reals_mut(&mut p), T::reals_mut(&mut s.x));
+        } else {
+            let z = if preconditioned { &z } else { &*r };
+            vector::advance(owed, T::reals(z), beta, T::reals_mut(&mut p), T::reals_mut(&mut s.x));
+            if let Some(space) = &mut deflation {
+                space.direction(z, &mut p);
+            }
         }
+        owed = 0.0;
         (gamma, before, along) = (next, znorm, beta.abs() * pnorm);
         alpha_before = alpha;
     };

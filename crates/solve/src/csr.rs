@@ -1,19 +1,23 @@
 //! Sparse matrices, compressed by rows.
 //!
 //! 12 bytes a stored f64 element (8 value, 4 column) and 4 a row. A product reads the matrix once and is bound by
-//! memory; several vectors at once ([`Operator::apply_many`]) share that reading.
+//! memory; several vectors at once ([`Operator::apply_many`]) share that reading. A real square matrix of few diagonals,
+//! such as that of a grid, is laid out once more for products with one vector (`diagonals.rs`), 8 bytes an element; one with
+//! uneven rows for products with complex vectors (`sorted.rs`), 12 bytes an element.
 
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use headwater_base::{Error, parallel};
 
+use crate::diagonals::Diagonals;
 use crate::operator::Operator;
 use crate::rows::{Rows, rows_complex, rows_real, rows_real_2, rows_real_4, rows_real_8, rows_real_k};
 use crate::scalar::{Complex64, Scalar};
+use crate::sorted::Sorted;
 use crate::vector;
 
-/// Rows a thread takes at a time.
+/// Rows a thread takes at a time: windows of `sorted.rs`.
 const PIECE: usize = 4096;
 
 /// A sparse rows × cols matrix. Columns ascend within a row, each at most once. A clone shares the arrays.
@@ -26,6 +30,10 @@ pub struct Csr<T> {
     values: Arc<Vec<T>>,
     threads: usize,
     hermitian: OnceLock<bool>,
+    /// The layout of a real matrix of few diagonals, made by the first product.
+    diagonals: Arc<OnceLock<Option<Diagonals>>>,
+    /// The same of one with uneven rows, for complex vectors.
+    sorted: Arc<OnceLock<Option<Sorted>>>,
 }
 
 fn refuse<V>(message: String) -> Result<V, Error> {
@@ -107,7 +115,8 @@ impl<T: Scalar> Csr<T> {
 
     fn of_arrays(rows: usize, cols: usize, pointers: Vec<u32>, columns: Vec<u32>, values: Vec<T>) -> Self {
         let (pointers, columns, values) = (Arc::new(pointers), Arc::new(columns), Arc::new(values));
-        Self { rows, cols, pointers, columns, values, threads: 1, hermitian: OnceLock::new() }
+        let (hermitian, diagonals, sorted) = (OnceLock::new(), Arc::default(), Arc::default());
+        Self { rows, cols, pointers, columns, values, threads: 1, hermitian, diagonals, sorted }
     }
 
     /// The same matrix, its products split over threads of the current pool. The result does not depend on the number.
@@ -253,8 +262,51 @@ fn some_rows(k: usize, rows: Rows<'_>, x: &[f64], y: &mut [f64]) {
 }
 
 impl Csr<f64> {
+    /// The layout by diagonals, where there are few.
+    fn diagonals(&self) -> Option<&Diagonals> {
+        let make = || Diagonals::new(&self.pointers, &self.columns, &self.values);
+        self.diagonals.get_or_init(|| if self.rows == self.cols { make() } else { None }).as_ref()
+    }
+
+    /// Bytes that products take besides the matrix: with one vector where there are few diagonals, with complex ones where
+    /// rows are uneven.
+    pub fn layout_bytes(&self) -> usize {
+        let diagonals = if self.rows == self.cols { Diagonals::bytes(&self.pointers, &self.columns) } else { 0 };
+        diagonals + Sorted::bytes(&self.pointers, &self.columns)
+    }
+
+    /// Rows of Y = AX from `begin` on, X with two columns. False where that is left to the plain kernel.
+    fn sorted_part(&self, begin: usize, x: &[f64], y: &mut [f64]) -> bool {
+        let make = || Sorted::new(self.cols, &self.pointers, &self.columns, &self.values);
+        self.sorted.get_or_init(make).as_ref().is_some_and(|sorted| sorted.product_2(begin, x, y))
+    }
+
+    /// Rows of y = Ax from `begin` on.
+    fn part(&self, begin: usize, x: &[f64], y: &mut [f64]) {
+        match self.diagonals() {
+            Some(diagonals) => diagonals.product(begin, x, y),
+            None => rows_real(self.all().part(begin, y.len()), x, y),
+        }
+    }
+
     fn product(&self, k: usize, x: &[f64], y: &mut [f64]) {
         assert!(x.len() == k * self.cols && y.len() == k * self.rows, "lengths of x and y");
+        if k == 1 && self.diagonals().is_some() {
+            if self.threads == 1 {
+                return self.part(0, x, y);
+            }
+            return parallel::for_each_piece(self.threads, y, PIECE, |index, y| self.part(index * PIECE, x, y));
+        }
+        if k == 2 && self.threads == 1 && self.sorted_part(0, x, y) {
+            return;
+        }
+        if k == 2 && self.threads > 1 {
+            return parallel::for_each_piece(self.threads, y, 2 * PIECE, |index, y| {
+                if !self.sorted_part(index * PIECE, x, y) {
+                    some_rows(2, self.all().part(index * PIECE, y.len() / 2), x, y);
+                }
+            });
+        }
         self.over_rows(k, y, |rows, y| some_rows(k, rows, x, y));
     }
 
@@ -284,7 +336,7 @@ impl Operator<f64> for Csr<f64> {
         // The chunks of the sums, so that the result is the same as of separate passes.
         for (index, (x_piece, y_piece)) in x.chunks(vector::CHUNK).zip(y.chunks_mut(vector::CHUNK)).enumerate() {
             let begin = index * vector::CHUNK;
-            rows_real(self.all().part(begin, y_piece.len()), x, y_piece);
+            self.part(begin, x, y_piece);
             for (total, part) in total.iter_mut().zip(vector::dot_and_norms(x_piece, y_piece)) {
                 *total += part;
             }
@@ -301,7 +353,9 @@ impl Operator<f64> for Csr<f64> {
         self.product(k, x, y);
     }
     fn apply_rows(&self, k: usize, begin: usize, x: &[f64], y: &mut [f64]) -> bool {
-        if self.threads == 1 && k > 0 {
+        if self.threads == 1 && k == 1 {
+            self.part(begin, x, y);
+        } else if self.threads == 1 && k > 0 && !(k == 2 && self.sorted_part(begin, x, y)) {
             some_rows(k, self.all().part(begin, y.len() / k), x, y);
         }
         self.threads == 1

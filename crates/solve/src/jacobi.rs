@@ -39,6 +39,9 @@ impl<T: Scalar> Preconditioner<T> for Jacobi {
             *z = r.scale(d);
         }
     }
+    fn diagonal(&self) -> Option<&[f64]> {
+        Some(&self.inverse)
+    }
     fn apply_dot(&self, r: &[T], z: &mut [T]) -> [f64; 3] {
         // The chunks of the sums, in reals.
         let size = if T::COMPLEX { vector::CHUNK / 2 } else { vector::CHUNK };

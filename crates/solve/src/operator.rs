@@ -67,6 +67,10 @@ pub trait Preconditioner<T: Scalar>: Send + Sync {
         self.apply(r, z);
         vector::dot_and_norms(T::reals(r), T::reals(z))
     }
+    /// The diagonal of M⁻¹, where that is all there is of it and real: methods then apply it inside their own passes.
+    fn diagonal(&self) -> Option<&[f64]> {
+        None
+    }
     /// z = M⁻ᴴ r. The default is for a Hermitian M.
     fn apply_adjoint(&self, r: &[T], z: &mut [T]) {
         self.apply(r, z);
@@ -133,6 +137,22 @@ impl<O: Operator<Complex64>> Operator<Complex64> for Shifted<O> {
             self.operator.apply_adjoint(x, y);
         } else {
             self.operator.apply(x, y);
+        }
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = self.factor.conj() * *y + self.shift.conj() * *x;
+        }
+    }
+    fn apply_many(&self, k: usize, x: &[Complex64], y: &mut [Complex64]) {
+        self.operator.apply_many(k, x, y);
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = self.factor * *y + self.shift * *x;
+        }
+    }
+    fn apply_adjoint_many(&self, k: usize, x: &[Complex64], y: &mut [Complex64]) {
+        if self.operator.has_adjoint() {
+            self.operator.apply_adjoint_many(k, x, y);
+        } else {
+            self.operator.apply_many(k, x, y);
         }
         for (y, x) in y.iter_mut().zip(x) {
             *y = self.factor.conj() * *y + self.shift.conj() * *x;

@@ -260,6 +260,25 @@ impl<'a, T: Scalar> Oracle<'a, T> {
         Ok(vector::dot_and_norms(T::reals(r), T::reals(z)))
     }
 
+    /// The diagonal of M⁻¹ where that is all there is of it and needs no scale.
+    fn diagonal_of(&self) -> Option<&[f64]> {
+        let unscaled = self.preconditioner_scale == Some(1.0);
+        self.parts.preconditioner.as_ref()?.get()?.diagonal().filter(|_| unscaled)
+    }
+    /// Whether M⁻¹ is a diagonal that [`Oracle::diagonal`] gives.
+    pub fn has_diagonal(&self) -> bool {
+        self.diagonal_of().is_some()
+    }
+    /// The diagonal of M⁻¹ for one application.
+    pub fn diagonal(&mut self) -> Option<&[f64]> {
+        self.preconditions += usize::from(self.has_diagonal());
+        self.diagonal_of()
+    }
+    /// The diagonal, for another pass of the same application.
+    pub fn diagonal_again(&self) -> Option<&[f64]> {
+        self.diagonal_of()
+    }
+
     /// y = (s)Aᴴ x.
     pub async fn apply_adjoint(&mut self, x: &[T], y: &mut [T]) -> Result<(), End<T>> {
         self.matvecs += 1;

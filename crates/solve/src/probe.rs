@@ -41,7 +41,9 @@ pub(crate) async fn symmetry<T: Scalar>(s: &mut System<'_, T>) -> Result<(), End
             return Err(crate::outcome::Location::Operator.into());
         }
         if top == 0.0 {
-            return Ok(());
+            // A²u = 0 with Au ≠ 0: ‖Au‖² = ⟨u, A²u⟩ would be 0 for a Hermitian A (and for any normal one, such as I + S).
+            let nilpotent = j > 0 && (hermitian || s.method == Method::Cgw);
+            return if nilpotent { Err(Reason::NotHermitian.into()) } else { Ok(()) };
         }
         units[j] = power_of_two_inverse(top, false);
         vector::scale(units[j], T::reals_mut(&mut next));

@@ -152,6 +152,29 @@ pub fn reduce_against(a: f64, q: &[f64], z: &[f64], r: &mut [f64]) -> [f64; 2] {
     })
 }
 
+/// r −= a q with z = d r, a diagonal preconditioner, that is not stored; returns (‖r⁺‖², ⟨r⁺, z⟩, ⟨r⁺, z⁺⟩, ‖z⁺‖²). The bits of
+/// the separate passes.
+pub fn reduce_scaled(a: f64, q: &[f64], d: &[f64], r: &mut [f64]) -> [f64; 4] {
+    pass!(4 sums s; read q d; write r; e => {
+        let old = r[e] * d[e];
+        r[e] = (-a).mul_add(q[e], r[e]);
+        let new = r[e] * d[e];
+        s[0][e] = r[e].mul_add(r[e], s[0][e]);
+        s[1][e] = r[e].mul_add(old, s[1][e]);
+        s[2][e] = r[e].mul_add(new, s[2][e]);
+        s[3][e] = new.mul_add(new, s[3][e]);
+    })
+}
+
+/// [`advance`] with z = d r.
+pub fn advance_scaled(a: f64, d: &[f64], r: &[f64], b: f64, p: &mut [f64], x: &mut [f64]) {
+    for (((d, r), p), x) in d.iter().zip(r).zip(p).zip(x) {
+        let old = *p;
+        *x = a.mul_add(old, *x);
+        *p = b.mul_add(old, *r * *d);
+    }
+}
+
 /// x += a p, then p = z + b p: the step of the iteration before and its new direction read p once.
 pub fn advance(a: f64, z: &[f64], b: f64, p: &mut [f64], x: &mut [f64]) {
     for ((z, p), x) in z.iter().zip(p).zip(x) {

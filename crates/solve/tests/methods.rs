@@ -187,3 +187,25 @@ fn cgnr_does_not_call_an_ill_conditioned_matrix_singular() {
     let out = run(Method::Cgnr, &diagonal(&values), &[1.0; 12], &to_rtol(1e-4));
     assert_ne!(out.reason, Reason::ZeroCurvature);
 }
+
+#[test]
+fn a_nilpotent_operator_is_not_taken_for_a_hermitian_one() {
+    // A²u = 0 ends the probe's chain of products, which once passed for nothing left to compare.
+    struct Nilpotent;
+    impl Operator<Complex64> for Nilpotent {
+        fn rows(&self) -> usize {
+            2
+        }
+        fn cols(&self) -> usize {
+            2
+        }
+        fn apply(&self, x: &[Complex64], y: &mut [Complex64]) {
+            (y[0], y[1]) = (x[1], Complex64::default());
+        }
+    }
+    let b = [Complex64::new(1.0, 0.0), Complex64::default()];
+    for method in [Method::ShiftedHermitian { sigma: 1.0, a: 0.3 }, Method::Cg, Method::Minres, Method::Cgw] {
+        let out = solve(method, &Nilpotent, None, &b, &Settings::default(), Control::none()).expect("no misuse");
+        assert_eq!(out.reason, Reason::NotHermitian, "{method:?}");
+    }
+}

@@ -113,10 +113,19 @@ pub fn solve_sync<'env>(
     columns: u32,
     settings: &[f64],
 ) -> napi::Result<Packed<'env>> {
+    announce_factors(env, operator, settings)?;
     let solved = Given::new(settings)
         .and_then(|given| prepare(operator, preconditioner, b, columns as usize, &given, true))
         .and_then(|prepared| (prepared.work)(Control::none()));
     results(env, solved)
+}
+
+/// Tells the garbage collector of factors, where the settings are those of a direct solve.
+pub(super) fn announce_factors(env: &Env, operator: &NativeOperator, settings: &[f64]) -> napi::Result<()> {
+    match Given::new(settings).and_then(|given| given.run()) {
+        Ok(Run::Direct) => operator.announce_factors(env),
+        _ => Ok(()),
+    }
 }
 
 /// An array of numbers, or a failure.
@@ -151,6 +160,7 @@ pub fn solve<'env>(
     token: &CancelToken,
     #[napi(ts_arg_type = "NativeProgress | undefined")] progress: Callback<'_>,
 ) -> napi::Result<Object<'env>> {
+    announce_factors(env, operator, settings)?;
     let prepared =
         Given::new(settings).and_then(|given| prepare(operator, preconditioner, b, columns as usize, &given, false));
     let threads = prepared.as_ref().map_or(1, |prepared| prepared.threads);

@@ -13,7 +13,7 @@ use super::call::{Packed, either};
 use super::graph::NativeGraph;
 use super::number::Number;
 use super::operator::{Held, NativeOperator, Operand};
-use super::{announced, tagged, values};
+use super::{announced, values};
 use crate::cancel::CancelToken;
 use crate::job::{self, Callback};
 use crate::outcome::{Outcome, failure};
@@ -60,7 +60,7 @@ pub(super) fn set_vector<T: Scalar>(env: &Env, to: &mut Object<'_>, name: &str, 
 pub struct NativeCayleySettings {
     /// Time step.
     pub dt: f64,
-    /// `auto`, `direct`, `galerkin`, `cocg`, `cgw` or `cgnr`.
+    /// `auto`, `direct`, `eigen`, `galerkin`, `cocg`, `cgw` or `cgnr`.
     pub solver: Option<String>,
     /// Tolerance.
     pub rtol: Option<f64>,
@@ -82,6 +82,7 @@ impl NativeCayleySettings {
             solver: match self.solver.as_deref() {
                 None | Some("auto") => Solver::Auto,
                 Some("direct") => Solver::Direct,
+                Some("eigen") => Solver::Eigen,
                 Some("galerkin") => Solver::Galerkin,
                 Some("cocg") => Solver::Cocg,
                 Some("cgw") => Solver::Cgw,
@@ -138,6 +139,7 @@ impl NativeCayley {
         match locked(&self.cayley).solver() {
             Solver::Auto => "auto",
             Solver::Direct => "direct",
+            Solver::Eigen => "eigen",
             Solver::Galerkin => "galerkin",
             Solver::Cocg => "cocg",
             Solver::Cgw => "cgw",
@@ -163,7 +165,8 @@ pub fn cayley_propagator<'env>(
         let rows = h.rows();
         let cayley = Cayley::new(h, settings.settings()?)?;
         // The transform as a dense matrix, by far the largest part, which the first step makes.
-        let elements = if cayley.solver() == Solver::Direct { rows * rows } else { 0 };
+        let stored = matches!(cayley.solver(), Solver::Direct | Solver::Eigen);
+        let elements = if stored { rows * rows } else { 0 };
         let bytes = (elements * size_of::<Complex64>()) as i64;
         let graph = graph.map(|graph| Arc::clone(&graph.graph));
         Ok(NativeCayley { cayley: Arc::new(Mutex::new(cayley)), graph, bytes })
@@ -177,43 +180,60 @@ pub fn cayley_statistics<'env>(env: &'env Env, cayley: &NativeCayley) -> napi::R
     Float64ArraySlice::copy_from(env, values::run(locked(&cayley.cayley).statistics()))
 }
 
-/// What steps start from. `every` is 0 for the last state only; `fourth` for Padé steps.
+/// What steps start from. `columns` is 0 for one state that is no block; `every` 0 for the last state only; `fourth` for
+/// Padé steps.
 struct Steps {
     psi: Vec<Complex64>,
+    columns: f64,
     steps: f64,
     every: f64,
     fourth: bool,
 }
 
 impl Steps {
-    /// The states and the report.
-    fn run(self, cayley: &mut Cayley, control: Control<'_>) -> Result<(Vec<Complex64>, Report), Error> {
+    /// The states and the reports, one a column.
+    fn run(self, cayley: &mut Cayley, control: Control<'_>) -> Result<(Vec<Complex64>, Vec<Report>), Error> {
         let most = 9_007_199_254_740_991.0;
         let (steps, every) =
             (integer("steps", self.steps, most)? as usize, integer("every", self.every, most)? as usize);
-        if every > 0 {
-            return cayley.evolve(&self.psi, steps, every, control);
-        }
+        let columns = integer("columns", self.columns, f64::from(u32::MAX))? as usize;
         let mut psi = self.psi;
+        if columns > 0 {
+            if every > 0 {
+                return cayley.evolve_many(&psi, columns, steps, every, control);
+            }
+            let reports = cayley.step_many(&mut psi, columns, steps, control)?;
+            return Ok((psi, reports));
+        }
+        if every > 0 {
+            let (states, report) = cayley.evolve(&psi, steps, every, control)?;
+            return Ok((states, vec![report]));
+        }
         let report =
             if self.fourth { cayley.pade(&mut psi, steps, control)? } else { cayley.step(&mut psi, steps, control)? };
-        Ok((psi, report))
+        Ok((psi, vec![report]))
     }
 }
 
-/// Steps on the calling thread: the report and, behind it, the states.
+/// Reports one behind the other.
+fn packed(reports: &[Report]) -> Vec<f64> {
+    reports.iter().flat_map(values::run).collect()
+}
+
+/// Steps on the calling thread: the reports (one, or one a column) and, behind them, the states.
 #[napi(ts_return_type = "Float64Array<ArrayBuffer> | NativeFailure", catch_unwind)]
 pub fn cayley_steps_sync<'env>(
     env: &'env Env,
     cayley: &NativeCayley,
     psi: &[f64],
+    columns: f64,
     steps: f64,
     every: f64,
     fourth: bool,
 ) -> napi::Result<Packed<'env>> {
-    let given = Steps { psi: Complex64::from_reals(psi), steps, every, fourth };
-    let made = given.run(&mut locked(&cayley.cayley), Control::none()).map(|(states, report)| {
-        let mut numbers = values::run(&report);
+    let given = Steps { psi: Complex64::from_reals(psi), columns, steps, every, fourth };
+    let made = given.run(&mut locked(&cayley.cayley), Control::none()).map(|(states, reports)| {
+        let mut numbers = packed(&reports);
         numbers.extend_from_slice(Complex64::reals(&states));
         numbers
     });
@@ -226,24 +246,25 @@ pub fn cayley_steps<'env>(
     env: &'env Env,
     cayley: &NativeCayley,
     psi: &[f64],
+    columns: f64,
     steps: f64,
     every: f64,
     fourth: bool,
     token: &CancelToken,
     #[napi(ts_arg_type = "NativeProgress | undefined")] progress: Callback<'_>,
 ) -> napi::Result<Object<'env>> {
-    let given = Steps { psi: Complex64::from_reals(psi), steps, every, fourth };
+    let given = Steps { psi: Complex64::from_reals(psi), columns, steps, every, fourth };
     let cayley = Arc::clone(&cayley.cayley);
     away(env, token, progress, move |control| {
-        let (states, report) = given.run(&mut locked(&cayley), control)?;
+        let (states, reports) = given.run(&mut locked(&cayley), control)?;
         Ok(Box::new(move |env: &Env, to: &mut Object<'_>| {
-            set_vector(env, to, "report", &values::run(&report))?;
+            set_vector(env, to, "report", &packed(&reports))?;
             set_vector(env, to, "states", &states)
         }))
     })
 }
 
-fn gradient(cayley: &NativeCayley, psi: &[f64], cotangent: &[f64], steps: f64) -> Work {
+fn gradient(cayley: &NativeCayley, psi: &[f64], cotangent: &[f64], steps: f64, keep: bool) -> Work {
     let (held, graph) = (Arc::clone(&cayley.cayley), cayley.graph.clone());
     let (psi, cotangent) = (Complex64::from_reals(psi), Complex64::from_reals(cotangent));
     Box::new(move |control| {
@@ -253,8 +274,16 @@ fn gradient(cayley: &NativeCayley, psi: &[f64], cotangent: &[f64], steps: f64) -
             return Err(Error::new("shape-mismatch", "the cotangent has another length than psi"));
         }
         let write = |_: &[Complex64], bar: &mut [Complex64]| bar.copy_from_slice(&cotangent);
+        // λ and y of each step, the last one first, where JavaScript computes gradients of its own.
+        let mut pairs: Vec<Complex64> = Vec::new();
+        let visit = |_: Complex64, lambda: &[Complex64], y: &[Complex64]| {
+            if keep {
+                pairs.extend_from_slice(lambda);
+                pairs.extend_from_slice(y);
+            }
+        };
         let Cotangents { psi_plus, psi, dt, edges, lambda, forward, adjoint } =
-            cayley.vjp(&psi, steps, write, graph.as_deref(), |_, _, _| {}, control)?;
+            cayley.vjp(&psi, steps, write, graph.as_deref(), visit, control)?;
         Ok(Box::new(move |env: &Env, to: &mut Object<'_>| {
             set_vector(env, to, "psiPlus", &psi_plus)?;
             set_vector(env, to, "psi", &psi)?;
@@ -266,6 +295,9 @@ fn gradient(cayley: &NativeCayley, psi: &[f64], cotangent: &[f64], steps: f64) -
                 }
             }
             set_vector(env, to, "lambda", &lambda)?;
+            if keep {
+                set_vector(env, to, "pairs", &pairs)?;
+            }
             for (name, report) in [("forward", &forward), ("adjoint", &adjoint)] {
                 set_vector(env, to, name, &values::run(report))?;
             }
@@ -282,8 +314,9 @@ pub fn cayley_vjp_sync<'env>(
     psi: &[f64],
     cotangent: &[f64],
     steps: f64,
+    keep: bool,
 ) -> napi::Result<Object<'env>> {
-    here(env, gradient(cayley, psi, cotangent, steps))
+    here(env, gradient(cayley, psi, cotangent, steps, keep))
 }
 
 /// The same as a job.
@@ -294,10 +327,11 @@ pub fn cayley_vjp<'env>(
     psi: &[f64],
     cotangent: &[f64],
     steps: f64,
+    keep: bool,
     token: &CancelToken,
     #[napi(ts_arg_type = "NativeProgress | undefined")] progress: Callback<'_>,
 ) -> napi::Result<Object<'env>> {
-    away(env, token, progress, gradient(cayley, psi, cotangent, steps))
+    away(env, token, progress, gradient(cayley, psi, cotangent, steps, keep))
 }
 
 fn series(h: &NativeOperator, psi: &[f64], t: f64, tolerance: f64, bounds: Option<&[f64]>) -> Work {

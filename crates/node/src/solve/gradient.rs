@@ -12,6 +12,7 @@ use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
+use super::call::announce_factors;
 use super::cayley::{Properties, away, here, set_vector};
 use super::mixed;
 use super::number::Number;
@@ -241,6 +242,7 @@ pub fn solve_vjp_sync<'env>(
     adjoint: &[f64],
     allow_inexact: bool,
 ) -> napi::Result<Object<'env>> {
+    announce_factors(env, operator, settings)?;
     here(env, |control| {
         let (settings, adjoint) = (Given::new(settings)?, Given::new(adjoint)?);
         let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &adjoint, allow_inexact };
@@ -262,6 +264,7 @@ pub fn solve_vjp<'env>(
     allow_inexact: bool,
     token: &CancelToken,
 ) -> napi::Result<Object<'env>> {
+    announce_factors(env, operator, settings)?;
     let given = Given::new(settings).and_then(|settings| Ok((settings, Given::new(adjoint)?)));
     let work = given.and_then(|(settings, adjoint)| {
         let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &adjoint, allow_inexact };
@@ -368,6 +371,7 @@ pub fn solve_jvp_sync<'env>(
     tangent: &[f64],
     allow_inexact: bool,
 ) -> napi::Result<Object<'env>> {
+    announce_factors(env, operator, settings)?;
     here(env, |control| {
         let (settings, tangent) = (Given::new(settings)?, Given::new(tangent)?);
         let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &tangent, allow_inexact };
@@ -389,6 +393,7 @@ pub fn solve_jvp<'env>(
     allow_inexact: bool,
     token: &CancelToken,
 ) -> napi::Result<Object<'env>> {
+    announce_factors(env, operator, settings)?;
     let given = Given::new(settings).and_then(|settings| Ok((settings, Given::new(tangent)?)));
     let work = given.and_then(|(settings, tangent)| {
         let task = Task { operator, preconditioner, b, settings: &settings, adjoint: &tangent, allow_inexact };

@@ -1,5 +1,6 @@
 //! Operators: the data are copied from JavaScript once and shared by all solves.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use headwater_base::{Control, Error};
@@ -119,16 +120,33 @@ pub struct NativeOperator {
     pub(super) operand: Operand,
     /// Memory of its own that the garbage collector has been told of.
     bytes: i64,
+    /// The same of the dense factors, which the first direct solve adds.
+    factors: AtomicI64,
 }
 
 impl ObjectFinalize for NativeOperator {
     fn finalize(self, env: Env) -> napi::Result<()> {
-        env.adjust_external_memory(-self.bytes)?;
+        env.adjust_external_memory(-self.bytes - self.factors.into_inner())?;
         Ok(())
     }
 }
 
 impl NativeOperator {
+    /// Tells the garbage collector of the dense factors that a call is about to make and keep: the matrix and its factors,
+    /// 2n² numbers. Before the job, which has no way to tell; one that is aborted leaves them announced until the end.
+    pub(super) fn announce_factors(&self, env: &Env) -> napi::Result<()> {
+        fn numbers<T: Number>(held: &Held<T>) -> usize {
+            let kept = held.csr.is_some() || held.dense.is_some();
+            if kept { 2 * held.operator.rows() * held.operator.cols() * size_of::<T>() } else { 0 }
+        }
+        if self.factors.load(Ordering::Relaxed) == 0 {
+            let bytes = with!(&self.operand, held => numbers(held)) as i64;
+            self.factors.store(bytes, Ordering::Relaxed);
+            env.adjust_external_memory(bytes)?;
+        }
+        Ok(())
+    }
+
     /// Whether its numbers are complex.
     pub(super) fn is_complex(&self) -> bool {
         matches!(self.operand, Operand::Complex(_))
@@ -219,7 +237,7 @@ fn size(name: &str, value: f64) -> Result<usize, Error> {
 
 /// The operator as JavaScript holds it, not yet announced.
 pub(super) fn wrap<T: Number>(held: Held<T>) -> NativeOperator {
-    NativeOperator { operand: T::operand(held), bytes: 0 }
+    NativeOperator { operand: T::operand(held), bytes: 0, factors: AtomicI64::new(0) }
 }
 
 /// Hands an operator over and tells the garbage collector of its memory: without it, matrices would look like empty
@@ -230,9 +248,16 @@ pub(super) fn announce<'env>(env: &'env Env, built: Result<NativeOperator, Error
         held.csr.as_ref().map_or(0, |csr| of(csr.nnz(), 4))
             + held.dense.as_ref().map_or(0, |dense| of(dense.data().len(), 0))
     }
+    // What products lay out besides the matrix, see `Csr::layout_bytes`.
+    fn layout(operand: &Operand) -> i64 {
+        match operand {
+            Operand::Real(held) => held.csr.as_ref().map_or(0, |csr| csr.layout_bytes() as i64),
+            Operand::Complex(_) => 0,
+        }
+    }
     let built = match built {
         Ok(mut operator) => {
-            operator.bytes = with!(&operator.operand, held => own(held));
+            operator.bytes = with!(&operator.operand, held => own(held)) + layout(&operator.operand);
             env.adjust_external_memory(operator.bytes)?;
             Ok(operator)
         }
@@ -374,5 +399,5 @@ pub fn exact_hessian_operator<'env>(
 /// A real operator as one on complex vectors.
 #[napi]
 pub fn lifted_operator(a: &NativeOperator) -> NativeOperator {
-    NativeOperator { operand: Operand::Complex(a.on_complex()), bytes: 0 }
+    NativeOperator { operand: Operand::Complex(a.on_complex()), bytes: 0, factors: AtomicI64::new(0) }
 }

@@ -261,6 +261,7 @@ pub fn cholesky_preconditioner<'env>(env: &'env Env, a: &NativeOperator) -> napi
         // The factors stay with the matrix.
         Ok(wrap(square(a)?, Shared(direct), None, None, 0))
     }
+    a.announce_factors(env)?;
     announce(
         env,
         match &a.operand {

@@ -10,6 +10,7 @@
 //! | solver     | one step, n nodes, m elements of H                                | memory          |
 //! |------------|-------------------------------------------------------------------|-----------------|
 //! | `direct`   | 2n² (real H) or 4n² multiply-adds with the stored transform       | 8n² or 16n² B   |
+//! | `eigen`    | the same; the transform comes from the eigendecomposition of H    | the same        |
 //! | `galerkin` | about ln(2/rtol)·√(1 + Λ)-fold products with H, Λ = a·λ_max       | 4 vectors       |
 //! | `cocg`     | the same for real H (or any other symmetric one)                  | 8 vectors       |
 //! | `cgw`      | more: factor Λ/(1 + √(1 + Λ²)) an iteration                       | 8 vectors       |
@@ -23,8 +24,10 @@ mod galerkin;
 mod gradient;
 mod hamiltonian;
 mod imaginary;
+mod many;
 mod pade;
 mod strang;
+mod transform;
 mod unitary;
 
 use headwater_base::{Control, Error, Progress};
@@ -50,8 +53,10 @@ pub enum Solver {
     /// `Direct` up to n = [`DIRECT_LIMIT`], else `Galerkin`. For few steps, or an H that changes, ask for `Galerkin`: the
     /// set-up of the direct solver costs some hundred to thousand steps.
     Auto,
-    /// The transform as a dense matrix, set up once.
+    /// The transform as a dense matrix, set up once by factoring I + a²H² (by `Eigen` for Λ above 16).
     Direct,
+    /// The same, from the eigendecomposition of H: a longer set-up that is as exact for any dt.
+    Eigen,
     /// [`crate::shifted_hermitian`], specialised.
     Galerkin,
     /// [`crate::cocg`]; H must be real or otherwise symmetric.
@@ -164,8 +169,7 @@ pub struct Cayley {
 }
 
 impl Cayley {
-    /// Checks. The direct solver is set up by the first step, which polls meanwhile; by then `operator-not-finite` can
-    /// also mean a factorisation that overflows (|dt|·‖H‖ near the largest number).
+    /// Checks. The direct solvers are set up by the first step, which polls meanwhile.
     ///
     /// Errors: `matrix-not-valid` for an H that is not square, `not-hermitian`, `operator-not-finite` for H,
     /// `option-not-valid` for a setting out of range, and for `Cocg` with an H that has complex entries.
@@ -257,13 +261,17 @@ impl Cayley {
         Ok((states, report))
     }
 
-    /// Sets the direct solver up, once; false if that was cancelled.
+    /// Sets a direct solver up, once; false if that was cancelled.
     fn prepare(&mut self, control: Control<'_>) -> Result<bool, Error> {
-        if self.solver == Solver::Direct && self.direct.is_none() {
-            self.direct = unitary::Unitary::new(&self.h, 0.5 * self.settings.dt, control)?;
-            return Ok(self.direct.is_some());
+        let route = match self.solver {
+            Solver::Direct => transform::Route::Factor,
+            Solver::Eigen => transform::Route::Eigen,
+            _ => return Ok(true),
+        };
+        if self.direct.is_none() {
+            self.direct = unitary::Unitary::new(&self.h, 0.5 * self.settings.dt, route, control)?;
         }
-        Ok(true)
+        Ok(self.direct.is_some())
     }
 
     /// `visit(steps done, before, y, after)` is called after each step.
@@ -315,6 +323,11 @@ impl Cayley {
             energy[1] = self.h.energy(psi, &mut self.scratch);
             report.matvecs += 1;
         }
+        self.sum_up(report);
+    }
+
+    /// Enters a run into the statistics.
+    fn sum_up(&mut self, report: &Report) {
         self.total.steps += report.steps;
         self.total.matvecs += report.matvecs;
         let worst = report.worst_residual().max(self.total.worst_residual());
@@ -363,7 +376,7 @@ impl Cayley {
             let reason = if residual <= rtol { Reason::Rtol } else { Reason::AccuracyLimit };
             return Ok(galerkin::Solved { reason, matvecs: 1, residual });
         }
-        let solved = if matches!(self.solver, Solver::Galerkin | Solver::Direct) {
+        let solved = if matches!(self.solver, Solver::Galerkin | Solver::Direct | Solver::Eigen) {
             self.work.solve(&self.h, a, b, rtol, self.max_iterations, control, y)
         } else {
             None
@@ -376,6 +389,17 @@ impl Cayley {
             plus[i] = y[i].scale(2.0) - b[i];
         }
         Ok(solved)
+    }
+
+    /// The method of the general driver, and whether it has to look for symmetry: H was checked before the first step, so
+    /// that the structure of I + iaH is known, but for the symmetry of complex entries.
+    fn method(&self, a: f64) -> (Method, bool) {
+        match self.solver {
+            Solver::Cocg => (Method::Cocg, !self.h.is_real()),
+            Solver::Cgw => (Method::Cgw, false),
+            Solver::Cgnr => (Method::Cgnr, true),
+            _ => (Method::ShiftedHermitian { sigma: 1.0, a }, false),
+        }
     }
 
     /// By the general driver.
@@ -391,16 +415,11 @@ impl Cayley {
         let control = control.silent();
         let settings = Settings { rtol, max_iterations: Some(self.max_iterations), ..Settings::default() };
         let shifted = Shifted { operator: &self.h, shift: Complex64::new(1.0, 0.0), factor: Complex64::new(0.0, a) };
-        // H was checked before the first step, so the structure of I + iaH is known.
-        let known = Settings { probe: !self.h.is_real(), ..settings.clone() };
-        let out = match self.solver {
-            Solver::Cocg => solve(Method::Cocg, &shifted, None, b, &known, control)?,
-            Solver::Cgw => solve(Method::Cgw, &shifted, None, b, &Settings { probe: false, ..settings }, control)?,
-            Solver::Cgnr => solve(Method::Cgnr, &shifted, None, b, &settings, control)?,
-            _ => {
-                let method = Method::ShiftedHermitian { sigma: 1.0, a };
-                solve(method, &self.h, None, b, &Settings { probe: false, ..settings }, control)?
-            }
+        let (method, probe) = self.method(a);
+        let settings = Settings { probe, ..settings };
+        let out = match method {
+            Method::ShiftedHermitian { .. } => solve(method, &self.h, None, b, &settings, control)?,
+            _ => solve(method, &shifted, None, b, &settings, control)?,
         };
         y.copy_from_slice(&out.x);
         let residual = out.residual.relative.unwrap_or(f64::NAN);

@@ -1,22 +1,16 @@
-//! The Cayley transform U = (I + iaH)⁻¹(I − iaH) as a dense matrix, for small n.
-//!
-//! Set-up: LU of I + iaH, n solves, and one step of U ← U(3I − UᴴU)/2, which takes from U what is not unitary: a defect
-//! of the stored matrix would act in every step the same way and the norm would drift (N steps: N times the defect),
-//! while what rounding adds in a product is random. About 6n³ complex multiply-adds.
+//! The Cayley transform U = (I + iaH)⁻¹(I − iaH) as a dense matrix, for small n; `transform.rs` makes it.
 //!
 //! A product reads the stored matrix once: for real H, U = Uᵀ and one half is stored (8n² bytes), as T with U = T + Tᵀ,
 //! and each number read is used for both halves, 8 multiply-adds on 2 numbers; for complex H all of it (16n² bytes).
-//! Up to n ≈ 350 (real) it stays in a cache of 1 MB, and arithmetic bounds it.
-//!
-//! Source of the iteration: Å. Björck, C. Bowie (1971), "An iterative algorithm for computing the best estimate of an
-//! orthogonal matrix".
+//! Up to n ≈ 350 (real) it stays in a cache of 1 MB, and arithmetic bounds it. Many vectors at once are two dense products
+//! with U by rows, which the first of them lays out beside the tiles (16n² bytes more).
 
 use headwater_base::{Control, Error};
+use headwater_linalg::gemm::{View, multiply};
 use headwater_linalg::simd;
 
 use super::Hamiltonian;
-use crate::dense::Dense;
-use crate::direct::Direct;
+use super::transform::{Route, Transform, transform};
 use crate::operator::Operator;
 use crate::scalar::{Complex64, Scalar};
 
@@ -33,42 +27,51 @@ pub(super) struct Unitary {
     tiles: Vec<f64>,
     x: [Vec<f64>; 2],
     y: [Vec<f64>; 2],
+    /// U by rows, real and imaginary part, for many vectors.
+    whole: Option<[Vec<f64>; 2]>,
 }
 
 impl Unitary {
     /// `None` if it was cancelled, for which it is asked every few milliseconds.
     ///
-    /// Error: `operator-not-finite` if the factorisation overflows (|a|·‖H‖ near the largest number).
-    pub fn new(h: &Hamiltonian, a: f64, control: Control<'_>) -> Result<Option<Self>, Error> {
+    /// Error: `operator-not-finite` if the eigendecomposition overflows.
+    pub fn new(h: &Hamiltonian, a: f64, route: Route, control: Control<'_>) -> Result<Option<Self>, Error> {
         let n = h.rows();
-        let Some(mut u) = transform(h, a, control)? else { return Ok(None) };
-        let symmetric = h.is_real();
-        if symmetric {
-            for i in 0..n {
-                for j in 0..i {
-                    let mean = (u[i * n + j] + u[j * n + i]).scale(0.5);
-                    (u[i * n + j], u[j * n + i]) = (mean, mean);
-                }
-            }
-        }
+        let Some(Transform { u: [re, im], symmetric }) = transform(h, a, route, control)? else { return Ok(None) };
         let padded = n.next_multiple_of(WIDTH);
-        let mut tiles = Vec::new();
+        let mut tiles = Vec::with_capacity(if symmetric { padded * (padded + WIDTH) } else { 2 * padded * padded });
         for i in (0..padded).step_by(ROWS) {
             let first = if symmetric { i / WIDTH * WIDTH } else { 0 };
             for j in (first..padded).step_by(WIDTH) {
                 for row in i..i + ROWS {
-                    let element = |col: usize| {
-                        let outside = row >= n || col >= n || (symmetric && col < row);
-                        let half = if symmetric && col == row { 0.5 } else { 1.0 };
-                        if outside { Complex64::default() } else { u[row * n + col].scale(half) }
-                    };
-                    tiles.extend((j..j + WIDTH).map(|col| element(col).re));
-                    tiles.extend((j..j + WIDTH).map(|col| element(col).im));
+                    for part in [&re, &im] {
+                        tiles.extend((j..j + WIDTH).map(|col| {
+                            let outside = row >= n || col >= n || (symmetric && col < row);
+                            let half = if symmetric && col == row { 0.5 } else { 1.0 };
+                            if outside { 0.0 } else { half * part[row * n + col] }
+                        }));
+                    }
                 }
             }
         }
         let zeros = || [vec![0.0; padded], vec![0.0; padded]];
-        Ok(Some(Self { n, padded, symmetric, tiles, x: zeros(), y: zeros() }))
+        Ok(Some(Self { n, padded, symmetric, tiles, x: zeros(), y: zeros(), whole: None }))
+    }
+
+    /// Y = UX for k vectors, n × k by rows: U once over memory for all of them.
+    pub fn apply_many(&mut self, k: usize, x: &[Complex64], y: &mut [Complex64]) {
+        let n = self.n;
+        let [re, im] = self.whole.get_or_insert_with(|| unfolded(n, self.padded, self.symmetric, &self.tiles));
+        // Interleaved, X is a real matrix of 2k columns: Re U · X and Im U · X hold all four products.
+        let x = View::new(Complex64::reals(x), n, 2 * k, 2 * k);
+        let mut turned = vec![0.0; 2 * n * k];
+        let y = Complex64::reals_mut(y);
+        multiply(1.0, View::new(re, n, n, n), x, 0.0, y, 2 * k);
+        multiply(1.0, View::new(im, n, n, n), x, 0.0, &mut turned, 2 * k);
+        for (y, t) in y.as_chunks_mut::<2>().0.iter_mut().zip(turned.as_chunks::<2>().0) {
+            y[0] -= t[1];
+            y[1] += t[0];
+        }
     }
 
     /// y = Ux, or Uᴴx.
@@ -97,61 +100,26 @@ impl Unitary {
     }
 }
 
-/// U by rows, unitary to rounding.
-fn transform(h: &Hamiltonian, a: f64, control: Control<'_>) -> Result<Option<Vec<Complex64>>, Error> {
-    let n = h.rows();
-    let mut identity = vec![Complex64::default(); n * n];
-    for i in 0..n {
-        identity[i * n + i] = Complex64::new(1.0, 0.0);
-    }
-    let mut system = vec![Complex64::default(); n * n];
-    h.apply_many(n, &identity, &mut system);
-    for (s, e) in system.iter_mut().zip(&identity) {
-        *s = e + Complex64::new(-a * s.im, a * s.re);
-    }
-    let Some(factored) = Direct::watched(Dense::new(n, n, system)?, control)? else { return Ok(None) };
-    // Row j of Uᵀ is column j of U.
-    let mut columns = vec![Complex64::default(); n * n];
-    for (j, column) in columns.chunks_mut(n).enumerate() {
-        if control.cancelled() {
-            return Ok(None);
-        }
-        column[j] = Complex64::new(2.0, 0.0);
-        if !factored.solve_in_place(false, column) {
-            return Err(Error::new("operator-not-finite", format!("I + iaH could not be factored at a = {a}")));
-        }
-        column[j] -= 1.0;
-    }
-    // U − UD/2, D = UᴴU − I. Elements by rows of Uᵀ and of U.
-    let u = transposed(n, &columns);
-    let mut defect = vec![Complex64::default(); n * n];
-    for i in 0..n {
-        if control.cancelled() {
-            return Ok(None);
-        }
-        for j in 0..=i {
-            let (p, q) = (&columns[i * n..(i + 1) * n], &columns[j * n..(j + 1) * n]);
-            let d = Complex64::dot(p, q) - f64::from(u8::from(i == j));
-            // Dᵀ by rows, for the product of rows below.
-            defect[j * n + i] = d;
-            defect[i * n + j] = d.conj();
+/// U by rows from its tiles.
+fn unfolded(n: usize, padded: usize, symmetric: bool, tiles: &[f64]) -> [Vec<f64>; 2] {
+    let mut whole = [vec![0.0; n * n], vec![0.0; n * n]];
+    let mut tiles = tiles.as_chunks::<TILE>().0.iter();
+    for i in (0..padded).step_by(ROWS) {
+        let first = if symmetric { i / WIDTH * WIDTH } else { 0 };
+        for (j, tile) in (first..padded).step_by(WIDTH).zip(&mut tiles) {
+            for (row, (part, col)) in (0..ROWS).flat_map(|r| (0..2 * WIDTH).map(move |c| (r, (c / WIDTH, c % WIDTH)))) {
+                let (r, c) = (i + row, j + col);
+                if r < n && c < n {
+                    let value = tile[(2 * row + part) * WIDTH + col];
+                    whole[part][r * n + c] += value;
+                    if symmetric {
+                        whole[part][c * n + r] += value;
+                    }
+                }
+            }
         }
     }
-    let mut out = u.clone();
-    for i in 0..n {
-        if control.cancelled() {
-            return Ok(None);
-        }
-        for j in 0..n {
-            let part = Complex64::dot_transposed(&u[i * n..(i + 1) * n], &defect[j * n..(j + 1) * n]);
-            out[i * n + j] -= part.scale(0.5);
-        }
-    }
-    Ok(Some(out))
-}
-
-fn transposed(n: usize, a: &[Complex64]) -> Vec<Complex64> {
-    (0..n * n).map(|k| a[k % n * n + k / n]).collect()
+    whole
 }
 
 simd! {
