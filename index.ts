@@ -55,6 +55,7 @@ export type {
   Regression,
   SpeciesFit,
 } from './src-ts/pmf/analyze.ts'
+export type { Bootstrap, BootstrapOptions, BootstrapStatistics, Resample } from './src-ts/pmf/bootstrap.ts'
 export type { DownweightedCell, DownweightedCells, DownweightedOptions } from './src-ts/pmf/cell-weights.ts'
 export { certify } from './src-ts/pmf/certify.ts'
 export type { Verdict } from './src-ts/pmf/certify.ts'

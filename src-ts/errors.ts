@@ -81,9 +81,9 @@ export const WARNING_CODES: Readonly<Record<string, string>> = {
   'curvature-unknown': 'The curvature could not be bounded from below, so that the minimum is not proven.',
   'standard-errors-not-positive': 'The point is not a minimum of the second order: it has no standard errors.',
   'standard-errors-too-large': 'Standard errors are computed up to a size of the Hessian that the message names.',
+  'base-not-converged': 'The model whose errors are estimated is not a certified minimum.',
+  'resamples-not-converged': 'Some resamples of a bootstrap did not converge.',
   'lower-unconverged-start': 'A start that did not converge ended with a lower Q than the one returned.',
-  'standard-errors-too-large': 'The model has too many unknowns for standard errors from its Hessian.',
-  'standard-errors-not-positive': 'The Hessian is not positive definite here: there are no standard errors.',
 }
 
 /** One thing that is wrong with the input. Fields that do not apply are absent. */

@@ -156,6 +156,29 @@ export interface NativeStandardErrors {
   warnings: NativeWarning[]
 }
 
+export interface NativeBootstrap {
+  status: NativeSolution['status']
+  block: number
+  swaps: number
+  q: Float64Array<ArrayBuffer>
+  mapped: Float64Array<ArrayBuffer>
+  nearest: Float64Array<ArrayBuffer>
+  elements: Float64Array<ArrayBuffer>
+  shares: Float64Array<ArrayBuffer>
+  resamples: NativeResample[]
+}
+
+export interface NativeResample {
+  run: number
+  status: NativeSolution['status']
+  q: number
+  cold: boolean
+  counts: Float64Array<ArrayBuffer>
+  factors: Float64Array<ArrayBuffer>
+  nearest: Float64Array<ArrayBuffer>
+  profiles: Float64Array<ArrayBuffer>
+}
+
 export interface NativeAnalysis {
   residuals: Float64Array<ArrayBuffer>
   scaledResiduals: Float64Array<ArrayBuffer>

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { InvalidInputError } from '../errors.ts'
 import type { JobOptions } from '../job.ts'
 import { Matrix, type MatrixNames } from '../matrix.ts'
+import { bootstrapOf, type Bootstrap, type BootstrapOptions } from './bootstrap.ts'
 import { cellWeightsOf, downweightedCellsOf, type DownweightedCells, type DownweightedOptions } from './cell-weights.ts'
 import { keep, prepare, type DataSource } from './data.ts'
 import type { Loss } from './loss.ts'
@@ -165,6 +166,21 @@ export class Factorization implements FactorizationFields {
    */
   async standardErrors(options: StandardErrorOptions = {}): Promise<StandardErrors> {
     return standardErrorsOf(this, needData(this.#source, 'standardErrors'), options)
+  }
+
+  /**
+   * Bootstrap: fits resamples of blocks of samples, assigns their factors to this model's and describes how its profiles
+   * vary. Makes `runs` × (1 + `coldStarts`) fits.
+   *
+   * @throws InvalidInputError all wrong options at once; `data-needed` (see {@link Factorization.withData})
+   * @example
+   * ```ts
+   * const bs = await model.bootstrap({ runs: 100, seed: 1 })
+   * console.log(bs.statistics.quantiles['5'].get(0, 3), bs.statistics.quantiles['95'].get(0, 3))
+   * ```
+   */
+  async bootstrap(options: BootstrapOptions = {}): Promise<Bootstrap> {
+    return bootstrapOf(this, needData(this.#source, 'bootstrap'), options)
   }
 
   /**

@@ -8,6 +8,7 @@
 
 mod admission;
 mod analysis;
+mod bootstrap;
 mod cancel;
 mod configure;
 mod environment;

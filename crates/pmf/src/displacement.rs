@@ -14,7 +14,8 @@
 
 use crate::assignment;
 use crate::block::Factor;
-use crate::pinned::{Curved, Ended, Hessian, Pin, Point};
+use crate::held_hessian::{Curved, Hessian};
+use crate::pinned::{Ended, Pin, Point};
 use crate::problem::Problem;
 use headwater_base::parallel::{self, Crew};
 use headwater_base::rng::{Purpose, Stream};
@@ -233,7 +234,7 @@ impl Study<'_> {
     fn element(&self, number: usize, factor: usize, species: usize) -> Found {
         let p = self.long.p;
         let pin = Pin { problem: self.problem, crew: self.crew, factor, species, weights: self.weights };
-        let hessian = pin.hessian(self.curved, p);
+        let hessian = Hessian::of(self.curved, factor, pin.element(p));
         let level = self.problem.scale_q(self.settings.levels[0]);
         let base = pin.evaluate(self.short.clone(), self.long, 0.0, hessian.compliance(), REST * level);
         let start = self.short.rows[species * p + factor];

@@ -15,6 +15,7 @@ mod displacement;
 mod escape;
 mod factorize;
 mod first_order;
+mod held_hessian;
 mod judge;
 mod kernels;
 mod lanczos;

@@ -3,8 +3,8 @@
 //!
 //! Unknowns are scaled to the unit diagonal of B: y = D^½s, S̃ = D^-½SD^-½.
 
+use crate::held_hessian;
 use crate::model::Model;
-use crate::pinned;
 use crate::schur::Schur;
 use headwater_linalg::{LANES, packed, packed_len};
 
@@ -52,7 +52,7 @@ impl<'m, 'a> Reduced<'m, 'a> {
         self.pull = self.model.coupling.map(|coupling| {
             let list: Vec<usize> = (0..self.model.problem.long.count).collect();
             let inverses = self.model.inverses(&list, &self.passive);
-            pinned::pull(self.model, &inverses, coupling.weights, coupling.factor)
+            held_hessian::pull(self.model, &inverses, coupling.weights, coupling.factor)
         });
     }
 
