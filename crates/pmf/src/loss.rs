@@ -187,6 +187,9 @@ pub const ROUNDS: usize = 60;
 /// loss, and leaves the square of that for Student's.
 const CLOSE: f64 = 1e-12;
 
+/// Share of a member's Q that single elements may still promise where a step promises less than [`CLOSE`].
+const PULLED: f64 = 1e-6;
+
 /// One block's minimisation: memory that is reused from block to block.
 struct Search {
     here: Assessment,
@@ -271,15 +274,17 @@ impl Search {
                 let after = self.there.at(side, block, p, &self.x, design);
                 let after = self.tilted(after, &self.x);
                 let promise = promises(p, &self.a, &self.w, &self.x, &self.g);
+                let pulled = pulls(p, &self.a, &self.w, &self.g, bounded);
                 for e in 0..LANES {
                     // Beyond the resolution of Q the promise decides.
-                    let lower =
-                        after[e] < q[e] || (promise[e] <= 1e-15 * plain[e] && after[e] <= q[e] + 1e-14 * plain[e]);
+                    let still = pulled[e] <= PULLED * plain[e] && promise[e] <= 1e-15 * plain[e];
+                    let lower = after[e] < q[e] || (still && after[e] <= q[e] + 1e-14 * plain[e]);
                     if !waiting[e] || (exact && !lower) {
                         continue;
                     }
                     waiting[e] = false;
-                    let small = promise[e] <= CLOSE * plain[e];
+                    // Where the curvature is not positive it promises nothing: the gradient must say so too.
+                    let small = promise[e] <= CLOSE * plain[e] && pulled[e] <= PULLED * plain[e];
                     // An unresolved rise by the majorant is rounding: nothing is left to gain.
                     open[e] = !(small || (!exact && after[e] >= q[e]));
                     if after[e] <= q[e] + 1e-14 * plain[e] {
@@ -318,6 +323,22 @@ fn promises(p: usize, a: &[f64], w: &[f64], x: &[f64], g: &[f64]) -> Lane {
                 row += 2.0 * a[packed(k, l) * LANES + e] * d(l);
             }
             out[e] -= row * d(k);
+        }
+    }
+    out
+}
+
+/// Σ g²/a_kk over the elements that may move along −g, per lane: infinite where a_kk is not positive.
+fn pulls(p: usize, a: &[f64], w: &[f64], g: &[f64], bounded: bool) -> Lane {
+    let mut out = [0.0; LANES];
+    for k in 0..p {
+        for e in 0..LANES {
+            let (at, g) = (k * LANES + e, g[k * LANES + e]);
+            if g == 0.0 || (bounded && w[at] <= 0.0 && g >= 0.0) {
+                continue;
+            }
+            let own = a[packed(k, k) * LANES + e];
+            out[e] += if own > 0.0 { g * g / own } else { f64::INFINITY };
         }
     }
     out

@@ -124,3 +124,32 @@ fn what_makes_no_sense_is_refused() {
     assert_eq!(refuse(settings(vec![(2, 0)])), Some("option-out-of-range"));
     assert_eq!(refuse(settings(vec![(0, 13)])), Some("option-out-of-range"));
 }
+
+#[test]
+fn small_intervals_of_every_loss_are_the_standard_errors() {
+    use headwater_pmf::{ErrorSettings, Loss, Settings, factorize, standard_errors};
+    let data = epa("stlouis");
+    for (loss, p) in [(Loss::Squares, 4), (Loss::Huber { alpha: 2.0 }, 4), (Loss::Student { freedom: 10.0 }, 2)] {
+        let problem = data.problem().with_loss(loss).expect("a loss");
+        let options = Settings { threads: 2, ..common::settings(p, 10, 1) };
+        let base = factorize(&problem, &options, Control::none()).expect("a fit").solution;
+        assert_eq!(base.status, Status::Converged, "{loss:?} {:?}", base.certificate);
+        let (w, h) = (&base.contributions, &base.profiles);
+        let errors = standard_errors(&problem, p, w, h, &ErrorSettings::default(), Control::none()).expect("errors");
+        // Well off zero, and so near that no row and no cell changes its side: there the likelihood is a parabola.
+        let elements: Vec<(usize, usize)> = (0..p * data.cols)
+            .filter(|&at| h[at] > 8.0 * errors.profiles[at])
+            .map(|at| (at / data.cols, at % data.cols))
+            .step_by(3)
+            .collect();
+        assert!(elements.len() >= 3, "{loss:?}: {}", elements.len());
+        let small = DisplacementSettings { levels: vec![1e-5], check: false, ..settings(elements) };
+        let found = displace(&problem, p, w, h, &small, Control::none()).expect("intervals");
+        for element in &found.elements {
+            let se = errors.profiles[element.factor * data.cols + element.species];
+            let [lower, upper] = element.ends[0];
+            let ratio = 0.5 * (upper.value - lower.value) / (1e-5_f64.sqrt() * se);
+            assert!((ratio - 1.0).abs() < 1e-4, "{loss:?} {} {}: {ratio}", element.factor, element.species);
+        }
+    }
+}
