@@ -10,6 +10,7 @@ mod admission;
 mod analysis;
 mod cancel;
 mod configure;
+mod displacement;
 mod environment;
 mod job;
 mod objective;
