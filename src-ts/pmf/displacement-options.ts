@@ -41,7 +41,11 @@ export function chooseElements(check: Checker, model: Factorization, source: Dat
   const elements = check.take('elements')
   const choose = new Choice(check, model)
   if (species !== undefined && elements !== undefined) {
-    check.problem('options-conflict', 'elements', 'species and elements exclude each other: elements name their species')
+    check.problem(
+      'options-conflict',
+      'elements',
+      'species and elements exclude each other: elements name their species',
+    )
   }
   if (elements !== undefined) return choose.elements(elements)
   const columns = species === undefined ? choose.strong(source.categories) : choose.columns(species)
