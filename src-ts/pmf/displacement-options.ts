@@ -1,7 +1,8 @@
 /** Which levels and which elements are asked for. */
-import { nearest, type Checker } from '../validate.ts'
+import { Matrix } from '../matrix.ts'
+import { Checker, nearest } from '../validate.ts'
 import type { DataSource } from './data.ts'
-import type { Factorization } from './factorization.ts'
+import type { DataSummary } from './types.ts'
 
 /** A profile element. */
 export interface ElementChoice {
@@ -9,6 +10,14 @@ export interface ElementChoice {
   factor: number
   /** Name, or 0-based column. */
   species: string | number
+}
+
+/** As much of a model as choosing needs. */
+export interface Displaceable {
+  factors: number
+  data: Pick<DataSummary, 'species' | 'columns' | 'treatment'>
+  /** NaN in columns without data. */
+  profiles: Matrix
 }
 
 const USUAL_LEVELS = [4, 8, 15, 25]
@@ -36,7 +45,7 @@ export function readLevels(check: Checker): number[] {
 }
 
 /** Factor and column of each element to displace, in turn. */
-export function chooseElements(check: Checker, model: Factorization, source: DataSource): Uint32Array {
+export function chooseElements(check: Checker, model: Displaceable, categories: DataSource['categories']): Uint32Array {
   const species = check.take('species')
   const elements = check.take('elements')
   const choose = new Choice(check, model)
@@ -48,7 +57,7 @@ export function chooseElements(check: Checker, model: Factorization, source: Dat
     )
   }
   if (elements !== undefined) return choose.elements(elements)
-  const columns = species === undefined ? choose.strong(source.categories) : choose.columns(species)
+  const columns = species === undefined ? choose.strong(categories) : choose.columns(species)
   const every: number[] = []
   for (let k = 0; k < model.factors; k++) for (const j of columns) every.push(k, j)
   return Uint32Array.from(every)
@@ -56,9 +65,9 @@ export function chooseElements(check: Checker, model: Factorization, source: Dat
 
 class Choice {
   readonly #check: Checker
-  readonly #model: Factorization
+  readonly #model: Displaceable
 
-  constructor(check: Checker, model: Factorization) {
+  constructor(check: Checker, model: Displaceable) {
     this.#check = check
     this.#model = model
   }
@@ -138,4 +147,20 @@ class Choice {
   #hasData(column: number): boolean {
     return !Number.isNaN(this.#model.profiles.get(0, column))
   }
+}
+
+/**
+ * Refuses levels and elements that would be refused after the fit, before it.
+ * @throws InvalidInputError all that is wrong at once
+ */
+export function checkBeforeFit(
+  factors: number,
+  data: Displaceable['data'],
+  categories: DataSource['categories'],
+  options: object,
+): void {
+  const check = new Checker(options, 'displacement: options')
+  readLevels(check)
+  chooseElements(check, { factors, data, profiles: new Matrix(factors, data.columns, new Float64Array(factors * data.columns)) }, categories)
+  check.finish()
 }

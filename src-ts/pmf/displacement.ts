@@ -176,7 +176,7 @@ export async function displacementOf(
 function readOptions(model: Factorization, source: DataSource, options: DisplacementOptions): Request {
   const check = new Checker(options, 'displacement: options')
   const levels = readLevels(check)
-  const elements = chooseElements(check, model, source)
+  const elements = chooseElements(check, model, source.categories)
   const scaled = check.oneOf('levelScale', ['none', 'Q/ν']) === 'Q/ν'
   if (scaled && !(reducedQ(model) > 0)) {
     check.problem('option-not-valid', 'levelScale', "levelScale 'Q/ν': Q/ν of this fit is not a positive number")

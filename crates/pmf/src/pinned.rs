@@ -247,7 +247,6 @@ impl Pin<'_> {
         let (mut above, mut below) = (None, None);
         let mut gap = f64::NAN;
         for round in 0..40 {
-            if round > 0 {}
             let by: Vec<f64> = self.weights.iter().map(|s| lambda * s).collect();
             let tilt = Tilt { factor: self.factor, by: &by };
             if round == 0 || !problem.long.squares() {
