@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { Dataset, factorize } from '../../index.ts'
-import { csv, file, folder, headwater, ST_LOUIS, start } from './cli.ts'
+import { csv, ENDLESS, file, folder, headwater, ST_LOUIS, start } from './cli.ts'
 import { spoilt } from '../pmf/sources.ts'
 
 const { values, uncertainties } = spoilt()
@@ -87,6 +87,7 @@ test('what is wrong is refused before the fit', () => {
   refuse([...FIT, '--levels', '0'], /levels\[0\] must be a positive/)
   refuse([...FIT, '--levels', 'x'], /Expected numbers separated by commas/)
   refuse([con, unc, '-p', '7'], /factors/)
+  refuse([con, unc, '-p', '4000000000'], /factors/)
   headwater(['fit', ...FIT, '--save', 'two.json'])
   refuse([...ST_LOUIS, '--model', 'two.json'], /fitted to other data/, 65)
 })
@@ -104,4 +105,15 @@ test.runIf(process.platform !== 'win32')('a signal keeps what is done', async ()
   const document = JSON.parse(run.stdout)
   expect(document).toMatchObject({ errorCode: 6, status: 'aborted' })
   expect(document.elements.length).toBeLessThan(78)
+})
+
+test.runIf(process.platform !== 'win32')('a signal during the fit keeps the fit', async () => {
+  const { child, ended, until } = start(['displace', ...ST_LOUIS, ...ENDLESS, '--starts', '2', '--json'])
+  await until('stderr', /fitting 6 factors/)
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  child.kill('SIGINT')
+  const run = await ended
+  expect(run.code).toBe(130)
+  expect(run.stderr).toMatch(/stopped when 0 elements had been displaced/)
+  expect(JSON.parse(run.stdout)).toMatchObject({ best: { status: 'aborted' }, elements: [], errorCode: 6 })
 })

@@ -155,7 +155,10 @@ async function displace(
 }
 
 function toJson(model: Factorization, found: Displacement | undefined): object {
-  if (found === undefined) return { ...model.toJSON(), elements: [], swaps: [], errorCode: 6, status: 'aborted' }
+  if (found === undefined) {
+    const nothing = { elements: [], swaps: [], largestDecrease: 0, errorCode: 6, status: 'aborted', restarts: 0 }
+    return { ...model.toJSON(), ...nothing }
+  }
   const { timing, ...displacement } = found
   return { ...model.toJSON(), ...displacement, displacementTiming: timing }
 }

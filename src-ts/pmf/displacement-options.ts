@@ -161,6 +161,15 @@ export function checkBeforeFit(
 ): void {
   const check = new Checker(options, 'displacement: options')
   readLevels(check)
-  chooseElements(check, { factors, data, profiles: new Matrix(factors, data.columns, new Float64Array(factors * data.columns)) }, categories)
+  // More factors than species are refused by the fit.
+  chooseElements(
+    check,
+    {
+      factors: Math.min(factors, data.columns),
+      data,
+      profiles: new Matrix(1, data.columns, new Float64Array(data.columns)),
+    },
+    categories,
+  )
   check.finish()
 }

@@ -140,13 +140,14 @@ export async function displacementOf(
   let restarts = 0
   let stopped = run.found.status === 'aborted'
   while (!stopped && run.found.lowerContributions !== undefined && restarts < MOST_RESTARTS) {
-    const next = await refit(model, source, base, run.found, job)
-    // An abort here leaves the intervals of the last base.
-    stopped = next.status === 'aborted' || job.signal?.aborted === true
-    if (stopped) break
+    const next = await orStopped(refit(model, source, base, run.found, job), job)
+    const again = next && (await orStopped(around(next, model, source, request), job))
+    // An abort before anything is done around the new base leaves the intervals of the last one.
+    stopped = again === undefined
+    if (next === undefined || again === undefined) break
     base = next
+    run = again
     restarts++
-    run = await around(base, model, source, request)
     largestDecrease = Math.max(largestDecrease, run.found.largestDecrease)
     stopped = run.found.status === 'aborted'
   }
@@ -171,6 +172,17 @@ export async function displacementOf(
   }
   result.warnings = [...errors.warnings, ...warningsOf(result, model, base, found.lowerContributions !== undefined)]
   return result
+}
+
+/** `undefined` where the caller stopped the work and wants what was done before it. */
+async function orStopped<T extends Solution | Run>(work: Promise<T>, job: JobOptions): Promise<T | undefined> {
+  try {
+    const done = await work
+    return 'status' in done && done.status === 'aborted' ? undefined : done
+  } catch (error) {
+    if (job.onAbort === 'partial' && job.signal?.aborted && error === job.signal.reason) return undefined
+    throw error
+  }
 }
 
 function readOptions(model: Factorization, source: DataSource, options: DisplacementOptions): Request {
@@ -287,33 +299,42 @@ function toElements(
 }
 
 function warningsOf(result: Displacement, model: Factorization, base: Base, stillLower: boolean): Warning[] {
+  const { restarts, largestDecrease, elements, levels, levelScale } = result
   const warnings: Warning[] = []
-  const warn = (code: string, message: string): void => void warnings.push({ code, message })
   if (base.status !== 'converged') {
-    warn('base-not-converged', `the base is ${base.status}, not a proven minimum: intervals around it may mislead`)
+    const message = `the base is ${base.status}, not a proven minimum: intervals around it may mislead`
+    warnings.push({ code: 'base-not-converged', message })
   }
-  const { restarts, largestDecrease, elements, levels } = result
   if (largestDecrease > 0) {
     const then =
       restarts === 0 || stillLower
         ? 'the intervals are those around a point that is not the minimum'
         : `the study began again there: the intervals are those around Q ${base.q}`
-    warn('base-not-minimum', `a refit found Q ${largestDecrease} lower than Q ${model.q} or its successor; ${then}`)
+    const message = `a refit found a Q lower by ${largestDecrease}: Q ${model.q} is not the minimum; ${then}`
+    warnings.push({ code: 'base-not-minimum', message })
   }
   const ratio = reducedQ(base)
-  if (result.levelScale === 'none' && (ratio > FAR || ratio < 1 / FAR)) {
+  if (levelScale === 'none' && (ratio > FAR || ratio < 1 / FAR)) {
     const sigma = Math.sqrt(levels[0]! / ratio).toPrecision(2)
-    const message = `Q/ν is ${ratio.toPrecision(3)}: if the uncertainties are off by one factor, ΔQ = ${levels[0]} is ${sigma} standard errors`
-    warn('levels-off-scale', `${message}; levelScale 'Q/ν' takes that into account`)
+    const rise = `ΔQ = ${levels[0]} is ${sigma} standard errors`
+    const message =
+      `Q/ν is ${ratio.toPrecision(3)}: if the uncertainties are off by one factor, ${rise}; ` +
+      "levelScale 'Q/ν' takes that into account"
+    warnings.push({ code: 'levels-off-scale', message })
   }
   const swaps = result.swaps[0]!.counts.reduce((sum, count) => sum + count, 0)
   if (swaps > 0) {
-    warn('factors-swapped', `factors exchange their identities at the lowest level (${swaps} counts): they are not well determined`) // prettier-ignore
+    const message = `factors exchange their identities at the lowest level (${swaps} counts): they are not well determined`
+    warnings.push({ code: 'factors-swapped', message })
   }
   const failed = elements.filter((element) => element.levels.some((interval) => interval.failed)).length
-  if (failed > 0) warn('displacement-failed', `refits did not settle for ${failed} elements: their ends are not known`)
+  if (failed > 0) {
+    const message = `refits did not settle for ${failed} elements: their ends are not known`
+    warnings.push({ code: 'displacement-failed', message })
+  }
   if (result.status === 'aborted') {
-    warn('displacement-incomplete', `stopped when ${elements.length} elements had been done`)
+    const message = `stopped when ${elements.length} elements had been done`
+    warnings.push({ code: 'displacement-incomplete', message })
   }
   return warnings
 }
