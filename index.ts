@@ -59,6 +59,13 @@ export type { Bootstrap, BootstrapOptions, BootstrapStatistics, Resample } from 
 export type { DownweightedCell, DownweightedCells, DownweightedOptions } from './src-ts/pmf/cell-weights.ts'
 export { certify } from './src-ts/pmf/certify.ts'
 export type { Verdict } from './src-ts/pmf/certify.ts'
+export type {
+  DisplacedElement,
+  Displacement,
+  DisplacementInterval,
+  DisplacementOptions,
+} from './src-ts/pmf/displacement.ts'
+export type { ElementChoice } from './src-ts/pmf/displacement-options.ts'
 export { Factorization } from './src-ts/pmf/factorization.ts'
 export type { ChosenOptions, FactorizationFields, FactorizationJson, JsonMatrix } from './src-ts/pmf/factorization.ts'
 export { factorize } from './src-ts/pmf/factorize.ts'

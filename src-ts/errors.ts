@@ -81,8 +81,13 @@ export const WARNING_CODES: Readonly<Record<string, string>> = {
   'curvature-unknown': 'The curvature could not be bounded from below, so that the minimum is not proven.',
   'standard-errors-not-positive': 'The point is not a minimum of the second order: it has no standard errors.',
   'standard-errors-too-large': 'Standard errors are computed up to a size of the Hessian that the message names.',
-  'base-not-converged': 'The model whose errors are estimated is not a certified minimum.',
+  'base-not-converged': 'The model whose errors are estimated is not a proven minimum.',
   'resamples-not-converged': 'Some resamples of a bootstrap did not converge.',
+  'base-not-minimum': 'A refit found a lower Q than the base; the message says what became of it.',
+  'levels-off-scale': 'Q/ν is far from 1, and levels of displacement were not scaled by it.',
+  'factors-swapped': 'Factors exchange their identities at the lowest level of a displacement.',
+  'displacement-failed': 'Refits of some displaced elements did not settle: their ends are NaN.',
+  'displacement-incomplete': 'A displacement was stopped before all elements were done.',
   'lower-unconverged-start': 'A start that did not converge ended with a lower Q than the one returned.',
 }
 

@@ -179,6 +179,25 @@ export interface NativeResample {
   profiles: Float64Array<ArrayBuffer>
 }
 
+/** Ends by element, level and side (lower, upper); swaps by level and factor. */
+export interface NativeDisplacement {
+  factors: Float64Array<ArrayBuffer>
+  species: Float64Array<ArrayBuffer>
+  bases: Float64Array<ArrayBuffer>
+  values: Float64Array<ArrayBuffer>
+  deltaQ: Float64Array<ArrayBuffer>
+  /** 0 reached, 1 at zero, 2 unbounded, 3 failed. */
+  kinds: Uint8Array<ArrayBuffer>
+  lowerBranch: Uint8Array<ArrayBuffer>
+  swapped: Uint8Array<ArrayBuffer>
+  swaps: Float64Array<ArrayBuffer>
+  baseQ: number
+  largestDecrease: number
+  status: NativeSolution['status']
+  lowerContributions?: Float64Array<ArrayBuffer>
+  lowerProfiles?: Float64Array<ArrayBuffer>
+}
+
 export interface NativeAnalysis {
   residuals: Float64Array<ArrayBuffer>
   scaledResiduals: Float64Array<ArrayBuffer>

@@ -207,7 +207,7 @@ function describeFit({ species, largeResiduals, cells }: Analysis): string {
 }
 
 /** Warnings, one line each, with names instead of numbers. */
-export function describeWarnings(solution: Solution): string {
+export function describeWarnings(solution: Pick<Solution, 'warnings' | 'profiles' | 'contributions'>): string {
   const { warnings } = solution
   if (warnings.length === 0) return ''
   let text = `\n${heading(count(warnings.length, 'warning'))}`

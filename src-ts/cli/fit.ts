@@ -36,11 +36,10 @@ export interface FitFlags extends CommonFlags, DataFlags, ObjectiveFlags, ErrorF
   nameFactor?: string[]
 }
 
-/** Adds the options of a fit. */
-export function addFitOptions(command: Command): Command {
+/** Adds the files and the options of a fit's engine. */
+export function addEngineOptions(command: Command): Command {
   const fit = (flags: string, description: string): Option => new Option(flags, description).helpGroup('Fit:')
-  const output = (flags: string, description: string): Option => new Option(flags, description).helpGroup('Output:')
-  addDataArguments(command)
+  return addDataArguments(command)
     .addOption(fit('-p, --factors <p>', 'number of factors').argParser(wholeNumber))
     .addOption(
       fit(
@@ -70,6 +69,12 @@ export function addFitOptions(command: Command): Command {
       ).argParser(stopRule),
     )
     .addOption(fit('--threads <n>', 'most threads; the result does not depend on it').argParser(wholeNumber))
+}
+
+/** Adds the options of a fit. */
+export function addFitOptions(command: Command): Command {
+  const output = (flags: string, description: string): Option => new Option(flags, description).helpGroup('Output:')
+  addEngineOptions(command)
   for (const option of errorOptions()) command.addOption(option.helpGroup('Fit:'))
   addDataOptions(command)
   return command
@@ -121,7 +126,8 @@ export async function fitCommand(con: string, unc: string, flags: FitFlags, whol
   return exitCode
 }
 
-function toEngine(flags: FitFlags, factors: number): EngineOptions {
+/** The options of the fit, those of the preset included. */
+export function toEngine(flags: FitFlags, factors: number): EngineOptions {
   const { negative } = flags
   const nonnegative =
     negative === undefined
@@ -166,7 +172,7 @@ function toNames(texts: readonly string[] | undefined): Map<number, string> | un
 }
 
 /** Smallest values of the options that are whole numbers. */
-const LEAST = {
+export const LEAST = {
   factors: 1,
   starts: 1,
   maxStarts: 1,

@@ -7,6 +7,7 @@ import { nearest } from '../validate.ts'
 import { certifyCommand, type CertifyFlags } from './certify.ts'
 import { checkCommand } from './check.ts'
 import { addDataArguments, addDataOptions, wholeNumber, type CommonFlags, type DataFlags } from './data-options.ts'
+import { addDisplaceOptions, displaceCommand, type DisplaceFlags } from './displace.ts'
 import { EXIT, exitCodeOf, tell } from './exit.ts'
 import { addFitOptions, fitCommand, type FitFlags } from './fit.ts'
 import { errorOptions, robustOption } from './objective.ts'
@@ -23,6 +24,8 @@ Examples:
   headwater fit con.csv unc.csv -p 6 --json        the fit as one JSON document on stdout
   headwater certify con.csv unc.csv --contributions G.csv --profiles F.csv
                                                    where does a solution of another program stand?
+  headwater displace con.csv unc.csv -p 6 --levels 4,8 --species Fe,Zn
+                                                   how far can these profile elements be moved?
 
 The result goes to stdout, everything else to stderr. Ctrl-C saves what is done.
 Exit codes: 0 ok, 1 defect of headwater, 2 wrong usage, 65 bad data, 66 file missing or unreadable, 69 native addon
@@ -104,6 +107,14 @@ function build(done: (code: number) => void): Command {
         'Factors may be scaled in any way. Exit code 0 whatever the verdict.',
     )
     .action(async (con: string, unc: string, flags: CertifyFlags) => done(await certifyCommand(con, unc, flags)))
+
+  addDisplaceOptions(program.command('displace'))
+    .summary('intervals of profile elements (DISP)')
+    .description(
+      'Pushes profile elements up and down until Q has risen by each level, with everything else refitted, and prints the ' +
+        'intervals. Fits first, or takes a saved model of the same data.',
+    )
+    .action(async (con: string, unc: string, flags: DisplaceFlags) => done(await displaceCommand(con, unc, flags)))
 
   addDataOptions(addDataArguments(program.command('check')).option('--json', 'print one JSON document'))
     .summary('first aid: how the files were read, and what looks wrong')

@@ -16,15 +16,20 @@ export const LOG_INTERVAL = 10_000
 export class ProgressLine {
   readonly #stream: ProgressStream
   readonly #upperBound: boolean
+  readonly #unit: string
   readonly #began = performance.now()
   readonly #timer: NodeJS.Timeout | undefined
   #latest: Progress | undefined
   #drawn = false
 
-  /** @param upperBound whether the total is only the most that can come (automatic number of starts) */
-  constructor(stream: ProgressStream, upperBound: boolean, interval: number = LOG_INTERVAL) {
+  /**
+   * @param upperBound whether the total is only the most that can come (automatic number of starts)
+   * @param unit what is counted
+   */
+  constructor(stream: ProgressStream, upperBound: boolean, interval: number = LOG_INTERVAL, unit: string = 'start') {
     this.#stream = stream
     this.#upperBound = upperBound
+    this.#unit = unit
     this.#timer = setInterval(() => (stream.isTTY ? this.#draw() : this.#log()), stream.isTTY ? 1000 : interval)
     this.#timer.unref()
   }
@@ -56,8 +61,8 @@ export class ProgressLine {
     const { done = 0, total = 0, best, basins } = this.#latest ?? {}
     const parts = [
       total === 0
-        ? 'first starts running'
-        : `${done} of ${this.#upperBound ? 'at most ' : ''}${total} start${total === 1 ? '' : 's'}`,
+        ? `first ${this.#unit}s running`
+        : `${done} of ${this.#upperBound ? 'at most ' : ''}${total} ${this.#unit}${total === 1 ? '' : 's'}`,
     ]
     if (best !== undefined) parts.push(`best Q ${formatQ(best)}`)
     if (basins !== undefined && basins > 0) parts.push(`${basins} ${basins === 1 ? 'minimum' : 'minima'}`)

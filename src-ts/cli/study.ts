@@ -93,7 +93,12 @@ export async function runStudy(request: StudyRequest, interrupt: Interrupt): Pro
   return { model, exitCode: model.basins.length > 0 ? EXIT.ok : EXIT.notConverged }
 }
 
-async function fit(data: Dataset, request: StudyRequest, interrupt: Interrupt): Promise<Factorization> {
+/** The fit alone, with its progress; what is done if it is stopped. */
+export async function fit(
+  data: Dataset,
+  request: Pick<StudyRequest, 'engine' | 'threads' | 'quiet'>,
+  interrupt: Interrupt,
+): Promise<Factorization> {
   interrupt.signal.throwIfAborted()
   const { engine, threads, quiet } = request
   const line = quiet ? undefined : new ProgressLine(process.stderr, typeof engine.starts !== 'number')
@@ -152,7 +157,8 @@ async function keep(content: ReportContent, request: StudyRequest, interrupt: In
   say(`report and tables in ${out} (${files.length + 1} files); open ${join(out, 'report.html')}`)
 }
 
-async function freeName(stem: string): Promise<string> {
+/** A name that no file has. */
+export async function freeName(stem: string): Promise<string> {
   for (let number = 1; ; number++) {
     const file = `${stem}${number === 1 ? '' : `-${number}`}.json`
     const taken = await access(file).then(

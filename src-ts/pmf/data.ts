@@ -1,6 +1,7 @@
 /** From a caller's data to what the addon takes, and what a result remembers of it. */
 import { createHash } from 'node:crypto'
 import type { Treatment } from '../data/dataset.ts'
+import type { Category } from '../data/options.ts'
 import { InvalidInputError } from '../errors.ts'
 import { Matrix, type MatrixLike } from '../matrix.ts'
 import type { DataLike, DataSummary } from './types.ts'
@@ -11,6 +12,8 @@ export interface DataSource {
   uncertainties: Matrix
   /** One byte a cell, 1 where it is censored; absent if none is. */
   censored?: Uint8Array<ArrayBuffer>
+  /** One per species; absent if all are strong. */
+  categories?: readonly Category[]
 }
 
 /** Data that has been checked for shape. Values are checked by the engine. */
@@ -55,13 +58,15 @@ export function prepare(data: DataLike): Prepared {
     // As JSON has it, so that a saved model comes back as it was: a number that is not known is null.
     ...(data.treatment === undefined ? {} : { treatment: JSON.parse(JSON.stringify(data.treatment)) as Treatment }),
   }
-  return { values, uncertainties, ...(censored ? { censored } : {}), summary }
+  const categories = data.categories?.length === cols ? data.categories.slice() : undefined
+  return { values, uncertainties, ...(censored ? { censored } : {}), ...(categories ? { categories } : {}), summary }
 }
 
 /** The arrays in memory of their own: what the caller does to his is no matter. */
-export function keep({ values, uncertainties, censored }: DataSource): DataSource {
+export function keep({ values, uncertainties, censored, categories }: DataSource): DataSource {
   const copy = ({ rows, cols, data }: Matrix): Matrix => new Matrix(rows, cols, data.slice())
-  return { values: copy(values), uncertainties: copy(uncertainties), ...(censored ? { censored } : {}) }
+  const kept = { values: copy(values), uncertainties: copy(uncertainties) }
+  return { ...kept, ...(censored ? { censored } : {}), ...(categories ? { categories } : {}) }
 }
 
 function flagsOf(source: MatrixLike, rows: number, cols: number): Uint8Array<ArrayBuffer> | undefined {

@@ -6,6 +6,7 @@ import { Matrix, type MatrixNames } from '../matrix.ts'
 import { bootstrapOf, type Bootstrap, type BootstrapOptions } from './bootstrap.ts'
 import { cellWeightsOf, downweightedCellsOf, type DownweightedCells, type DownweightedOptions } from './cell-weights.ts'
 import { keep, prepare, type DataSource } from './data.ts'
+import { displacementOf, type Displacement, type DisplacementOptions } from './displacement.ts'
 import type { Loss } from './loss.ts'
 import { factorNames, toFactors } from './solution.ts'
 import { needData, standardErrorsOf, type StandardErrorOptions, type StandardErrors } from './standard-errors.ts'
@@ -181,6 +182,25 @@ export class Factorization implements FactorizationFields {
    */
   async bootstrap(options: BootstrapOptions = {}): Promise<Bootstrap> {
     return bootstrapOf(this, needData(this.#source, 'bootstrap'), options)
+  }
+
+  /**
+   * Displacement (DISP): intervals of profile elements, by pushing each one up and down until Q has risen by each level,
+   * everything else refitted and the factors keeping their identity. If a refit finds a lower Q than that of the fit,
+   * the study begins again from there, at most three times.
+   *
+   * @returns intervals, swaps and what is to be known about them; after an abort with `onAbort: 'partial'`, the
+   * elements that were done
+   * @throws InvalidInputError all wrong options at once, `species-unknown`; `data-needed` (see {@link Factorization.withData})
+   * @throws the signal's reason after an abort, unless `onAbort: 'partial'`
+   * @example
+   * ```ts
+   * const { elements } = await model.displacement({ species: ['Fe'], levels: [4] })
+   * for (const { factor, base, levels } of elements) console.log(factor, base, levels[0].lower, levels[0].upper)
+   * ```
+   */
+  async displacement(options: DisplacementOptions = {}): Promise<Displacement> {
+    return displacementOf(this, needData(this.#source, 'displacement'), options)
   }
 
   /**

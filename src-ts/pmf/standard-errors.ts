@@ -74,7 +74,7 @@ export interface StandardErrors {
 
 /** Computes them. */
 export async function standardErrorsOf(
-  model: Factorization,
+  model: Pick<Factorization, 'data' | 'factors' | 'options' | 'robust' | 'profiles' | 'contributions'>,
   source: DataSource,
   options: StandardErrorOptions,
 ): Promise<StandardErrors> {

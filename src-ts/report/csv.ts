@@ -2,7 +2,7 @@
 import type { Cell, Table } from './tables.ts'
 
 /** The lines of the file, header first, each with its end. Numbers are written so that reading gives the same number. */
-export function* csvLines(table: Table): Generator<string> {
+export function* csvLines(table: Pick<Table, 'columns' | 'rows'> & Partial<Table>): Generator<string> {
   yield csvLine(table.columns)
   for (const row of table.rows()) yield csvLine(row)
 }

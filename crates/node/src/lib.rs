@@ -11,6 +11,7 @@ mod analysis;
 mod bootstrap;
 mod cancel;
 mod configure;
+mod displacement;
 mod environment;
 mod job;
 mod objective;

@@ -1,13 +1,13 @@
 //! What a job ends with: `{ ok: true, … }` or `{ ok: false, code, message, … }`.
 
 use headwater_base::Error;
-use headwater_pmf::{Analysis, Bootstrap, CellWeights, Factorization, StandardErrors, Verdict};
+use headwater_pmf::{Analysis, Bootstrap, CellWeights, Displacement, Factorization, StandardErrors, Verdict};
 use napi::bindgen_prelude::{Float64ArraySlice, Object, ToNapiValue};
 use napi::{Env, sys};
 
 use crate::solve::{self, Properties, Solved};
 use crate::values::Done;
-use crate::{analysis, bootstrap, standard_errors, values};
+use crate::{analysis, bootstrap, displacement, standard_errors, values};
 
 /// The code of a panic: a defect of headwater, never of its input.
 pub const INTERNAL: &str = "internal";
@@ -26,6 +26,8 @@ pub enum Outcome {
     StandardErrors(Box<StandardErrors>),
     /// Of `bootstrap`.
     Bootstrap(Box<Bootstrap>),
+    /// Of `displace`.
+    Displacement(Box<Displacement>),
     /// Of a solver, one for each right-hand side.
     Solved(Vec<Solved>),
     /// Of what sets its own properties.
@@ -52,6 +54,7 @@ impl ToNapiValue for Outcome {
             Self::CellWeights(result) => analysis::weights(&env, &mut object, &result)?,
             Self::StandardErrors(result) => standard_errors::properties(&env, &mut object, &result)?,
             Self::Bootstrap(result) => bootstrap::properties(&env, &mut object, &result)?,
+            Self::Displacement(result) => displacement::properties(&env, &mut object, &result)?,
             Self::Solved(results) => {
                 object.set("results", Float64ArraySlice::copy_from(&env, solve::packed(&results))?)?;
             }

@@ -152,9 +152,13 @@ pub fn displace(
             return None;
         }
         let found = study.element(i, factor, at);
+        // What is reported as done is kept, whatever comes after.
+        if control.cancelled() {
+            return None;
+        }
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         control.report(Progress { done, total, best: None, basins: None });
-        (!control.cancelled()).then_some(found)
+        Some(found)
     });
     let complete = found.iter().zip(&settings.elements).all(|(found, (_, j))| found.is_some() || !species.present[*j]);
     let mut swaps = vec![vec![0; p]; settings.levels.len()];
