@@ -47,7 +47,8 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   'operator-not-finite':
     'The operator holds or returned NaN or an infinity where bounds of its spectrum or a propagation were asked for.',
   'graph-not-valid': 'Nodes, edges, weights or fluxes make no graph; the message says which.',
-  'not-hermitian': 'A propagation needs H = Hᴴ: without it, exp(-iHt) is not unitary.',
+  'not-hermitian':
+    'Propagation needs H = Hᴴ, or exp(-iHt) is not unitary; bounds of a spectrum need A = Aᴴ, or it is not real.',
   'unconverged-gradient': 'A solve behind a gradient did not converge, and `allowInexact` was not given.',
   'propagator-busy': 'A synchronous call came while an asynchronous one of the same propagator was running.',
   'callback-asynchronous': 'A function returned a promise in a synchronous solve.',
@@ -82,8 +83,6 @@ export const WARNING_CODES: Readonly<Record<string, string>> = {
   'standard-errors-not-positive': 'The point is not a minimum of the second order: it has no standard errors.',
   'standard-errors-too-large': 'Standard errors are computed up to a size of the Hessian that the message names.',
   'lower-unconverged-start': 'A start that did not converge ended with a lower Q than the one returned.',
-  'standard-errors-too-large': 'The model has too many unknowns for standard errors from its Hessian.',
-  'standard-errors-not-positive': 'The Hessian is not positive definite here: there are no standard errors.',
 }
 
 /** One thing that is wrong with the input. Fields that do not apply are absent. */
