@@ -47,7 +47,8 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   'operator-not-finite':
     'The operator holds or returned NaN or an infinity where bounds of its spectrum or a propagation were asked for.',
   'graph-not-valid': 'Nodes, edges, weights or fluxes make no graph; the message says which.',
-  'not-hermitian': 'A propagation needs H = Hᴴ: without it, exp(-iHt) is not unitary.',
+  'not-hermitian':
+    'Propagation needs H = Hᴴ, or exp(-iHt) is not unitary; bounds of a spectrum need A = Aᴴ, or it is not real.',
   'unconverged-gradient': 'A solve behind a gradient did not converge, and `allowInexact` was not given.',
   'propagator-busy': 'A synchronous call came while an asynchronous one of the same propagator was running.',
   'callback-asynchronous': 'A function returned a promise in a synchronous solve.',

@@ -116,6 +116,8 @@ test('assertConverged returns what converged and throws a SolverError that carri
   expect(error).toBeInstanceOf(HeadwaterError)
   expect([error.name, error.code, error.result]).toEqual(['SolverError', 'not-converged', bad])
   expect(error.message).toMatch(/^maxIterations after 2 iterations, relative residual .*\. The largest number/)
+  const promised = thrownBy(() => assertConverged(cg(A, ones(n)) as never))
+  expect([promised.code, promised.message]).toEqual(['option-not-valid', expect.stringContaining('awaited')])
   const many = solveManySync('cg', diagonalOf([1, -3]), [[1, 1], [0, 1]]) // prettier-ignore
   expect(thrownBy(() => assertConverged(many)).message).toMatch(/^column 1: indefiniteOperator/)
 })
@@ -207,6 +209,8 @@ test.each<[string, () => unknown, string]>([
     'shape-mismatch',
   ],
   ['a correction misspelt', () => exactHessianSync(any({ factor: A, corection: A }), b), 'option-unknown'],
+  ['an exact Hessian without its correction', () => exactHessianSync(any({ factor: A }), b), 'operator-not-valid'],
+  ['a B of other rows', () => solveManySync('cg', A, [[1, 2]]), 'shape-mismatch'],
   ['no terms', () => neumannSync(A, b, any({})), 'option-missing'],
   ['a wide matrix for cgnr', () => cgnrSync(dense([[1, 2]]), [1, 2]), 'shape-mismatch'],
   ['divergence below 1', () => cgSync(A, b, { divergence: 0.5 }), 'option-out-of-range'],

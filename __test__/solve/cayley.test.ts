@@ -249,7 +249,7 @@ for (const entry of all) {
   })
 }
 
-test('Strang steps are of order 2, reversible and norm-preserving', () => {
+test('Strang steps are of order 2, reversible and norm-preserving', async () => {
   const [n, g] = [32, 1.5]
   const ring = graph.ring(n)
   const psi = Float64Array.from({ length: 2 * n }, (_, k) => (k % 2 === 0 ? Math.exp(-(((k / 2 - 16) / 4) ** 2)) : 0.1 * Math.sin(0.35 * (k - 1)))) // prettier-ignore
@@ -273,6 +273,7 @@ test('Strang steps are of order 2, reversible and norm-preserving', () => {
   expect(codeOf(() => evolveSync(ring, psi, 1, { ...strang, phase: (async () => {}) as never }))).toBe('callback-asynchronous') // prettier-ignore
   expect(codeOf(() => evolveSync(ring, psi, 1, { ...strang, phase: (() => [1]) as never }))).toBe('callback-not-valid')
   expect(codeOf(() => evolveSync(ring, psi, 1, strang))).toBe('option-missing')
+  await expect(evolve(ring, psi, 1, strang as never)).rejects.toThrow(/only|evolveSync/)
   expect(codeOf(() => evolveSync(ring, psi, 1, { method: 'cayley' }))).toBe('option-missing')
   expect(codeOf(() => evolveSync(ring, psi, 1, { steps: 4 }))).toBe('options-conflict')
   expect(codeOf(() => evolveSync(ring, psi, NaN))).toBe('option-not-valid')

@@ -113,6 +113,9 @@ test('bounds hold the spectrum, Gershgorin for certain and Lanczos from inside',
   const wild = Csr.fromTriplets({ rows: 1, cols: 1, entries: [[0, 0, NaN]] })
   expect(thrownBy(() => bounds.lanczos(wild)).code).toBe('operator-not-finite')
   expect(thrownBy(() => bounds.lanczos(A, { steps: 0 })).code).toBe('option-out-of-range')
+  const skew = Csr.fromTriplets({ rows: 2, cols: 2, entries: [[0, 1, 5]] })
+  expect(thrownBy(() => bounds.lanczos(skew)).code).toBe('not-hermitian')
+  expect(thrownBy(() => bounds.gershgorin(skew)).code).toBe('not-hermitian')
   expect(thrownBy(() => bounds.gershgorin(kroneckerSum(A, A) as Csr)).code).toBe('matrix-needed')
 })
 

@@ -237,6 +237,28 @@ describe('outcomes have names', () => {
     expect(cgSync(chain(n), ones(n), { atol: 1, rtol: 0 })).toMatchObject({ reason: 'atol', tolerance: { term: 'atol', value: 1 } }) // prettier-ignore
   })
 
+  test('without any tolerance the end is the limit of accuracy, not an accusation of A or of M', () => {
+    for (const size of [5, 24, 60]) {
+      const [A, b] = [chain(size), Float64Array.from({ length: size }, (_, k) => Math.sin(k * k + 1))]
+      const M = incompleteCholesky(A)
+      const z = fromParts(b, ones(size))
+      for (const result of [
+        ...[cgSync, minresSync, crSync].map((by) => by(A, b, { rtol: 0 })),
+        ...[cgSync, minresSync, crSync].map((by) => by(A, b, { rtol: 0, M })),
+        shiftedHermitianSync(A, z, { rtol: 0, a: 0.5 }),
+        cgSync(A.toComplex(), z, { rtol: 0 }),
+      ]) {
+        expect(['accuracyLimit', 'stagnation', 'rtol']).toContain(result.reason)
+        expect(result.residual.relative).toBeLessThan(1e-12)
+      }
+    }
+  })
+
+  test('what is not known of a system with NaN is absent', () => {
+    const { residual, tolerance } = cgSync(chain(3), [1, NaN, 1])
+    expect([residual.true, residual.recurrence, tolerance.value]).toEqual([undefined, undefined, undefined])
+  })
+
   test('a trust radius, and truncation', () => {
     const short = cgSync(chain(n), ones(n), { radius: 1 })
     expect(short).toMatchObject({ reason: 'trustBoundary', converged: true })

@@ -1,5 +1,5 @@
 /** For callers who want an exception after all. */
-import { HeadwaterError } from '../errors.ts'
+import { HeadwaterError, InvalidInputError } from '../errors.ts'
 import type { ManyResult } from './many.ts'
 import { REASONS, type SolveResult } from './types.ts'
 
@@ -20,13 +20,18 @@ export class SolverError extends HeadwaterError {
 
 /**
  * Returns the result if it is converged (of several: all are).
- * @throws SolverError with the (first) result that is not
+ * @throws SolverError with the (first) result that is not; InvalidInputError `option-not-valid` for what is no result, such as
+ * a promise of one
  * @example
  * ```ts
  * const { x } = assertConverged(await cg(A, b))
  * ```
  */
 export function assertConverged<R extends SolveResult | ManyResult>(result: R): R {
+  if (typeof (result as Partial<R> | undefined)?.converged !== 'boolean') {
+    const message = 'assertConverged takes the result of a solve; a promise of one must be awaited first'
+    throw new InvalidInputError('option-not-valid', message, { name: 'result', value: result })
+  }
   const list: readonly SolveResult[] = 'columns' in result ? result.columns : [result]
   for (const [index, { converged, reason, residual, iterations }] of list.entries()) {
     if (converged) continue

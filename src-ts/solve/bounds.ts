@@ -1,4 +1,5 @@
 /** Bounds of the spectrum of a Hermitian operator. */
+import { InvalidInputError } from '../errors.ts'
 import { Checker } from '../validate.ts'
 import { call } from './backend.ts'
 import { nativeOf, requireLinear, type Csr, type LinearOperator } from './operators.ts'
@@ -24,7 +25,7 @@ export const bounds: {
   /**
    * Gershgorin's discs: every eigenvalue of a Hermitian matrix is within Σ_{j≠i}|a_ij| of some a_ii. Certain and often
    * wide; one pass over the matrix.
-   * @throws InvalidInputError `operator-not-valid`, `matrix-needed`
+   * @throws InvalidInputError `operator-not-valid`, `not-hermitian`, `matrix-needed`
    */
   gershgorin(A: Csr): Interval
   /**
@@ -34,17 +35,17 @@ export const bounds: {
    *
    * Source: B. N. Parlett (1980), "The symmetric eigenvalue problem".
    * @param options `steps`: default 30, which settles the ends of most spectra to a few digits; `seed`: default 0
-   * @throws InvalidInputError `operator-not-valid`, `operator-not-finite`, `option-not-valid`
+   * @throws InvalidInputError `operator-not-valid`, `not-hermitian`, `operator-not-finite`, `option-not-valid`
    */
   lanczos(A: LinearOperator, options?: { steps?: number | undefined; seed?: number | undefined }): LanczosBounds
 } = {
   gershgorin(A) {
-    requireLinear(A, 'A')
+    requireHermitian(A)
     const { min, max } = call((addon) => addon.gershgorinBounds(nativeOf(A)))
     return { min, max }
   },
   lanczos(A, options = {}) {
-    requireLinear(A, 'A')
+    requireHermitian(A)
     const check = new Checker(options, 'bounds.lanczos: options')
     const steps = check.integer('steps', { min: 1, max: 2 ** 16 }) ?? 30
     const seed = check.integer('seed') ?? 0
@@ -52,4 +53,11 @@ export const bounds: {
     const { min, max, lower, upper, steps: made } = call((addon) => addon.lanczosBounds(nativeOf(A), steps, seed))
     return { min, max, lower, upper, steps: made }
   },
+}
+
+/** Of any other matrix the numbers would bound nothing. */
+function requireHermitian(A: unknown): void {
+  const { hermitian } = requireLinear(A, 'A')
+  if (hermitian !== false) return
+  throw new InvalidInputError('not-hermitian', 'A is not Hermitian: these bounds are for real spectra', { name: 'A' })
 }

@@ -53,7 +53,7 @@ export class CallbackOperator {
 
 /**
  * A matrix-free operator: the solver asks for products and runs on the JavaScript thread in between (reverse
- * communication; about a microsecond of overhead a product).
+ * communication; one to two microseconds of overhead a product on a quiet machine).
  *
  * What `apply` throws, or rejects with, the solve throws as it is. It must be linear and must not change between calls; a
  * NaN that it writes ends the solve with reason `nonFinite`.

@@ -146,6 +146,11 @@ function read(H: unknown, psi: unknown, t: unknown, options: unknown, asynchrono
     check.add({ code: 'option-not-valid', message: `t must be a finite number, got ${String(t)}`, name: 't', value: t })
   }
   const words = ['chebyshev', 'cayley', 'pade', ...(asynchronous ? [] : (['strang'] as const))] as const
+  const asked = (options as { method?: unknown } | undefined)?.method
+  if (asynchronous && asked === 'strang') {
+    const message = "'strang' calls its phase at every half step and is for evolveSync() only"
+    throw new InvalidInputError('option-not-valid', message, { name: 'method', value: asked })
+  }
   const method = check.oneOf('method', words) ?? 'chebyshev'
   const steps = check.integer('steps', { min: 1 })
   const rtol = check.number('rtol', { min: 1e-300, max: 0.999 }) ?? 1e-12

@@ -49,6 +49,10 @@ function prepare(input: ExactHessianInput, b: unknown, options: CgOptions, async
     throw new InvalidInputError('option-unknown', message, { name: unknown })
   }
   const base = requireLinear(factor, 'factor')
+  if (!(correction instanceof LinearOperator || correction instanceof CallbackOperator)) {
+    const message = 'correction must be an operator: Csr, dense(), kroneckerSum() or operator()'
+    throw new InvalidInputError('operator-not-valid', message, { name: 'correction', value: correction })
+  }
   if (typeof delta !== 'number' || !Number.isFinite(delta)) {
     throw new InvalidInputError('option-not-valid', `delta must be a finite number, got ${String(delta)}`, {
       name: 'delta',
@@ -62,11 +66,7 @@ function prepare(input: ExactHessianInput, b: unknown, options: CgOptions, async
   }
   const A = asked
     ? correction
-    : new LinearOperator(
-        call((addon) =>
-          addon.exactHessianOperator(nativeOf(base), nativeOf(requireLinear(correction, 'correction')), delta),
-        ).value,
-      )
+    : new LinearOperator(call((addon) => addon.exactHessianOperator(nativeOf(base), nativeOf(correction), delta)).value)
   const ready = plan('cg', A, b, options, kind)
   ready.M ??= choleskyOf(base)
   return asked ? { ...ready, base: { operator: base, delta } } : ready

@@ -58,26 +58,30 @@ function prepare(
   options: unknown,
   asynchronous: boolean,
 ): { ready: Plan; k: number } {
-  const { cols, data } = Matrix.from(B, 'B')
+  const { rows: height, cols, data } = Matrix.from(B, 'B')
   const complex = method === 'shiftedHermitian' || (A as Operator | undefined)?.dtype === 'complex128'
   const k = complex ? cols / 2 : cols
   if (!Number.isInteger(k)) {
     throw new InvalidInputError('shape-mismatch', `a complex B has (re, im) columns; ${cols} is odd`, { name: 'B' })
   }
+  const rows = (A as Operator | undefined)?.rows
+  if (typeof rows === 'number' && height !== rows) {
+    throw new InvalidInputError('shape-mismatch', `B has ${height} rows, A has ${rows}`, { name: 'B' })
+  }
   const name = asynchronous ? 'solveMany' : 'solveManySync'
   const ready =
     method === 'direct'
       ? planDirect(A, data, options, asynchronous, k)
-      : plan(checkMethod(method), A, data, options, { name, asynchronous, columns: k })
+      : plan(checkMethod(method, ['direct']), A, data, options, { name, asynchronous, columns: k })
   return { ready, k }
 }
 
 const METHODS: readonly Method[] = ['cg', 'minres', 'cr', 'shiftedHermitian', 'cocg', 'cgw', 'cgnr', 'lsqr']
 
 /** @throws InvalidInputError `option-not-valid` */
-export function checkMethod(method: unknown): Method {
+export function checkMethod(method: unknown, more: readonly string[] = []): Method {
   if ((METHODS as readonly unknown[]).includes(method)) return method as Method
-  const message = `there is no method '${String(method)}'; methods: ${METHODS.join(', ')}`
+  const message = `there is no method '${String(method)}'; methods: ${[...METHODS, ...more].join(', ')}`
   throw new InvalidInputError('option-not-valid', message, { name: 'method', value: method })
 }
 

@@ -38,7 +38,10 @@ export interface PropagationReport {
   converged: boolean
   /** Why the first solve that did not converge ended, else `rtol`. */
   reason: Reason
-  /** True relative residual of every solve: what certifies the result, as norm and energy do not. */
+  /**
+   * True relative residual of every solve: what certifies the result, as norm and energy do not. NaN where it could not be
+   * computed (reason `nonFinite` or `aborted`), and so are then `worstResidual` and the defects.
+   */
   residuals: Float64Array<ArrayBuffer>
   /** The largest of them. */
   worstResidual: number

@@ -57,9 +57,10 @@ export const REASONS: Readonly<Record<Reason, string>> = {
   maxIterations: 'The largest number of iterations was reached.',
   diverged: 'The residual grew beyond `divergence` times the norm of b.',
   indefiniteOperator: 'A direction with p*Ap < 0 was met: A is not positive definite.',
-  zeroCurvature: 'p*Ap = 0 to rounding with a residual left: A is singular, or b is not in its range.',
+  zeroCurvature:
+    'p*Ap = 0 to rounding with a residual left: A is singular, or b is not in its range (`cocg` may also break down otherwise).',
   indefinitePreconditioner: 'r*z <= 0 for z the preconditioned residual: M is not positive definite.',
-  notHermitian: 'The operator lacks the symmetry that the method rests on.',
+  notHermitian: 'The operator, or a preconditioner given as a function, lacks the symmetry that the method rests on.',
   nonFinite: 'A NaN or an infinity was met; `location` says where it came in.',
   stagnation: 'No progress over the stagnation window.',
   accuracyLimit: 'Rounding keeps the true residual above the tolerance, though the recurrence says converged.',
@@ -71,7 +72,7 @@ export type Location = 'b' | 'x0' | 'operator' | 'preconditioner' | 'recurrence'
 /** Norms of the residual b − Ax of the x that is returned. What is not known is absent. */
 export interface Residual {
   /**
-   * ‖b − Ax‖₂, computed from x. Absent if it could not be: the operator returned NaN, or it is a function and
+   * ‖b − Ax‖₂, computed from x; with `nullspace` for the b without its part in that space, whose norm is `inconsistency`. Absent if it could not be: the operator returned NaN, or it is a function and
    * the solve was aborted, or stopped between products that are promises.
    */
   true?: number

@@ -89,6 +89,19 @@ pub(crate) fn curved<T: Scalar>(reason: Reason, p: &[T], norm: f64, curvature: f
     End::Stop(Stop { reason, location: None, direction: Some(direction), curvature: Some(curvature) })
 }
 
+/// The last step of a solve in a ball: x += τp to its boundary, and r with it.
+fn meet<T: Scalar>(s: &mut System<'_, T>, tau: f64, p: &[T], q: &[T], r: &mut [T]) {
+    vector::axpy(tau, T::reals(p), T::reals_mut(&mut s.x));
+    vector::axpy(-tau, T::reals(q), T::reals_mut(r));
+    s.iterations += 1;
+    if s.settings.norm == Norm::Residual {
+        s.recurrence = vector::norm(T::reals(r));
+        if let Some(history) = &mut s.history {
+            history.push(s.recurrence / s.rhs_scale);
+        }
+    }
+}
+
 /// Takes the step that x still lacks.
 fn settle<T: Scalar>(owed: &mut f64, p: &[T], x: &mut [T]) {
     if *owed != 0.0 {
@@ -174,13 +187,14 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
             let curvature = delta / (pnorm * pnorm);
             let negative = delta < 0.0 && delta <= -rounding;
             if let Some(ball) = &ball {
-                vector::axpy(ball.boundary(), T::reals(&p), T::reals_mut(&mut s.x));
-                s.iterations += 1;
+                meet(s, ball.boundary(), &p, &q, r);
                 break curved(Reason::NegativeCurvature, &p, pnorm, curvature);
             }
             if s.settings.truncated {
                 if s.iterations == 0 {
                     s.x.copy_from_slice(&p);
+                    vector::axpy(-1.0, T::reals(&q), T::reals_mut(r));
+                    s.recurrence = vector::norm(T::reals(r));
                 }
                 break curved(Reason::NegativeCurvature, &p, pnorm, curvature);
             }
@@ -191,8 +205,7 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
         if let Some(ball) = &ball
             && ball.square + alpha * (2.0 * ball.cross + alpha * ball.direction) >= ball.radius
         {
-            vector::axpy(ball.boundary(), T::reals(&p), T::reals_mut(&mut s.x));
-            s.iterations += 1;
+            meet(s, ball.boundary(), &p, &q, r);
             break Reason::TrustBoundary.into();
         }
         if s.explodes(alpha * qnorm) {

@@ -42,8 +42,18 @@ pub(crate) async fn pass<T: Scalar>(s: &mut System<'_, T>, r: &mut [T]) -> Resul
             return Err(s.blame(&az, Location::Operator));
         }
         stretch = stretch.max(size / (znorm * znorm));
-        if T::COMPLEX && T::dot(residual, &az).im().abs() > (eps.sqrt() * rho.abs()).max(tiny * stretch * znorm * znorm)
-        {
+        let skew = T::COMPLEX
+            && T::dot(residual, &az).im().abs() > (eps.sqrt() * rho.abs()).max(tiny * stretch * znorm * znorm);
+        // No reason is read from a z that its recurrence has lost: far below the rounding of r it is no M⁻¹r.
+        if preconditioned && (skew || rho <= flat * size) {
+            precondition(s, r, &mut mq).await?;
+            let size = vector::norm(T::reals(&mq));
+            vector::axpy(-1.0, T::reals(&z), T::reals_mut(&mut mq));
+            if vector::norm(T::reals(&mq)) > 0.5 * size {
+                return Err(End::Drifted);
+            }
+        }
+        if skew {
             return Err(Reason::NotHermitian.into());
         }
         if rho <= flat * size {

@@ -18,6 +18,10 @@ use crate::{cg, cgnr, cgw, cocg, cr, lsqr, minres, probe, shifted_hermitian, vec
 
 /// Restarts from the true residual before `accuracyLimit`.
 const RESTARTS: usize = 3;
+
+/// A recurrence residual below so many times ‖b‖ is nothing but its own rounding, and so are the signs and angles that the
+/// methods would read reasons from: the true residual is asked for there, however small the tolerance.
+const FLOOR: f64 = f64::EPSILON * f64::EPSILON;
 pub(crate) struct System<'a, T: Scalar> {
     pub oracle: Oracle<'a, T>,
     pub settings: Settings<T>,
@@ -120,11 +124,16 @@ impl<'a, T: Scalar> System<'a, T> {
     }
 
     async fn body(&mut self) -> Result<Stop<T>, End<T>> {
-        if !vector::finite(T::reals(&self.b)) {
-            return Err(Location::Rhs.into());
-        }
-        if self.settings.x0.as_ref().is_some_and(|x0| !vector::finite(T::reals(x0))) {
-            return Err(Location::Guess.into());
+        let unknown = if !vector::finite(T::reals(&self.b)) {
+            Some(Location::Rhs)
+        } else if self.settings.x0.as_ref().is_some_and(|x0| !vector::finite(T::reals(x0))) {
+            Some(Location::Guess)
+        } else {
+            None
+        };
+        if let Some(location) = unknown {
+            (self.recurrence, self.tolerance.value) = (f64::NAN, f64::NAN);
+            return Err(location.into());
         }
         let top = vector::largest(T::reals(&self.b));
         if top == 0.0 {
@@ -173,7 +182,7 @@ impl<'a, T: Scalar> System<'a, T> {
             let norm = self.measure(&r).await?;
             self.recurrence = norm;
             (self.best, self.best_at) = (norm, self.iterations);
-            self.target = self.tolerance.value;
+            self.target = self.tolerance.value.max(FLOOR * self.reference);
             if self.history.as_ref().is_some_and(Vec::is_empty) {
                 self.history.iter_mut().for_each(|history| history.push(norm / self.rhs_scale));
             }

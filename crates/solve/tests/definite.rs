@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use common::*;
 use headwater_base::Control;
 use headwater_solve::operator::FnOperator;
-use headwater_solve::{Complex64, Csr, Location, Method, NullSpace, Operator, Reason, Scalar, Settings, solve};
+use headwater_solve::{Complex64, Csr, Jacobi, Location, Method, NullSpace, Operator, Reason, Scalar, Settings, solve};
 
 fn check_case<T: Scalar>(case: &serde_json::Value) {
     let n = case["n"].as_u64().expect("n") as usize;
@@ -318,4 +318,27 @@ fn the_energy_error_is_estimated_from_below() {
     a.apply(&e, &mut image);
     let energy = f64::dot(&e, &image).sqrt();
     assert!(estimate <= energy * (1.0 + 1e-10) && estimate > 0.5 * energy, "{estimate} of {energy}");
+}
+
+#[test]
+fn no_tolerance_at_all_ends_at_the_limit_of_rounding_not_at_a_wrong_accusation() {
+    for n in [3, 12, 40] {
+        let row = |i: usize| [(i, i, 2.0), (i, (i + 1) % n, -0.9), ((i + 1) % n, i, -0.9)];
+        let a = Csr::from_triplets(n, n, &(0..n).flat_map(row).collect::<Vec<_>>()).expect("valid");
+        let b: Vec<f64> = (0..n).map(|i| (i as f64).sin() + 0.3).collect();
+        for method in [Method::Cg, Method::Minres, Method::Cr, Method::Cgnr, Method::Lsqr] {
+            let out = run(method, &a, &b, &to_rtol(0.0));
+            let ends = [Reason::AccuracyLimit, Reason::Stagnation, Reason::MaxIterations, Reason::Rtol];
+            assert!(ends.contains(&out.reason), "{method:?} {n}: {}", out.reason);
+            assert!(out.residual.relative.expect("known") < 1e-12, "{method:?} {n}");
+        }
+        let diagonal = Jacobi::new(&a.diagonal()).expect("positive");
+        let out = solve(Method::Cg, &a, Some(&diagonal), &b, &to_rtol(0.0), Control::none()).expect("valid");
+        assert!([Reason::AccuracyLimit, Reason::Rtol].contains(&out.reason), "{n}: {}", out.reason);
+        let complex: Vec<Complex64> = b.iter().map(|&v| Complex64::new(v, 1.0)).collect();
+        for method in [Method::ShiftedHermitian { sigma: 1.0, a: 0.5 }, Method::Cg] {
+            let out = run(method, &a.lifted(), &complex, &to_rtol(0.0));
+            assert!([Reason::AccuracyLimit, Reason::Rtol].contains(&out.reason), "{method:?} {n}: {}", out.reason);
+        }
+    }
 }

@@ -80,6 +80,8 @@ fn a_radius_means_the_same_at_extreme_scales() {
     let b = gaussian::<f64>(20, 3);
     let plain = run(Method::Cg, &a, &b, &Settings { radius: Some(0.5), ..Settings::default() });
     assert_eq!(plain.reason, Reason::TrustBoundary);
+    // The residual that the iteration knows of is that of the step to the boundary.
+    assert!(plain.gap.expect("known") < 1e-12 * norm(&b));
     let factor = 2.0_f64.powi(500);
     let scaled = dense(20, a.data().iter().map(|v| v * factor).collect());
     let rhs: Vec<f64> = b.iter().map(|v| v * factor).collect();

@@ -64,7 +64,10 @@ pub fn chebyshev(
         return refuse(format!("tolerance is {tolerance}; allowed is above 0, below 1"));
     }
     let Some((low, high)) = bounds.or_else(|| h.bounds()) else {
-        return refuse("a matrix-free H needs bounds of its spectrum; lanczos estimates them".into());
+        return refuse(
+            "the elements of this H are not at hand: give bounds of its spectrum (bounds.lanczos estimates them)"
+                .into(),
+        );
     };
     if !(low.is_finite() && high.is_finite() && low <= high && t.is_finite()) {
         return refuse(format!("bounds [{low}, {high}] and t {t}: allowed are finite numbers, in order"));

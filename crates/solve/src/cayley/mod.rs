@@ -26,6 +26,8 @@ mod hamiltonian;
 mod imaginary;
 mod many;
 mod pade;
+mod report;
+mod settings;
 mod strang;
 mod transform;
 mod unitary;
@@ -36,6 +38,8 @@ pub use chebyshev::{ChebyshevOutcome, chebyshev};
 pub use gradient::{Cotangents, Tangent};
 pub use hamiltonian::Hamiltonian;
 pub use imaginary::{ImaginaryReport, imaginary_time};
+pub use report::Report;
+pub use settings::{CayleySettings, Solver};
 
 use crate::operator::{Operator, Shifted};
 use crate::outcome::Reason;
@@ -46,109 +50,6 @@ use crate::vector;
 
 /// `Auto` takes the direct solver up to this size.
 pub const DIRECT_LIMIT: usize = 512;
-
-/// How the system of a step is solved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Solver {
-    /// `Direct` up to n = [`DIRECT_LIMIT`], else `Galerkin`. For few steps, or an H that changes, ask for `Galerkin`: the
-    /// set-up of the direct solver costs some hundred to thousand steps.
-    Auto,
-    /// The transform as a dense matrix, set up once by factoring I + a²H² (by `Eigen` for Λ above 16).
-    Direct,
-    /// The same, from the eigendecomposition of H: a longer set-up that is as exact for any dt.
-    Eigen,
-    /// [`crate::shifted_hermitian`], specialised.
-    Galerkin,
-    /// [`crate::cocg`]; H must be real or otherwise symmetric.
-    Cocg,
-    /// [`crate::cgw`].
-    Cgw,
-    /// [`crate::cgnr`].
-    Cgnr,
-}
-
-/// Settings of a propagator.
-#[derive(Clone, Debug)]
-pub struct CayleySettings {
-    /// Time step, of either sign; −dt undoes dt.
-    pub dt: f64,
-    /// Solver.
-    pub solver: Solver,
-    /// Tolerance of a step's true residual relative to ‖ψ‖.
-    pub rtol: f64,
-    /// The same for the adjoint solves of gradients; `None` is `rtol`.
-    pub adjoint_rtol: Option<f64>,
-    /// Iterations of a step; `None` is max(10n, 1000).
-    pub max_iterations: Option<usize>,
-    /// Go on, and return gradients, although a solve has not converged. The report says so all the same.
-    pub allow_inexact: bool,
-    /// Compute ⟨ψ, Hψ⟩ before and after a run (two products).
-    pub energy: bool,
-}
-
-impl Default for CayleySettings {
-    fn default() -> Self {
-        Self {
-            dt: 0.1,
-            solver: Solver::Auto,
-            rtol: 1e-12,
-            adjoint_rtol: None,
-            max_iterations: None,
-            allow_inexact: false,
-            energy: true,
-        }
-    }
-}
-
-/// What a run of steps was worth.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    /// Steps made. A step that fails ends the run, with ψ as before it, unless `allow_inexact`.
-    pub steps: usize,
-    /// Why the (first) worst solve ended: `rtol` if all steps met the tolerance.
-    pub reason: Reason,
-    /// The true relative residual of every solve, in order.
-    pub residuals: Vec<f64>,
-    /// Products of H with one complex vector, those of residuals included.
-    pub matvecs: usize,
-    /// ‖ψ‖ before and after.
-    pub norm: [f64; 2],
-    /// ⟨ψ, Hψ⟩ before and after, if asked for.
-    pub energy: Option<[f64; 2]>,
-}
-
-impl Report {
-    fn new() -> Self {
-        Self { steps: 0, reason: Reason::Rtol, residuals: Vec::new(), matvecs: 0, norm: [0.0; 2], energy: None }
-    }
-
-    /// Whether every solve met the tolerance.
-    pub fn converged(&self) -> bool {
-        self.reason.converged()
-    }
-    /// The largest residual (NaN counts as largest); 0 without steps.
-    pub fn worst_residual(&self) -> f64 {
-        self.residuals.iter().fold(0.0, |worst, &r| if r <= worst { worst } else { r })
-    }
-    /// ‖ψ‖ after / before − 1; 0 for ψ = 0.
-    pub fn norm_defect(&self) -> f64 {
-        if self.norm[0] == 0.0 { 0.0 } else { self.norm[1] / self.norm[0] - 1.0 }
-    }
-    /// ⟨ψ, Hψ⟩ after minus before.
-    pub fn energy_defect(&self) -> Option<f64> {
-        self.energy.map(|[before, after]| after - before)
-    }
-
-    /// Takes a solve down; whether the run may go on.
-    fn enter(&mut self, solved: galerkin::Solved, allow_inexact: bool) -> bool {
-        self.matvecs += solved.matvecs;
-        self.residuals.push(solved.residual);
-        if !solved.reason.converged() && self.reason.converged() {
-            self.reason = solved.reason;
-        }
-        solved.reason.converged() || (allow_inexact && solved.residual.is_finite())
-    }
-}
 
 /// Reports steps made of steps asked for.
 fn tell(control: Control<'_>, done: usize, total: usize) {
