@@ -147,7 +147,8 @@ fn times(x: &Lane, y: &Lane) -> Lane {
 #[inline(always)]
 fn factorise(p: usize, a: &[f64], passive: &[f64], factor: &mut [f64]) {
     // factor holds L below the diagonal and 1 / L_kk on it (0 for a dependent column).
-    let (a, passive, factor) = (&lanes(a)[..packed_len(p)], &lanes(passive)[..p], &mut lanes_mut(factor)[..packed_len(p)]);
+    let (a, passive, factor) =
+        (&lanes(a)[..packed_len(p)], &lanes(passive)[..p], &mut lanes_mut(factor)[..packed_len(p)]);
     for k in 0..p {
         let (done, row_k) = factor.split_at_mut(packed(k, 0));
         let row_k = &mut row_k[..k + 1];
