@@ -1,7 +1,9 @@
 /** The bootstrap through the API. */
 import { expect, test } from 'vitest'
-import { factorize, InvalidInputError, type Bootstrap } from '../../index.ts'
-import { epaData } from './sources.ts'
+import { factorize, Factorization, InvalidInputError, Matrix, type Bootstrap } from '../../index.ts'
+import { assignment, copies, correlations, fitted, nearest, quantile } from '../reference/bootstrap.ts'
+import { objective, problem } from '../reference/model.ts'
+import { epaData, planted } from './sources.ts'
 
 const base = async () => factorize(epaData('stlouis'), { factors: 4, seed: 1, starts: 8 })
 
@@ -35,6 +37,89 @@ test('statistics are those of the mapped profiles, and every table adds up', asy
   expect(structuredClone(found.q)).toEqual(found.q)
 })
 
+/** The model with the contributions of two of its factors exchanged, and their profiles where they were. */
+function exchanged(model: Factorization, data: ReturnType<typeof planted>): Factorization {
+  const { rows, cols, data: w } = model.contributions
+  return new Factorization({ ...model, contributions: new Matrix(rows, cols, Float64Array.from(w, (_, at) => w[at ^ 1]!)) }, data) // prettier-ignore
+}
+
+test('fits, planted exchanges, mapping and statistics are those of the definitions', async () => {
+  const data = planted()
+  const { rows, cols } = data.values
+  const model = await factorize(data, { factors: 2, seed: 1, starts: 10 })
+  const plain = problem(rows, cols, data.values.data, data.uncertainties.data)
+  const runs = 25
+  const straight = await model.bootstrap({ runs, seed: 4, block: 2 })
+  for (const base of [model, exchanged(model, data)]) {
+    const found = await base.bootstrap({ runs, seed: 4, block: 2 })
+    expect(found.resamples).toHaveLength(runs)
+    for (const one of found.resamples) {
+      const at = fitted(copies(plain, one.counts), 2, one.profiles.data)
+      expect(objective(copies(plain, one.counts), at) / one.q).toBeCloseTo(1, 9)
+      for (const k of [0, 1]) {
+        const w = at.w.filter((_, i) => i % 2 === k)
+        expect(w.reduce((sum, value) => sum + value, 0) / w.length).toBeCloseTo(1, 9)
+      }
+      const r = correlations(base.contributions.data, fitted(plain, 2, one.profiles.data).w, 2, one.counts)
+      expect(one.factors).toEqual(assignment(r, 0.6))
+      expect(one.nearest).toEqual(nearest(r, 0.6))
+    }
+    const of = (test: (one: Bootstrap['resamples'][number]) => boolean): number => found.resamples.filter(test).length
+    for (const k of [0, 1]) {
+      expect(found.mapping[k]).toEqual({
+        mapped: of((one) => one.factors[k] !== null),
+        unmapped: of((one) => one.factors[k] === null),
+        factors: [0, 1].map((l) => of((one) => one.factors[k] === l)),
+      })
+      expect(found.nearest[k]).toEqual([0, 1].map((l) => of((one) => one.nearest[l] === k)))
+      for (let j = 0; j < cols; j++) {
+        const values = found.resamples.flatMap(({ factors, profiles }) => factors[k] == null ? [] : [profiles.get(factors[k], j)]) // prettier-ignore
+        for (const [share, matrix] of Object.entries(found.statistics.quantiles)) {
+          expect(matrix.get(k, j)).toBeCloseTo(quantile(values, Number(share) / 100), 12)
+        }
+      }
+    }
+    const values = found.resamples.map((one) => one.q)
+    expect(Object.values(found.q)).toEqual([0, 0.25, 0.5, 0.75, 1].map((share) => expect.closeTo(quantile(values, share), 9))) // prettier-ignore
+    expect(found.swaps).toBe(of((one) => new Set(one.nearest).size < 2 || one.nearest.includes(null)))
+    if (base === model) continue
+    // What was planted: the statistics of a base factor are those of the source that its contributions are of.
+    const { count, mean } = straight.statistics
+    for (const k of [0, 1]) {
+      expect(found.mapping[k]!.mapped).toBeGreaterThan(runs / 2)
+      for (let j = 0; j < cols; j++) {
+        expect(found.statistics.count.get(k, j)).toBe(count.get(1 - k, j))
+        expect(found.statistics.mean.get(k, j)).toBeCloseTo(mean.get(1 - k, j), 4)
+      }
+    }
+  }
+})
+
+test('species and elements restrict what is reported, not what is drawn', async () => {
+  const data = { ...planted(), species: [...'ABCDEF'] }
+  const model = await factorize(data, { factors: 2, seed: 1, starts: 10 })
+  const whole = await model.bootstrap({ runs: 6 })
+  const reported = ({ statistics }: Bootstrap): string[] =>
+    [0, 1].flatMap((k) => [...'ABCDEF'].filter((_, j) => !Number.isNaN(statistics.mean.get(k, j))).map((name) => `${k}${name}`)) // prettier-ignore
+  expect(reported(whole)).toHaveLength(12)
+  const some = await model.bootstrap({ runs: 6, species: ['B', 3] })
+  expect(reported(some)).toEqual(['0B', '0D', '1B', '1D'])
+  expect(some.statistics.quantiles['5'].get(1, 3)).toBe(whole.statistics.quantiles['5'].get(1, 3))
+  expect(some.statistics.count.get(0, 0)).toBeNaN()
+  expect(some.resamples).toEqual(whole.resamples)
+  const single = await model.bootstrap({ runs: 6, elements: [{ factor: 1, species: 'F' }] })
+  expect(reported(single)).toEqual(['1F'])
+  // The fit's seed, unless another is given.
+  expect((await model.bootstrap({ runs: 6, seed: 1 })).resamples).toEqual(whole.resamples)
+  expect((await model.bootstrap({ runs: 6, seed: 2 })).resamples).not.toEqual(whole.resamples)
+})
+
+test('a base that is not converged is resampled, with a warning', async () => {
+  const early = await factorize(planted(), { factors: 2, starts: 1, stop: { decrease: 30, over: 1 }, method: 'mu' })
+  const found = await early.bootstrap({ runs: 2 })
+  expect(found.warnings.map(({ code }) => code)).toContain('base-not-converged')
+})
+
 test('the same bits for any number of threads', async () => {
   const model = await base()
   const [one, two] = await Promise.all([1, 2].map((threads) => model.bootstrap({ runs: 4, seed: 7, threads })))
@@ -56,13 +141,18 @@ test('a stopped bootstrap keeps the runs that were made, and says so', async () 
   expect(found.status).toBe('aborted')
   expect(found.resamples.length).toBeGreaterThan(0)
   expect(found.resamples.length).toBeLessThan(5000)
+  expect(found.warnings.map(({ code }) => code)).toContain('bootstrap-incomplete')
+  const made = found.resamples.length
+  for (const { mapped, unmapped } of found.mapping) expect(mapped + unmapped).toBe(made)
 })
 
 test('wrong options come back all at once', async () => {
   const model = await base()
-  const wrong = { runs: 0, block: 419, threshold: 2, coldStarts: -1, seeds: 1 }
+  const wrong = { runs: 0, block: 419, threshold: 2, coldStarts: -1, seeds: 1, elements: [{ factor: 4, species: 'Q' }] }
   const error = await model.bootstrap(wrong as object).catch((error: unknown) => error)
   expect(error).toBeInstanceOf(InvalidInputError)
   const names = (error as InvalidInputError).problems.map((problem) => problem.name)
-  expect(names.toSorted()).toEqual(['block', 'coldStarts', 'runs', 'seeds', 'threshold'])
+  expect(names.toSorted()).toEqual([
+    ...['block', 'coldStarts', 'elements[0].factor', 'elements[0].species', 'runs', 'seeds', 'threshold'],
+  ])
 })
