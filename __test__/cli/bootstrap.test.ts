@@ -128,6 +128,11 @@ test('what is wrong is refused before the fit', () => {
     refuse([command, ...FIT, '--block', '41'], /block must be a whole number from 1 to 40, got 41/)
     refuse([command, ...FIT, '--threshold', '2'], /threshold must be a finite number from 0 to 1, got 2/)
     refuse([command, ...FIT, '--species', 'A,Q1'], /species\[1\] must be one of the fitted species/)
+    // Before the fit indeed: this one would not end.
+    refuse(
+      [command, ...ST_LOUIS, ...ENDLESS, '--species', 'Q1', '--block', '419'],
+      /2 problems:[^]*block must[^]*species/,
+    )
     refuse([command, ...FIT, '--elements', '2:A'], /elements\[0\]\.factor must be a whole number from 0 to 1, got 2/)
     refuse([command, con, unc, '-p', '7', '--runs', '2'], /factors/)
     refuse([command, con, unc, '--model', 'none.json'], /there is no such file/, 66)
