@@ -50,7 +50,8 @@ test('intervals are the golden ones', async () => {
       expect(Math.abs(interval.lower - lo)).toBeLessThan(1e-4 * (hi - lo))
       expect(Math.abs(interval.upper - hi)).toBeLessThan(1e-4 * (hi - lo))
       expect(Math.abs(interval.upperDeltaQ - level)).toBeLessThan(1e-3)
-      expect(Math.abs(interval.lowerDeltaQ - (zero ? lo_dQ : level))).toBeLessThan(1e-3)
+      // At zero there is no level to meet, and sometimes two minima that differ by 1e-3.
+      expect(Math.abs(interval.lowerDeltaQ - (zero ? lo_dQ : level))).toBeLessThan(zero ? 1e-4 * level : 1e-3)
       expect(interval.lowerAtZero).toBe(zero ? true : undefined)
       expect(interval).not.toHaveProperty('failed')
     }
