@@ -360,9 +360,10 @@ impl Point {
     }
 }
 
-/// What of φ a gap may hide at a point from which that much is promised.
+/// What of φ a gap may hide at a point from which that much is promised; never so much that a value could pass for a
+/// lower minimum.
 fn closeness(tolerance: f64, promise: f64) -> f64 {
-    (1e-3 * promise).max(0.1 * tolerance)
+    (1e-3 * promise).clamp(0.1 * tolerance, 100.0 * tolerance)
 }
 
 /// Solves the rows again with another linear term, from the normal equations that stand.
