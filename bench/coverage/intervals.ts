@@ -1,0 +1,44 @@
+// Nominal 95 % intervals of every profile element, by each method.
+import type { Factorization } from 'headwater'
+import { COLS, FACTORS } from './designs.ts'
+
+/** factors × species; `undefined` where the method gives none. */
+export type Intervals = ([number, number] | undefined)[][]
+
+/** What a method computes of a fit; one thread, since studies run side by side. */
+export type Method = (model: Factorization, seed: number) => Promise<Intervals>
+
+const each = (of: (k: number, j: number) => [number, number] | undefined): Intervals =>
+  Array.from({ length: FACTORS }, (_, k) => Array.from({ length: COLS }, (_, j) => of(k, j)))
+
+/** χ² with one degree of freedom at 95 %. */
+const LEVEL = 3.84
+
+export const METHODS: Readonly<Record<string, Method>> = {
+  /** An element at zero has no standard error: its interval is the point. */
+  'Laplace ± 1.96 se': async (model) => {
+    const { profiles } = await model.standardErrors({ threads: 1 })
+    return each((k, j) => {
+      const [value, error] = [model.profiles.get(k, j), profiles.get(k, j)]
+      if (Number.isNaN(error)) return value === 0 ? [0, 0] : undefined
+      return [value - 1.96 * error, value + 1.96 * error]
+    })
+  },
+  'DISP, ΔQ = 3.84': async (model, seed) => {
+    const { elements } = await model.displacement({ levels: [LEVEL], seed, threads: 1 })
+    const found = each(() => undefined)
+    for (const { factor, column, levels } of elements) {
+      const { lower, upper, lowerUnbounded, upperUnbounded } = levels[0]!
+      const ends: [number, number] = [lowerUnbounded ? -Infinity : lower, upperUnbounded ? Infinity : upper]
+      found[factor]![column] = ends.some(Number.isNaN) ? undefined : ends
+    }
+    return found
+  },
+  'BS, 2.5 to 97.5 %': async (model, seed) => {
+    const { quantiles } = (await model.bootstrap({ runs: 100, seed, threads: 1 })).statistics
+    return each((k, j) => {
+      const ends: [number, number] = [quantiles['2.5'].get(k, j), quantiles['97.5'].get(k, j)]
+      return ends.some(Number.isNaN) ? undefined : ends
+    })
+  },
+}
