@@ -66,6 +66,15 @@ export type {
   DisplacementOptions,
 } from './src-ts/pmf/displacement.ts'
 export type { ElementChoice } from './src-ts/pmf/displacement-options.ts'
+export { summarizeErrors } from './src-ts/pmf/error-summary.ts'
+export type {
+  DisplacedResamples,
+  DisplacedResamplesInterval,
+  ElementErrors,
+  ErrorEstimates,
+  ErrorSummary,
+  FactorErrors,
+} from './src-ts/pmf/error-summary.ts'
 export { Factorization } from './src-ts/pmf/factorization.ts'
 export type { ChosenOptions, FactorizationFields, FactorizationJson, JsonMatrix } from './src-ts/pmf/factorization.ts'
 export { factorize } from './src-ts/pmf/factorize.ts'
