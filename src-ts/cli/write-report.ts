@@ -5,7 +5,7 @@ import type { Dataset } from '../data/dataset.ts'
 import type { Analysis } from '../pmf/analyze.ts'
 import type { DownweightedCells } from '../pmf/cell-weights.ts'
 import type { Factorization } from '../pmf/factorization.ts'
-import type { StandardErrors } from '../pmf/standard-errors.ts'
+import type { ErrorEstimates } from '../pmf/error-summary.ts'
 import { writeReport } from '../report/index.ts'
 import { IncompleteError } from './exit.ts'
 import { MODEL_FILE } from './output.ts'
@@ -21,12 +21,11 @@ export interface ReportRequest {
 }
 
 /** What a report shows. */
-export interface ReportContent {
+export interface ReportContent extends ErrorEstimates {
   data: Dataset
   model: Factorization
   analysis: Analysis
   check: DataCheck
-  standardErrors?: StandardErrors | undefined
   downweighted?: DownweightedCells | undefined
 }
 

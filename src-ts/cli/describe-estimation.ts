@@ -1,0 +1,55 @@
+/** What bootstrap and displacement found, as text. */
+import type { ElementErrors } from '../pmf/error-summary.ts'
+import { estimationInWords, type Estimation } from '../report/error-estimation.ts'
+import { heading } from './describe.ts'
+import { brief, table, wrap } from './words.ts'
+
+/** Levels that are shown where they were computed. */
+const [DISPLACEMENT_LEVEL, RESAMPLE_LEVEL] = [4, 0.5]
+
+/**
+ * Sentences about each method, and the intervals of every element that has some.
+ * @param whole whether the intervals are printed: a report has them anyway
+ */
+export function describeEstimation(estimation: Estimation, whole: boolean): string {
+  const sentences = estimationInWords(estimation).map((sentence) => wrap(sentence, '  '))
+  return `\n${heading('Error estimation')}${sentences.join('')}${whole ? intervals(estimation) : ''}`
+}
+
+function intervals({ summary }: Estimation): string {
+  const { displacementLevels, bootstrapDisplacementLevels } = summary
+  const shown = (levels: readonly number[], wanted: number): number => Math.max(0, levels.indexOf(wanted))
+  const [disp, resampled] = [
+    shown(displacementLevels, DISPLACEMENT_LEVEL),
+    shown(bootstrapDisplacementLevels, RESAMPLE_LEVEL),
+  ]
+  const columns: [string, (one: ElementErrors) => string | undefined][] = [
+    ['± error', ({ laplace }) => laplace && brief(laplace.standardError)],
+    ['BS 5 to 95 %', ({ bootstrap: bs }) => bs && between(bs.q5, bs.q95)],
+    [
+      `DISP ΔQ ${displacementLevels[disp]}`,
+      ({ displacement }) => {
+        const one = displacement?.[disp]
+        return one && between(one.lowerUnbounded ? -Infinity : one.lower, one.upperUnbounded ? Infinity : one.upper)
+      },
+    ],
+    [
+      `BS-DISP ΔQ ${bootstrapDisplacementLevels[resampled]}`,
+      ({ bootstrapDisplacement }) => {
+        const one = bootstrapDisplacement?.[resampled]
+        return one && between(one.lower ?? NaN, one.upperUnbounded ? Infinity : (one.upper ?? NaN))
+      },
+    ],
+  ]
+  const used = columns.filter(([, of]) => summary.elements.some((one) => of(one) !== undefined))
+  const rows = summary.elements
+    .filter(({ bootstrap, displacement, bootstrapDisplacement }) => bootstrap ?? displacement ?? bootstrapDisplacement)
+    .map((one) => [one.factorName, one.species, brief(one.base), ...used.map(([, of]) => of(one) ?? '')])
+  return table([['factor', 'species', 'base', ...used.map(([name]) => name)], ...rows], [2])
+}
+
+function between(lower: number, upper: number): string {
+  const end = (value: number): string =>
+    Number.isFinite(value) ? brief(value) : value > 0 ? '∞' : value < 0 ? '−∞' : '–'
+  return `${end(lower)} to ${end(upper)}`
+}
