@@ -55,6 +55,13 @@ export type {
   Regression,
   SpeciesFit,
 } from './src-ts/pmf/analyze.ts'
+export type {
+  BootstrapDisplacedElement,
+  BootstrapDisplacement,
+  BootstrapDisplacementInterval,
+  BootstrapDisplacementOptions,
+  DisplacedResample,
+} from './src-ts/pmf/bootstrap-displacement.ts'
 export type { Bootstrap, BootstrapOptions, BootstrapStatistics, Resample } from './src-ts/pmf/bootstrap.ts'
 export type { DownweightedCell, DownweightedCells, DownweightedOptions } from './src-ts/pmf/cell-weights.ts'
 export { certify } from './src-ts/pmf/certify.ts'
@@ -67,14 +74,8 @@ export type {
 } from './src-ts/pmf/displacement.ts'
 export type { ElementChoice } from './src-ts/pmf/displacement-options.ts'
 export { summarizeErrors } from './src-ts/pmf/error-summary.ts'
-export type {
-  DisplacedResamples,
-  DisplacedResamplesInterval,
-  ElementErrors,
-  ErrorEstimates,
-  ErrorSummary,
-  FactorErrors,
-} from './src-ts/pmf/error-summary.ts'
+export type { ElementErrors, ErrorEstimates, ErrorSummary, FactorErrors } from './src-ts/pmf/error-summary.ts'
+export type { ResamplingOptions } from './src-ts/pmf/resampling-options.ts'
 export { Factorization } from './src-ts/pmf/factorization.ts'
 export type { ChosenOptions, FactorizationFields, FactorizationJson, JsonMatrix } from './src-ts/pmf/factorization.ts'
 export { factorize } from './src-ts/pmf/factorize.ts'

@@ -84,6 +84,8 @@ export const WARNING_CODES: Readonly<Record<string, string>> = {
   'standard-errors-too-large': 'Standard errors are computed up to a size of the Hessian that the message names.',
   'base-not-converged': 'The model whose errors are estimated is not a proven minimum.',
   'resamples-not-converged': 'Some resamples of a bootstrap did not converge.',
+  'bootstrap-incomplete': 'A bootstrap was stopped before all resamples were made.',
+  'few-resamples-accepted': 'So few resamples are accepted that the intervals of BS-DISP mean little.',
   'base-not-minimum': 'A refit found a lower Q than the base; the message says what became of it.',
   'levels-off-scale': 'Q/ν is far from 1, and levels of displacement were not scaled by it.',
   'factors-swapped': 'Factors exchange their identities at the lowest level of a displacement.',

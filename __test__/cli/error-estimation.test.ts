@@ -24,13 +24,35 @@ test('fit estimates what it is asked for, and --json has a key per method and th
     expect(one.base).toBe(profiles[factor][column])
     expect(one.displacement).toEqual(levels)
     expect(one.laplace.standardError).toBe(standardErrors.profiles[factor][column])
-    expect(one.bootstrap.q95).toBe(bootstrap.statistics.quantiles['95'][factor][column])
+    const element = bootstrap.quantiles.find((of: { factor: number; column: number }) => of.factor === factor && of.column === column) // prettier-ignore
+    expect(one.bootstrap.q95).toBe(element.percent['95'])
   }
+})
+
+test('bootstrap with displacement, beside the others or alone', () => {
+  const some = ['--runs', '3', '--elements', '0:Zn,2:SO4']
+  const run = headwater(['fit', ...FIT, '--error-estimation', 'bs-disp,disp', ...some, '--json', '-q'])
+  expect(run).toMatchObject({ code: 0, stderr: '' })
+  const { bootstrap, displacement, bootstrapDisplacement, errorSummary } = JSON.parse(run.stdout)
+  expect(bootstrap).toBe(undefined)
+  expect(displacement.levels).toEqual([4, 8, 15, 25])
+  expect(bootstrapDisplacement).toMatchObject({ runs: 3, levels: [0.5, 1, 2, 4] })
+  const both = errorSummary.elements.filter((one: { bootstrapDisplacement?: object }) => one.bootstrapDisplacement)
+  expect(both.map(({ factor, species }: { factor: number; species: string }) => [factor, species])).toEqual([
+    [0, 'Zn'],
+    [2, 'SO4'],
+  ])
+  expect(both[1].bootstrapDisplacement).toEqual(bootstrapDisplacement.elements[1].levels)
+  expect(both[1].displacement).toEqual(displacement.elements[1].levels)
+  const words = headwater(['fit', ...FIT, '--error-estimation', 'bs-disp', ...some])
+  expect(words.stdout).toMatch(/BS-DISP: \d of 3 resamples accepted/)
+  expect(words.stdout).toMatch(/base +± error +BS-DISP ΔQ 0.5\n/)
 })
 
 test('fit alone estimates nothing', () => {
   const document = JSON.parse(headwater(['fit', ...FIT, '--json', '-q']).stdout)
-  for (const key of ['bootstrap', 'displacement', 'errorSummary']) expect(document).not.toHaveProperty(key)
+  for (const key of ['bootstrap', 'displacement', 'bootstrapDisplacement', 'errorSummary'])
+    expect(document).not.toHaveProperty(key)
 })
 
 test('the whole study does bootstrap and displacement, into report, tables and files', () => {
@@ -69,7 +91,7 @@ test('a study without strong species leaves displacement out, unless it is asked
 })
 
 test.each([
-  [['--error-estimation', 'bsdisp'], 2, /Expected bs, disp.*none, got "bsdisp"/],
+  [['--error-estimation', 'bsdisp'], 2, /Expected any of bs, disp, bs-disp, or none, got "bsdisp".*bs-disp/],
   [['--error-estimation', 'none,bs'], 2, /"none" stands alone/],
   [['--runs', '5'], 2, /--runs is for error estimation: it needs --error-estimation/],
   [['--error-estimation', 'disp', '--levels', '4,0'], 2, /levels\[1\] must be a positive finite number/],

@@ -1,6 +1,6 @@
 /** The bootstrap through the API. */
 import { expect, test } from 'vitest'
-import { factorize, InvalidInputError } from '../../index.ts'
+import { factorize, InvalidInputError, type Bootstrap } from '../../index.ts'
 import { epaData } from './sources.ts'
 
 const base = async () => factorize(epaData('stlouis'), { factors: 4, seed: 1, starts: 8 })
@@ -38,7 +38,8 @@ test('statistics are those of the mapped profiles, and every table adds up', asy
 test('the same bits for any number of threads', async () => {
   const model = await base()
   const [one, two] = await Promise.all([1, 2].map((threads) => model.bootstrap({ runs: 4, seed: 7, threads })))
-  expect(two).toEqual(one)
+  const rest = ({ timing: _, ...numbers }: Bootstrap): object => numbers
+  expect(rest(two!)).toEqual(rest(one!))
 })
 
 test('a stopped bootstrap keeps the runs that were made, and says so', async () => {

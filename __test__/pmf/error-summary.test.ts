@@ -11,14 +11,12 @@ test('every number is that of its method, for the same element', async () => {
   const bootstrap = await model.bootstrap({ runs: 8, seed: 2 })
   const species = [2, 9].map((column) => model.data.species[column]!)
   const displacement = await model.displacement({ species, levels: [1, 4], check: false })
-  // In another order than the model's, as nobody promises one.
-  const resampled = displacement.elements.toReversed().map(({ factor, species: name, levels }) => ({
-    ...{ factor, species: name },
-    levels: [{ level: 0.5, lower: 0.5 * levels[0]!.lower, upper: null, count: 7, upperUnbounded: true as const }],
-  }))
-  const bootstrapDisplacement = {
-    ...{ status: 'aborted' as const, runs: 9, accepted: 7, levels: [0.5], elements: resampled },
-  }
+  const elements = [
+    { factor: 2, species: 9 },
+    { factor: 0, species: 4 },
+  ]
+  const resampled = await model.bootstrapDisplacement({ runs: 3, elements, levels: [0.5, 1] })
+  const bootstrapDisplacement = { ...resampled, status: 'aborted' as const }
   const summary = summarizeErrors(model, { standardErrors, bootstrap, displacement, bootstrapDisplacement })
   expect(summary.elements).toHaveLength(3 * model.data.columns)
   let [displaced, inResamples] = [0, 0]
@@ -48,22 +46,35 @@ test('every number is that of its method, for the same element', async () => {
     })
     const interval = displacement.elements.find((element) => element.factor === k && element.column === j)?.levels
     expect(one.displacement).toEqual(interval)
-    expect(one.bootstrapDisplacement?.[0]?.lower).toBe(interval && 0.5 * interval[0]!.lower)
+    const wide = resampled.elements.find((element) => element.factor === k && element.column === j)?.levels
+    expect(one.bootstrapDisplacement).toEqual(wide)
     if (one.displacement) displaced++
     if (one.bootstrapDisplacement) inResamples++
   }
-  expect([displaced, inResamples]).toEqual([6, 6])
+  expect([displaced, inResamples]).toEqual([6, 2])
   expect(summary.elements.some(({ laplace }) => laplace!.weakZero)).toBe(true)
-  expect(summary.factors.map((one) => one.bootstrap)).toEqual(bootstrap.mapping)
+  expect(summary.factors.map((one) => one.bootstrap)).toEqual(
+    bootstrap.mapping.map(({ mapped, unmapped }) => ({ mapped, unmapped })),
+  )
   expect(summary.factors[1]!.displacementSwaps).toEqual(
     displacement.swaps.map(({ level, counts }) => ({ level, count: counts[1] })),
   )
-  expect([summary.displacementLevels, summary.bootstrapDisplacementLevels]).toEqual([[1, 4], [0.5]])
+  expect([summary.displacementLevels, summary.bootstrapDisplacementLevels]).toEqual([
+    [1, 4],
+    [0.5, 1],
+  ])
   expect(summary.incomplete).toEqual(['bootstrapDisplacement'])
   expect(structuredClone(summary)).toEqual(summary)
   // JSON has null where a number is not known.
   const zero = summary.elements.findIndex(({ laplace }) => Number.isNaN(laplace!.standardError))
   expect(JSON.parse(JSON.stringify(summary)).elements[zero].laplace.standardError).toBe(null)
+})
+
+test('elements that a bootstrap was not asked for have none', async () => {
+  const model = await base()
+  const bootstrap = await model.bootstrap({ runs: 2, elements: [{ factor: 1, species: 3 }] })
+  const { elements } = summarizeErrors(model, { bootstrap })
+  expect(elements.flatMap((one) => (one.bootstrap ? [[one.factor, one.column]] : []))).toEqual([[1, 3]])
 })
 
 test('what was not run is absent', async () => {

@@ -299,7 +299,8 @@ describe('error estimation', () => {
       'all factors were found again in all resamples except soil not in 5',
       'soil found in less than 80 % of the resamples',
       'ends with exchanged factors at ΔQ = 8: soil 3',
-      '12 of 20 resamples accepted',
+      'BS-DISP: 12 of 20 resamples accepted (of all, a refit found a lower Q in 1, a factor has none of theirs in 5, ',
+      'BS-DISP: ends with exchanged factors at ΔQ = 1: salt 1, soil 4',
     ]) {
       expect(section).toContain(words)
     }
@@ -315,11 +316,15 @@ describe('error estimation', () => {
     expect(column('disp_4_marks')).toEqual(['', 'lower at zero', '', '', 'other branch', '', '', 'upper unbounded'])
     expect(column('bs_disp_0.5_upper')[0]).toBe('2.5')
     expect(column('standard_error')[1]).toBe('')
-    expect(table('bootstrap_mapping').slice(1)).toEqual([
-      ['salt', '20', '0'],
-      ['soil', '15', '5'],
+    expect(table('bootstrap_mapping')).toEqual([
+      ['mapping', 'base_factor', 'resample_factor_1', 'resample_factor_2', 'unmapped'],
+      ['one to one', 'salt', '19', '1', '0'],
+      ['one to one', 'soil', '1', '14', '5'],
+      ['nearest', 'salt', '19', '2', ''],
+      ['nearest', 'soil', '1', '13', ''],
+      ['nearest', 'unmapped', '0', '5', ''],
     ])
-    expect(table('bootstrap_nearest').at(-1)).toEqual(['unmapped', '0', '5'])
+    expect(table('bs_disp_swaps')[1]).toEqual(['0.5', '0', '3'])
     expect(table('displacement_swaps')).toEqual([
       ['level', 'salt', 'soil'],
       ['4', '0', '0'],
@@ -333,7 +338,7 @@ describe('error estimation', () => {
     const [head] = readCsv(readFileSync(join(folder, 'tables', 'error_summary.csv'), 'utf8'))
     expect(head!.filter((name) => /disp|laplace/.test(name))).toEqual([])
     expect(files.some((file) => file.includes('displacement'))).toBe(false)
-    expect(readPage(folder).html).not.toMatch(/<li>Displacement:|Bootstrap with displacement:/)
-    expect((await write()).files.some((file) => /error|bootstrap/.test(file))).toBe(false)
+    expect(readPage(folder).html).not.toMatch(/<li>(Displacement|BS-DISP):/)
+    expect((await write()).files.some((file) => /error|bootstrap|disp/.test(file))).toBe(false)
   })
 })

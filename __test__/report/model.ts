@@ -1,6 +1,6 @@
 /** A small report's input with fixed numbers: no fit is needed to draw it. */
 import { analyze, Factorization, Matrix } from '../../index.ts'
-import type { Bootstrap, DisplacedResamples, Displacement, StandardErrors } from '../../index.ts'
+import type { Bootstrap, BootstrapDisplacement, Displacement, StandardErrors } from '../../index.ts'
 import { Dataset } from '../../src-ts/data/dataset.ts'
 import type { ReportInput } from '../../src-ts/report/content.ts'
 import type { FactorizationFields, StartReport } from '../../index.ts'
@@ -121,7 +121,7 @@ export function smallEstimation({ data, model }: ReportInput): {
   standardErrors: StandardErrors
   bootstrap: Bootstrap
   displacement: Displacement
-  bootstrapDisplacement: DisplacedResamples
+  bootstrapDisplacement: BootstrapDisplacement
 } {
   const { species } = data
   const of = (change: (value: number, at: number) => number): Matrix =>
@@ -129,6 +129,39 @@ export function smallEstimation({ data, model }: ReportInput): {
   const errors = of((value, at) => (value > 0 && at !== 1 ? 0.4 * value : NaN))
   const none = { value: errors, error: errors }
   const share = (by: number): Matrix => of((value) => by * value)
+  const bootstrap: Bootstrap = {
+    ...{
+      status: 'converged',
+      runs: 20,
+      block: 3,
+      threshold: 0.6,
+      seed: 0,
+      swaps: 2,
+      timing: { seconds: 1, cpuSeconds: 1 },
+    },
+    mapping: [
+      { mapped: 20, unmapped: 0, factors: [19, 1] },
+      { mapped: 15, unmapped: 5, factors: [1, 14] },
+    ],
+    nearest: [
+      [19, 2],
+      [1, 13],
+      [0, 5],
+    ],
+    statistics: {
+      ...{ count: of((_, at) => (at < 4 ? 20 : 15)), mean: share(1.1), deviation: share(0.3) },
+      quantiles: {
+        ...{ '2.5': share(0.3), '5': share(0.4), '25': share(0.8), '50': share(1.05) },
+        ...{ '75': share(1.3), '95': share(1.9), '97.5': share(2.2) },
+      },
+    },
+    q: { min: 30, q25: 44, median: 50, q75: 58, max: 71 },
+    resamples: Array.from({ length: 20 }, (_, run) => ({
+      ...{ run, status: 'converged' as const, q: 50, cold: false, counts: [1, 1, 1, 1, 1, 1] },
+      ...{ factors: [0, 1], nearest: [0, 1], profiles: model.profiles },
+    })),
+    warnings: [],
+  }
   return {
     standardErrors: {
       ...{
@@ -141,31 +174,7 @@ export function smallEstimation({ data, model }: ReportInput): {
       ...{ sandwichRatio: 1.2, shareOfSpecies: none, shareOfFactor: none, totals: none },
       ...{ weakZeros: [{ factor: 0, species: 2 }], reducedQ: 1.1, warnings: [] },
     },
-    bootstrap: {
-      ...{ status: 'converged', runs: 20, block: 3, threshold: 0.6, seed: 0, swaps: 2 },
-      mapping: [
-        { mapped: 20, unmapped: 0 },
-        { mapped: 15, unmapped: 5 },
-      ],
-      nearest: [
-        [19, 2],
-        [1, 13],
-        [0, 5],
-      ],
-      statistics: {
-        ...{ count: of((_, at) => (at < 4 ? 20 : 15)), mean: share(1.1), deviation: share(0.3) },
-        quantiles: {
-          ...{ '2.5': share(0.3), '5': share(0.4), '25': share(0.8), '50': share(1.05) },
-          ...{ '75': share(1.3), '95': share(1.9), '97.5': share(2.2) },
-        },
-      },
-      q: { min: 30, q25: 44, median: 50, q75: 58, max: 71 },
-      resamples: Array.from({ length: 20 }, (_, run) => ({
-        ...{ run, status: 'converged' as const, q: 50, cold: false, counts: [1, 1, 1, 1, 1, 1] },
-        ...{ factors: [0, 1], nearest: [0, 1], profiles: model.profiles },
-      })),
-      warnings: [],
-    },
+    bootstrap,
     displacement: {
       elements: [0, 1, 4, 7].map((at) => {
         const [factor, column, base] = [Math.floor(at / 4), at % 4, model.profiles.data[at]!]
@@ -187,13 +196,24 @@ export function smallEstimation({ data, model }: ReportInput): {
       ...{ restarts: 0, warnings: [], timing: { seconds: 1, cpuSeconds: 1 } },
     },
     bootstrapDisplacement: {
-      ...{ status: 'converged', runs: 20, accepted: 12, levels: [0.5, 1] },
+      ...{ status: 'converged', runs: 20, block: 3, seed: 0, threshold: 0.6, levels: [0.5, 1], levelScale: 'none' },
+      ...{ levelFactor: 1, accepted: 12, dropped: 1, swappedInFit: 5, swappedInDisplacement: 3, unconverged: 0 },
+      ...{ largestDecrease: 0.2, bootstrap, warnings: [], timing: { seconds: 1, cpuSeconds: 1 } },
+      swaps: [
+        { level: 0.5, counts: [0, 3] },
+        { level: 1, counts: [1, 4] },
+      ],
       elements: [0, 7].map((at) => ({
-        ...{ factor: Math.floor(at / 4), species: species[at % 4]! },
+        ...{ factor: Math.floor(at / 4), species: species[at % 4]!, column: at % 4, base: model.profiles.data[at]! },
+        standardError: errors.data[at]!,
         levels: [0.5, 1].map((level) => ({
           ...{ level, lower: 0.45 * model.profiles.data[at]!, upper: at === 7 ? null : 2.5, count: 12 },
           ...(at === 7 ? { upperUnbounded: true as const } : {}),
         })),
+      })),
+      resamples: Array.from({ length: 20 }, (_, run) => ({
+        ...{ run, status: 'converged' as const, q: 50, accepted: run < 12, drop: run === 19 },
+        ...{ swappedInFit: run > 14, swappedInDisplacement: run > 11 && run < 15, largestDecrease: 0, elements: [] },
       })),
     },
   }

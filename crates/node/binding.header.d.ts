@@ -198,6 +198,25 @@ export interface NativeDisplacement {
   lowerProfiles?: Float64Array<ArrayBuffer>
 }
 
+export interface NativeBootstrapDisplacement {
+  status: NativeSolution['status']
+  bootstrap: NativeBootstrap
+  largestDecrease: number
+  resamples: NativeDisplacedResample[]
+  /** Levels: lower end, upper end and count of each, in turn. */
+  elements: { factor: number; species: number; levels: Float64Array<ArrayBuffer> }[]
+}
+
+export interface NativeDisplacedResample {
+  run: number
+  accepted: boolean
+  drop: boolean
+  swappedInFit: boolean
+  swappedInDisplacement: boolean
+  /** Absent where the fit does not map, or is not certified. */
+  displacement?: NativeDisplacement
+}
+
 export interface NativeAnalysis {
   residuals: Float64Array<ArrayBuffer>
   scaledResiduals: Float64Array<ArrayBuffer>

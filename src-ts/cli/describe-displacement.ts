@@ -2,6 +2,7 @@
 import type { Displacement, DisplacementInterval } from '../pmf/displacement.ts'
 import type { Factorization } from '../pmf/factorization.ts'
 import { csvLines } from '../report/csv.ts'
+import { swapTable as toSwapTable } from '../report/error-estimation.ts'
 import type { Cell } from '../report/tables.ts'
 import { describeSolution, describeWarnings, heading } from './describe.ts'
 import { brief, count, table, wrap } from './words.ts'
@@ -15,12 +16,12 @@ const MARKS: readonly [keyof DisplacementInterval, string, string][] = [
 
 /** Intervals, swaps, error code and warnings. */
 export function describeDisplacement(model: Factorization, found: Displacement): string {
-  const { elements, levels, levelFactor, swaps, base } = found
+  const { elements, levels, swaps, base } = found
   let text = ''
   if (base)
     text += `\n${heading('New base, from the lowest refit')}${describeSolution({ ...base, robust: model.robust })}`
-  const scaled = found.levelScale === 'none' ? '' : `, levels times Q/ν = ${brief(levelFactor, 4)}`
-  text += `\n${heading(`Displacement: ${count(elements.length, 'element')}, ${found.timing.seconds.toFixed(1)} s${scaled}`)}`
+  const seconds = `${found.timing.seconds.toFixed(1)} s`
+  text += `\n${heading(`Displacement: ${count(elements.length, 'element')}, ${seconds}${scaleInWords(found)}`)}`
   const names = factorNamesOf(model)
   const header = ['factor', 'species', 'base', '± error', ...levels.map((level) => `ΔQ ${level}`)]
   const rows = elements.map((one) => [
@@ -34,12 +35,7 @@ export function describeDisplacement(model: Factorization, found: Displacement):
   for (const [key, mark, meaning] of MARKS) {
     if (elements.some((one) => one.levels.some((interval) => interval[key] === true))) text += `  ${mark} ${meaning}\n`
   }
-  const exchanged = swaps.filter(({ counts }) => counts.some((times) => times > 0))
-  if (exchanged.length === 0) text += '  no factors exchange their identities\n'
-  for (const { level, counts } of exchanged) {
-    const list = counts.flatMap((times, k) => (times > 0 ? [`${names[k]} ${times}`] : []))
-    text += wrap(`ends with exchanged factors at ΔQ ${level}: ${list.join(', ')}`, '  ')
-  }
+  text += describeSwaps(names, swaps)
   const { errorCode, largestDecrease, restarts, warnings } = found
   const meaning = {
     0: 'in order',
@@ -51,6 +47,23 @@ export function describeDisplacement(model: Factorization, found: Displacement):
   return text + describeWarnings({ ...model, warnings })
 }
 
+/** What the levels were multiplied by, for a heading. */
+export function scaleInWords({ levelScale, levelFactor }: Pick<Displacement, 'levelScale' | 'levelFactor'>): string {
+  return levelScale === 'none' ? '' : `, levels times Q/ν = ${brief(levelFactor, 4)}`
+}
+
+/** Which factors exchange their identities, level by level. */
+export function describeSwaps(names: readonly string[], swaps: Displacement['swaps']): string {
+  const exchanged = swaps.filter(({ counts }) => counts.some((times) => times > 0))
+  if (exchanged.length === 0) return '  no factors exchange their identities\n'
+  return exchanged
+    .map(({ level, counts }) => {
+      const list = counts.flatMap((times, k) => (times > 0 ? [`${names[k]} ${times}`] : []))
+      return wrap(`ends with exchanged factors at ΔQ ${level}: ${list.join(', ')}`, '  ')
+    })
+    .join('')
+}
+
 function intervalInWords(interval: DisplacementInterval): string {
   const lower = interval.lowerUnbounded ? '−∞' : brief(interval.lower)
   const upper = interval.upperUnbounded ? '∞' : brief(interval.upper)
@@ -58,7 +71,8 @@ function intervalInWords(interval: DisplacementInterval): string {
   return `${lower} to ${upper}${marks.length > 0 ? ` ${marks.join('')}` : ''}`
 }
 
-function factorNamesOf({ profiles, factors }: Factorization): string[] {
+/** Names of the factors, for people. */
+export function factorNamesOf({ profiles, factors }: Factorization): string[] {
   return Array.from({ length: factors }, (_, k) => profiles.rowNames?.[k] ?? `factor ${k + 1}`)
 }
 
@@ -82,7 +96,6 @@ export function displacementTable(model: Factorization, { elements }: Displaceme
 }
 
 /** One line per level, one column per factor. */
-export function swapTable(model: Factorization, { swaps }: Displacement): string {
-  const rows = swaps.map(({ level, counts }): Cell[] => [level, ...counts])
-  return [...csvLines({ columns: ['level', ...factorNamesOf(model)], rows: () => rows })].join('')
+export function swapTable(model: Factorization, { swaps }: Pick<Displacement, 'swaps'>): string {
+  return [...csvLines(toSwapTable('displacement_swaps', factorNamesOf(model), swaps))].join('')
 }

@@ -37,7 +37,8 @@ function intervals({ summary }: Estimation): string {
       `BS-DISP ΔQ ${bootstrapDisplacementLevels[resampled]}`,
       ({ bootstrapDisplacement }) => {
         const one = bootstrapDisplacement?.[resampled]
-        return one && between(one.lower ?? NaN, one.upperUnbounded ? Infinity : (one.upper ?? NaN))
+        const lower = one?.lowerUnbounded ? -Infinity : (one?.lower ?? NaN)
+        return one && between(lower, one.upperUnbounded ? Infinity : (one.upper ?? NaN))
       },
     ],
   ]

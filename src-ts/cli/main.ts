@@ -4,6 +4,8 @@ import { createRequire } from 'node:module'
 import { Command, CommanderError, Option } from 'commander'
 import { InvalidInputError } from '../errors.ts'
 import { nearest } from '../validate.ts'
+import { addBootstrapOptions, bootstrapCommand, type BootstrapFlags } from './bootstrap.ts'
+import { addBsDispOptions, bsDispCommand, type BsDispFlags } from './bs-disp.ts'
 import { certifyCommand, type CertifyFlags } from './certify.ts'
 import { checkCommand } from './check.ts'
 import { addDataArguments, addDataOptions, wholeNumber, type CommonFlags, type DataFlags } from './data-options.ts'
@@ -26,6 +28,8 @@ Examples:
                                                    where does a solution of another program stand?
   headwater displace con.csv unc.csv -p 6 --levels 4,8 --species Fe,Zn
                                                    how far can these profile elements be moved?
+  headwater bootstrap con.csv unc.csv --model out/model.json
+                                                   how do profiles vary if other samples are drawn?
 
 The result goes to stdout, everything else to stderr. Ctrl-C saves what is done.
 Exit codes: 0 ok, 1 defect of headwater, 2 wrong usage, 65 bad data, 66 file missing or unreadable, 69 native addon
@@ -108,6 +112,14 @@ function build(done: (code: number) => void): Command {
     )
     .action(async (con: string, unc: string, flags: CertifyFlags) => done(await certifyCommand(con, unc, flags)))
 
+  addBootstrapOptions(program.command('bootstrap'))
+    .summary('how profiles vary over resamples (BS)')
+    .description(
+      'Fits resamples of blocks of samples, assigns their factors to those of the base one to one, and prints how profiles ' +
+        'vary, with the mapping table of EPA PMF 5 beside. Fits first, or takes a saved model of the same data.',
+    )
+    .action(async (con: string, unc: string, flags: BootstrapFlags) => done(await bootstrapCommand(con, unc, flags)))
+
   addDisplaceOptions(program.command('displace'))
     .summary('intervals of profile elements (DISP)')
     .description(
@@ -115,6 +127,14 @@ function build(done: (code: number) => void): Command {
         'intervals. Fits first, or takes a saved model of the same data.',
     )
     .action(async (con: string, unc: string, flags: DisplaceFlags) => done(await displaceCommand(con, unc, flags)))
+
+  addBsDispOptions(program.command('bs-disp'))
+    .summary('intervals over displaced resamples (BS-DISP)')
+    .description(
+      'Displaces profile elements in every resample of a bootstrap, and prints 5 % of the lower and 95 % of the upper ends ' +
+        'over the resamples that count. Fits first, or takes a saved model of the same data.',
+    )
+    .action(async (con: string, unc: string, flags: BsDispFlags) => done(await bsDispCommand(con, unc, flags)))
 
   addDataOptions(addDataArguments(program.command('check')).option('--json', 'print one JSON document'))
     .summary('first aid: how the files were read, and what looks wrong')

@@ -16,13 +16,13 @@ import { describeData, describeModel } from './describe.ts'
 import { describeFindings } from './check.ts'
 import {
   announce,
-  bootstrapJson,
   checkEstimation,
   estimateErrors,
   forgetEstimates,
   SUMMARY_FILE,
   type EstimationRequest,
 } from './error-estimation.ts'
+import { bootstrapDocument } from './describe-bootstrap.ts'
 import { describeEstimation } from './describe-estimation.ts'
 import { EXIT } from './exit.ts'
 import type { Interrupt } from './interrupt.ts'
@@ -91,8 +91,9 @@ export async function runStudy(request: StudyRequest, interrupt: Interrupt): Pro
     say(announce(estimation))
     estimates = { ...estimates, ...(await estimateErrors(model, estimation, request, interrupt)) }
   }
-  const { bootstrap, displacement } = estimates
-  const summary = bootstrap || displacement ? summarizeErrors(model, estimates) : undefined
+  const { bootstrap, displacement, bootstrapDisplacement } = estimates
+  const refitted = bootstrap ?? displacement ?? bootstrapDisplacement
+  const summary = refitted && summarizeErrors(model, estimates)
   const { massRegression, qExpectedStrong } = analysis
   if (json) {
     const mass = massRegression && {
@@ -103,7 +104,8 @@ export async function runStudy(request: StudyRequest, interrupt: Interrupt): Pro
     const document = {
       ...model.toJSON(),
       ...{ qExpectedStrong, massRegression: mass, downweighted, standardErrors },
-      ...{ bootstrap: bootstrap && bootstrapJson(bootstrap), displacement, errorSummary: summary },
+      ...{ bootstrap: bootstrap && bootstrapDocument(model, bootstrap), displacement, bootstrapDisplacement },
+      errorSummary: summary,
     }
     process.stdout.write(`${JSON.stringify(document)}\n`)
   } else {

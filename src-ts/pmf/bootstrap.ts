@@ -1,30 +1,26 @@
 /** Bootstrap (BS): how much profiles change when other samples might have been measured. */
-import type { NativeBootstrapSettings, NativeResample } from '#native'
+import type { NativeBootstrap, NativeResample } from '#native'
 import { runJob, type JobOptions } from '../job.ts'
 import { Matrix } from '../matrix.ts'
 import { native } from '../native.ts'
 import { Checker } from '../validate.ts'
 import type { DataSource } from './data.ts'
+import { chooseElements, type ElementChoice } from './displacement-options.ts'
+import { toNativeBase, warnOfBase } from './error-estimate.ts'
 import type { Factorization } from './factorization.ts'
-import { toObjective } from './loss.ts'
-import { dropAbsent } from './solution.ts'
-import type { Status, Warning } from './types.ts'
+import { readResampling, toNativeResampling, type Resampling, type ResamplingOptions } from './resampling-options.ts'
+import { stopwatch } from './solution.ts'
+import type { Status, Timing, Warning } from './types.ts'
 
 /** Options of {@link Factorization.bootstrap}. */
-export interface BootstrapOptions extends JobOptions {
-  /** Resamples. @default 100, as EPA PMF 5 advises */
-  runs?: number | undefined
+export interface BootstrapOptions extends JobOptions, ResamplingOptions {
   /**
-   * Consecutive samples that are drawn together, for samples that depend on their neighbours.
-   * @default by Politis and White's rule, the mean over the species
+   * Species whose statistics are reported, by name or 0-based column, in every factor; resamples are fitted whole.
+   * @default all
    */
-  block?: number | undefined
-  /** Random starts of each resample beside the one from the base: they can find another minimum. @default 1 */
-  coldStarts?: number | undefined
-  /** Correlation of contributions below which a factor is unmapped, 0 to 1. @default 0.6, as EPA PMF 5 has it */
-  threshold?: number | undefined
-  /** Key of all random numbers. @default 0 */
-  seed?: number | undefined
+  species?: readonly (string | number)[] | undefined
+  /** Single elements to report, instead of `species`. */
+  elements?: readonly ElementChoice[] | undefined
 }
 
 /** One resample's fit. */
@@ -46,7 +42,10 @@ export interface Resample {
   profiles: Matrix
 }
 
-/** Statistics of the profiles over the resamples in which a factor is mapped; each factors × species. */
+/**
+ * Statistics of the profiles over the resamples in which a factor is mapped; each factors × species. NaN where a species
+ * has no data, and in elements that were not asked for.
+ */
 export interface BootstrapStatistics {
   /** Resamples that count. */
   count: Matrix
@@ -67,8 +66,11 @@ export interface Bootstrap {
   block: number
   threshold: number
   seed: number
-  /** Per base factor, one to one: resamples with a factor of theirs for it, and without. */
-  mapping: { mapped: number; unmapped: number }[]
+  /**
+   * Per base factor, one to one: resamples with a factor of theirs for it, and without; `factors[l]` counts those where
+   * it is their factor l.
+   */
+  mapping: { mapped: number; unmapped: number; factors: number[] }[]
   /**
    * The table that EPA PMF 5 prints: `nearest[k][l]` counts the resamples whose factor l correlates best with base factor
    * k; the last row the unmapped ones.
@@ -80,8 +82,9 @@ export interface Bootstrap {
   /** Minimum, quartiles and maximum of the resamples' objective. */
   q: { min: number; q25: number; median: number; q75: number; max: number }
   resamples: Resample[]
-  /** `base-not-converged`, `resamples-not-converged`. */
+  /** `base-not-converged`, `resamples-not-converged`, `bootstrap-incomplete`. */
   warnings: Warning[]
+  timing: Timing
 }
 
 /** Runs it. */
@@ -90,54 +93,41 @@ export async function bootstrapOf(
   source: DataSource,
   options: BootstrapOptions,
 ): Promise<Bootstrap> {
-  const { factors, contributions, profiles } = model
-  const { rows, cols } = source.values
+  const time = stopwatch()
   const check = new Checker(options, 'bootstrap: options')
-  const most = 2 ** 32 - 1
-  const runs = check.integer('runs', { min: 1, max: most }) ?? 100
-  const block = check.integer('block', { min: 1, max: rows })
-  const coldStarts = check.integer('coldStarts', { min: 0, max: 1000 })
-  const threshold = check.number('threshold', { min: 0, max: 1 }) ?? 0.6
-  const seed = check.integer('seed') ?? 0
+  const resampling = readResampling(check, { rows: source.values.rows, seed: model.seed })
+  const chosen = chooseElements(check, model, source.categories, 'all')
   const job = check.job()
   check.finish()
-  const settings = dropAbsent<NativeBootstrapSettings>({
-    factors,
-    runs,
-    block,
-    coldStarts,
-    threshold,
-    seed,
-    nonnegativeContributions: model.options.nonnegative?.contributions,
-    nonnegativeProfiles: model.options.nonnegative?.profiles,
-    threads: job.threads,
-  })
-  const { values, uncertainties, censored } = source
-  const objective = toObjective(model.robust, censored)
-  const { bootstrap: start } = native()
-  const found = await runJob(
-    (token, progress) =>
-      start(
-        values.data,
-        uncertainties.data,
-        rows,
-        cols,
-        contributions.data,
-        profiles.data,
-        objective,
-        settings,
-        token,
-        progress,
-      ),
-    job,
-  )
+  const [base, settings] = [toNativeBase(model, source, job.threads), toNativeResampling(resampling)]
+  const { bootstrap } = native()
+  const found = await runJob((token, progress) => bootstrap(base, settings, token, progress), job)
+  return { ...toBootstrap(found, model, resampling, chosen), timing: time() }
+}
+
+/**
+ * What the addon found, in full.
+ * @param chosen factor and column of each element that is reported, in turn
+ */
+export function toBootstrap(
+  found: NativeBootstrap,
+  model: Factorization,
+  { runs, threshold, seed }: Resampling,
+  chosen: Uint32Array,
+): Omit<Bootstrap, 'timing'> {
+  const { factors, profiles } = model
+  const { cols } = profiles
+  const asked = new Set<number>()
+  for (let at = 0; at < chosen.length; at += 2) asked.add(chosen[at]! * cols + chosen[at + 1]!)
   const shares = ['2.5', '5', '25', '50', '75', '95', '97.5'] as const
   const width = 3 + shares.length
   const element = (place: number): Matrix =>
     new Matrix(
       factors,
       cols,
-      Float64Array.from({ length: factors * cols }, (_, at) => found.elements[at * width + place]!),
+      Float64Array.from({ length: factors * cols }, (_, at) =>
+        asked.has(at) ? found.elements[at * width + place]! : NaN,
+      ),
       profiles,
     )
   const [min, q25, median, q75, max] = found.q as unknown as [number, number, number, number, number]
@@ -151,6 +141,7 @@ export async function bootstrapOf(
     mapping: Array.from({ length: factors }, (_, k) => ({
       mapped: found.mapped[2 * k]!,
       unmapped: found.mapped[2 * k + 1]!,
+      factors: Array.from({ length: factors }, (_, l) => resamples.filter((one) => one.factors[k] === l).length),
     })),
     nearest: Array.from({ length: factors + 1 }, (_, k) =>
       Array.from(found.nearest.subarray(k * factors, (k + 1) * factors)),
@@ -166,22 +157,26 @@ export async function bootstrapOf(
     },
     q: { min, q25, median, q75, max },
     resamples,
-    warnings: warnings(model, resamples),
+    warnings: [...warnOfBase(model), ...warnOfResamples(resamples, runs)],
   }
 }
 
-function warnings(model: Factorization, resamples: readonly Resample[]): Warning[] {
+/** Warns of resamples that are not converged, and of those that were not made. */
+function warnOfResamples(resamples: readonly Resample[], runs: number): Warning[] {
   const out: Warning[] = []
-  if (model.status !== 'converged') {
-    const message = `the base is ${model.status}, not converged: errors around it do not mean much`
-    out.push({ code: 'base-not-converged', message })
-  }
   const open = resamples.filter((one) => one.status !== 'converged').length
   if (open > 0) {
     const message = `${open} of ${resamples.length} resamples are not converged; they count all the same`
     out.push({ code: 'resamples-not-converged', message })
   }
-  return out
+  return [...out, ...warnOfStop(resamples.length, runs)]
+}
+
+/** Warns of a bootstrap that was stopped. */
+export function warnOfStop(made: number, runs: number): Warning[] {
+  return made === runs
+    ? []
+    : [{ code: 'bootstrap-incomplete', message: `stopped when ${made} of ${runs} resamples were made` }]
 }
 
 function toResample(from: NativeResample, factors: number, cols: number, names: Matrix): Resample {

@@ -1,4 +1,4 @@
-/** Which levels and which elements are asked for. */
+/** Which levels and which elements are asked for, of displacement, bootstrap and BS-DISP. */
 import { Matrix } from '../matrix.ts'
 import { Checker, nearest } from '../validate.ts'
 import type { DataSource } from './data.ts'
@@ -13,19 +13,20 @@ export interface ElementChoice {
 }
 
 /** As much of a model as choosing needs. */
-export interface Displaceable {
+export interface Choosable {
   factors: number
   data: Pick<DataSummary, 'species' | 'columns' | 'treatment'>
   /** NaN in columns without data. */
   profiles: Matrix
 }
 
-const USUAL_LEVELS = [4, 8, 15, 25]
+/** Levels of displacement and of BS-DISP in PMF programs. */
+export const USUAL_LEVELS = { displacement: [4, 8, 15, 25], bootstrapDisplacement: [0.5, 1, 2, 4] } as const
 
 /** The option `levels`, checked. */
-export function readLevels(check: Checker): number[] {
+export function readLevels(check: Checker, usual: readonly number[]): number[] {
   const value = check.take('levels')
-  if (value === undefined) return USUAL_LEVELS.slice()
+  if (value === undefined) return usual.slice()
   if (!Array.isArray(value) || value.length === 0 || !value.every((level) => typeof level === 'number')) {
     check.problem('option-not-valid', 'levels', 'levels must be an array of at least one number')
     return []
@@ -44,8 +45,16 @@ export function readLevels(check: Checker): number[] {
   return levels.slice()
 }
 
-/** Factor and column of each element to displace, in turn. */
-export function chooseElements(check: Checker, model: Displaceable, categories: DataSource['categories']): Uint32Array {
+/**
+ * Factor and column of each chosen element, in turn.
+ * @param otherwise the species that are meant where none is named
+ */
+export function chooseElements(
+  check: Checker,
+  model: Choosable,
+  categories: DataSource['categories'],
+  otherwise: 'strong' | 'all',
+): Uint32Array {
   const species = check.take('species')
   const elements = check.take('elements')
   const choose = new Choice(check, model)
@@ -57,7 +66,7 @@ export function chooseElements(check: Checker, model: Displaceable, categories: 
     )
   }
   if (elements !== undefined) return choose.elements(elements)
-  const columns = species === undefined ? choose.strong(categories) : choose.columns(species)
+  const columns = species === undefined ? choose.usual(otherwise, categories) : choose.columns(species)
   const every: number[] = []
   for (let k = 0; k < model.factors; k++) for (const j of columns) every.push(k, j)
   return Uint32Array.from(every)
@@ -65,17 +74,18 @@ export function chooseElements(check: Checker, model: Displaceable, categories: 
 
 class Choice {
   readonly #check: Checker
-  readonly #model: Displaceable
+  readonly #model: Choosable
 
-  constructor(check: Checker, model: Displaceable) {
+  constructor(check: Checker, model: Choosable) {
     this.#check = check
     this.#model = model
   }
 
-  /** Columns of strong species that have data. */
-  strong(categories: DataSource['categories']): number[] {
-    const columns = Array.from({ length: this.#model.data.columns }, (_, j) => j)
-    const strong = columns.filter((j) => this.#hasData(j) && (categories?.[j] ?? 'strong') === 'strong')
+  /** Columns that have data: of strong species, or all. */
+  usual(which: 'strong' | 'all', categories: DataSource['categories']): number[] {
+    const columns = Array.from({ length: this.#model.data.columns }, (_, j) => j).filter((j) => this.#hasData(j))
+    if (which === 'all') return columns
+    const strong = columns.filter((j) => (categories?.[j] ?? 'strong') === 'strong')
     if (strong.length === 0) {
       const message = 'there is no strong species with data to displace: name species or elements'
       this.#check.problem('option-missing', 'species', message)
@@ -137,7 +147,7 @@ class Choice {
       return undefined
     }
     if (!this.#hasData(column as number)) {
-      const message = `${name}: ${species[column as number]} has no data, so that there is nothing to displace`
+      const message = `${name}: ${species[column as number]} has no data: its profile elements are not known`
       this.#check.add({ code: 'option-not-valid', name, value: given, message })
       return undefined
     }
@@ -147,29 +157,4 @@ class Choice {
   #hasData(column: number): boolean {
     return !Number.isNaN(this.#model.profiles.get(0, column))
   }
-}
-
-/**
- * Refuses levels and elements that would be refused after the fit, before it.
- * @throws InvalidInputError all that is wrong at once
- */
-export function checkBeforeFit(
-  factors: number,
-  data: Displaceable['data'],
-  categories: DataSource['categories'],
-  options: object,
-): void {
-  const check = new Checker(options, 'displacement: options')
-  readLevels(check)
-  // More factors than species are refused by the fit.
-  chooseElements(
-    check,
-    {
-      factors: Math.min(factors, data.columns),
-      data,
-      profiles: new Matrix(1, data.columns, new Float64Array(data.columns)),
-    },
-    categories,
-  )
-  check.finish()
 }

@@ -4,11 +4,11 @@ import { runJob, type JobOptions } from '../job.ts'
 import { native } from '../native.ts'
 import { Checker } from '../validate.ts'
 import type { DataSource } from './data.ts'
-import { chooseElements, readLevels, type ElementChoice } from './displacement-options.ts'
+import { chooseElements, readLevels, USUAL_LEVELS, type ElementChoice } from './displacement-options.ts'
 import { refit } from './displacement-restart.ts'
+import { readLevelScale, reducedQ, toNativeBase, warnOfBase, warnOfScale, type Base } from './error-estimate.ts'
 import type { Factorization } from './factorization.ts'
-import { toObjective } from './loss.ts'
-import { dropAbsent, stopwatch } from './solution.ts'
+import { stopwatch } from './solution.ts'
 import { standardErrorsOf, type StandardErrors } from './standard-errors.ts'
 import type { Solution, Timing, Warning } from './types.ts'
 
@@ -110,11 +110,6 @@ export interface Displacement {
 
 /** Most restarts from a lower Q. */
 const MOST_RESTARTS = 3
-/** Q/ν beyond this, or below its inverse, is far from 1. */
-const FAR = 2
-
-/** What intervals are computed around. */
-export type Base = Pick<Solution, 'status' | 'q' | 'degreesOfFreedom' | 'profiles' | 'contributions'>
 
 interface Request {
   levels: number[]
@@ -152,13 +147,9 @@ export async function displacementOf(
     stopped = run.found.status === 'aborted'
   }
   const { found, errors, factor } = run
-  const elements = toElements(found, levels, errors, model.data.species)
   const result: Displacement = {
-    elements,
-    swaps: levels.map((level, at) => ({
-      level,
-      counts: [...found.swaps.subarray(at * model.factors, (at + 1) * model.factors)],
-    })),
+    elements: toElements(found, levels, model.data.species).map((element) => withError(element, errors)),
+    swaps: toSwaps(found, levels),
     levels,
     levelScale: request.scaled ? 'Q/ν' : 'none',
     levelFactor: factor,
@@ -187,26 +178,16 @@ async function orStopped<T extends Solution | Run>(work: Promise<T>, job: JobOpt
 
 function readOptions(model: Factorization, source: DataSource, options: DisplacementOptions): Request {
   const check = new Checker(options, 'displacement: options')
-  const levels = readLevels(check)
-  const elements = chooseElements(check, model, source.categories)
-  const scaled = check.oneOf('levelScale', ['none', 'Q/ν']) === 'Q/ν'
-  if (scaled && !(reducedQ(model) > 0)) {
-    check.problem('option-not-valid', 'levelScale', "levelScale 'Q/ν': Q/ν of this fit is not a positive number")
-  }
   const request = {
-    levels,
-    elements,
+    levels: readLevels(check, USUAL_LEVELS.displacement),
+    elements: chooseElements(check, model, source.categories, 'strong'),
+    scaled: readLevelScale(check, model),
     check: check.boolean('check') ?? true,
     seed: check.integer('seed') ?? model.seed,
-    scaled,
     job: check.job(),
   }
   check.finish()
   return request
-}
-
-function reducedQ({ q, degreesOfFreedom }: Base): number {
-  return degreesOfFreedom > 0 ? q / degreesOfFreedom : NaN
 }
 
 interface Run {
@@ -218,56 +199,35 @@ interface Run {
 /** One study around one base. */
 async function around(base: Base, model: Factorization, source: DataSource, request: Request): Promise<Run> {
   const { factors, data, options, robust } = model
-  const { profiles, contributions } = base
+  const at = { factors, data, options, robust, profiles: base.profiles, contributions: base.contributions }
   const { job } = request
   const factor = request.scaled ? reducedQ(base) : 1
-  const settings = dropAbsent<NativeDisplacementSettings>({
-    factors,
+  const settings: NativeDisplacementSettings = {
     levels: Float64Array.from(request.levels, (level) => level * factor),
     elements: request.elements,
     check: request.check,
     seed: request.seed,
-    nonnegativeContributions: options.nonnegative?.contributions,
-    nonnegativeProfiles: options.nonnegative?.profiles,
-    threads: job.threads,
-  })
+  }
   // They take milliseconds: an abort that is to keep what is done does not lose them.
-  const errors = await standardErrorsOf({ factors, data, options, robust, profiles, contributions }, source, {
+  const errors = await standardErrorsOf(at, source, {
     threads: job.threads,
     signal: job.onAbort === 'partial' ? undefined : job.signal,
   })
-  const { values, uncertainties, censored } = source
-  const { rows, cols } = values
-  const objective = toObjective(robust, censored)
-  const { displace: start } = native()
-  const found = await runJob(
-    (token, progress) =>
-      start(
-        values.data,
-        uncertainties.data,
-        rows,
-        cols,
-        contributions.data,
-        profiles.data,
-        objective,
-        settings,
-        token,
-        progress,
-      ),
-    job,
-  )
+  const { displace } = native()
+  const start = toNativeBase(at, source, job.threads)
+  const found = await runJob((token, progress) => displace(start, settings, token, progress), job)
   return { found, errors, factor }
 }
 
 /** What the addon calls the ends. */
 const [ZERO, UNBOUNDED, FAILED] = [1, 2, 3]
 
-function toElements(
+/** The elements that were displaced, without their standard errors. */
+export function toElements(
   found: NativeDisplacement,
   levels: readonly number[],
-  errors: StandardErrors,
   species: readonly string[],
-): DisplacedElement[] {
+): Omit<DisplacedElement, 'standardError'>[] {
   return Array.from(found.bases, (base, at) => {
     const [factor, column] = [found.factors[at]!, found.species[at]!]
     return {
@@ -275,7 +235,6 @@ function toElements(
       species: species[column]!,
       column,
       base,
-      standardError: errors.profiles.get(factor, column),
       levels: levels.map((level, l): DisplacementInterval => {
         const lower = 2 * (at * levels.length + l)
         const upper = lower + 1
@@ -298,13 +257,22 @@ function toElements(
   })
 }
 
+/** Per level: ends at which each factor had exchanged its identity. */
+export function toSwaps(found: NativeDisplacement, levels: readonly number[]): Displacement['swaps'] {
+  const factors = found.swaps.length / levels.length
+  return levels.map((level, at) => ({ level, counts: [...found.swaps.subarray(at * factors, (at + 1) * factors)] }))
+}
+
+function withError(
+  { levels, ...element }: Omit<DisplacedElement, 'standardError'>,
+  errors: StandardErrors,
+): DisplacedElement {
+  return { ...element, standardError: errors.profiles.get(element.factor, element.column), levels }
+}
+
 function warningsOf(result: Displacement, model: Factorization, base: Base, stillLower: boolean): Warning[] {
   const { restarts, largestDecrease, elements, levels, levelScale } = result
-  const warnings: Warning[] = []
-  if (base.status !== 'converged') {
-    const message = `the base is ${base.status}, not a proven minimum: intervals around it may mislead`
-    warnings.push({ code: 'base-not-converged', message })
-  }
+  const warnings = warnOfBase(base)
   if (largestDecrease > 0) {
     const then =
       restarts === 0 || stillLower
@@ -313,15 +281,7 @@ function warningsOf(result: Displacement, model: Factorization, base: Base, stil
     const message = `a refit found a Q lower by ${largestDecrease}: Q ${model.q} is not the minimum; ${then}`
     warnings.push({ code: 'base-not-minimum', message })
   }
-  const ratio = reducedQ(base)
-  if (levelScale === 'none' && (ratio > FAR || ratio < 1 / FAR)) {
-    const sigma = Math.sqrt(levels[0]! / ratio).toPrecision(2)
-    const rise = `ΔQ = ${levels[0]} is ${sigma} standard errors`
-    const message =
-      `Q/ν is ${ratio.toPrecision(3)}: if the uncertainties are off by one factor, ${rise}; ` +
-      "levelScale 'Q/ν' takes that into account"
-    warnings.push({ code: 'levels-off-scale', message })
-  }
+  warnings.push(...warnOfScale(base, levels[0]!, levelScale === 'Q/ν'))
   const swaps = result.swaps[0]!.counts.reduce((sum, count) => sum + count, 0)
   if (swaps > 0) {
     const message = `factors exchange their identities at the lowest level (${swaps} counts): they are not well determined`

@@ -1,4 +1,5 @@
 /** All that is known about the errors of the profiles, element by element, from every method that was run. */
+import type { BootstrapDisplacement, BootstrapDisplacementInterval } from './bootstrap-displacement.ts'
 import type { Bootstrap } from './bootstrap.ts'
 import type { Displacement, DisplacementInterval } from './displacement.ts'
 import type { Factorization } from './factorization.ts'
@@ -9,41 +10,12 @@ import { InvalidInputError, type InputProblem } from '../errors.ts'
 /** Standard errors to either side that hold 95 % of a normal distribution. */
 export const NORMAL_95 = 1.96
 
-/** As much of a bootstrap with displacement as a summary needs. */
-export interface DisplacedResamples {
-  status: 'converged' | 'aborted'
-  /** Resamples that were asked for. */
-  runs: number
-  /** Resamples that count. */
-  accepted: number
-  levels: readonly number[]
-  elements: readonly {
-    /** 0-based. */
-    factor: number
-    species: string
-    levels: readonly DisplacedResamplesInterval[]
-  }[]
-}
-
-/** Over the accepted resamples: 5 % quantile of the lower ends, 95 % quantile of the upper ones. */
-export interface DisplacedResamplesInterval {
-  level: number
-  /** `null` where it is not known. */
-  lower: number | null
-  /** `null` where it is not known or unbounded. */
-  upper: number | null
-  /** Resamples it is from. */
-  count: number
-  lowerAtZero?: true
-  upperUnbounded?: true
-}
-
 /** What {@link summarizeErrors} takes, all of one model; what was not computed is left out. */
 export interface ErrorEstimates {
   standardErrors?: StandardErrors | undefined
   bootstrap?: Bootstrap | undefined
   displacement?: Displacement | undefined
-  bootstrapDisplacement?: DisplacedResamples | undefined
+  bootstrapDisplacement?: BootstrapDisplacement | undefined
 }
 
 /** One profile element. NaN (`null` in JSON) stands for what is not known. */
@@ -58,7 +30,7 @@ export interface ElementErrors {
   base: number
   /** Absent if standard errors were not computed. `lower` and `upper` are base ∓ 1.96 standard errors. */
   laplace?: { standardError: number; sandwichError: number; lower: number; upper: number; weakZero?: true }
-  /** Over the `count` resamples in which the factor is mapped; absent without a bootstrap. */
+  /** Over the `count` resamples in which the factor is mapped; absent if the bootstrap did not report the element. */
   bootstrap?: {
     count: number
     mean: number
@@ -72,7 +44,7 @@ export interface ElementErrors {
   /** One per level; absent if the element was not displaced. */
   displacement?: DisplacementInterval[]
   /** One per level; absent if the element was not displaced in resamples. */
-  bootstrapDisplacement?: DisplacedResamplesInterval[]
+  bootstrapDisplacement?: BootstrapDisplacementInterval[]
 }
 
 /** How factors kept their identity; absent where the method was not run. */
@@ -127,9 +99,7 @@ export function summarizeErrors(
   const names = model.profiles.rowNames ?? factorNames(model.factors)
   const place = (factor: number, column: number): number => factor * species.length + column
   const displaced = new Map(displacement?.elements.map((one) => [place(one.factor, one.column), one.levels]))
-  const inResamples = new Map(
-    bootstrapDisplacement?.elements.map((one) => [place(one.factor, species.indexOf(one.species)), one.levels]),
-  )
+  const inResamples = new Map(bootstrapDisplacement?.elements.map((one) => [place(one.factor, one.column), one.levels]))
   const weak = new Set(standardErrors?.weakZeros.map((one) => place(one.factor, one.species)))
   const elements = names.flatMap((factorName, factor) =>
     species.map((name, column): ElementErrors => {
@@ -138,7 +108,10 @@ export function summarizeErrors(
       return {
         ...{ factor, factorName, species: name, column, base },
         ...(standardErrors && { laplace: laplaceOf(standardErrors, base, factor, column, weak) }),
-        ...(bootstrap && { bootstrap: bootstrapOf(bootstrap, factor, column) }),
+        ...(bootstrap &&
+          !Number.isNaN(bootstrap.statistics.count.get(factor, column)) && {
+            bootstrap: bootstrapOf(bootstrap, factor, column),
+          }),
         ...(levels && { displacement: levels.slice() }),
         ...(resampled && { bootstrapDisplacement: resampled.slice() }),
       }
@@ -148,7 +121,9 @@ export function summarizeErrors(
   return {
     factors: names.map((factorName, factor) => ({
       ...{ factor, factorName },
-      ...(bootstrap && { bootstrap: { ...bootstrap.mapping[factor]! } }),
+      ...(bootstrap && {
+        bootstrap: { mapped: bootstrap.mapping[factor]!.mapped, unmapped: bootstrap.mapping[factor]!.unmapped },
+      }),
       ...(displacement && {
         displacementSwaps: displacement.swaps.map(({ level, counts }) => ({ level, count: counts[factor]! })),
       }),

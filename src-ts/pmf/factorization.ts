@@ -3,6 +3,11 @@ import { isDeepStrictEqual } from 'node:util'
 import { InvalidInputError } from '../errors.ts'
 import type { JobOptions } from '../job.ts'
 import { Matrix, type MatrixNames } from '../matrix.ts'
+import {
+  bootstrapDisplacementOf,
+  type BootstrapDisplacement,
+  type BootstrapDisplacementOptions,
+} from './bootstrap-displacement.ts'
 import { bootstrapOf, type Bootstrap, type BootstrapOptions } from './bootstrap.ts'
 import { cellWeightsOf, downweightedCellsOf, type DownweightedCells, type DownweightedOptions } from './cell-weights.ts'
 import { keep, prepare, type DataSource } from './data.ts'
@@ -173,7 +178,9 @@ export class Factorization implements FactorizationFields {
    * Bootstrap: fits resamples of blocks of samples, assigns their factors to this model's and describes how its profiles
    * vary. Makes `runs` × (1 + `coldStarts`) fits.
    *
-   * @throws InvalidInputError all wrong options at once; `data-needed` (see {@link Factorization.withData})
+   * @returns mapping and statistics; after an abort with `onAbort: 'partial'`, those of the resamples that were made
+   * @throws InvalidInputError all wrong options at once, `species-unknown`; `data-needed` (see {@link Factorization.withData})
+   * @throws the signal's reason after an abort, unless `onAbort: 'partial'`
    * @example
    * ```ts
    * const bs = await model.bootstrap({ runs: 100, seed: 1 })
@@ -201,6 +208,25 @@ export class Factorization implements FactorizationFields {
    */
   async displacement(options: DisplacementOptions = {}): Promise<Displacement> {
     return displacementOf(this, needData(this.#source, 'displacement'), options)
+  }
+
+  /**
+   * Bootstrap with displacement (BS-DISP): every resample is fitted as by {@link Factorization.bootstrap}, and chosen
+   * elements are displaced in it as by {@link Factorization.displacement}, without the search for lower branches. The
+   * intervals are the 5 % quantile of the lower and the 95 % quantile of the upper ends over the accepted resamples.
+   *
+   * @returns intervals, and how many resamples count and why others do not; after an abort with `onAbort: 'partial'`, of
+   * the resamples that were done
+   * @throws InvalidInputError all wrong options at once, `species-unknown`; `data-needed` (see {@link Factorization.withData})
+   * @throws the signal's reason after an abort, unless `onAbort: 'partial'`
+   * @example
+   * ```ts
+   * const { accepted, elements } = await model.bootstrapDisplacement({ runs: 50, species: ['Fe'] })
+   * console.log(`${accepted} of 50`, elements[0].levels[0].lower, elements[0].levels[0].upper)
+   * ```
+   */
+  async bootstrapDisplacement(options: BootstrapDisplacementOptions = {}): Promise<BootstrapDisplacement> {
+    return bootstrapDisplacementOf(this, needData(this.#source, 'bootstrapDisplacement'), options)
   }
 
   /**

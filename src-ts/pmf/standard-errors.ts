@@ -6,7 +6,7 @@ import { Matrix } from '../matrix.ts'
 import { native } from '../native.ts'
 import { Checker, nearest } from '../validate.ts'
 import type { DataSource } from './data.ts'
-import { toObjective } from './loss.ts'
+import { toNativeBase } from './error-estimate.ts'
 import type { Factorization } from './factorization.ts'
 import { dropAbsent } from './solution.ts'
 import type { Warning } from './types.ts'
@@ -98,25 +98,11 @@ export async function standardErrorsOf(
   if (place === -1) place = undefined
   const job = check.job()
   check.finish()
-  const settings = dropAbsent<NativeErrorSettings>({
-    factors,
-    total: place,
-    block,
-    scaled: scale === 'Q/ν',
-    nonnegativeContributions: model.options.nonnegative?.contributions,
-    nonnegativeProfiles: model.options.nonnegative?.profiles,
-    threads: job.threads,
-  })
-  const { values, uncertainties, censored } = source
-  const { rows, cols } = values
-  const objective = toObjective(model.robust, censored)
+  const settings = dropAbsent<NativeErrorSettings>({ total: place, block, scaled: scale === 'Q/ν' })
+  const { rows, cols } = source.values
   const { contributions, profiles } = model
   const { standardErrors: start } = native()
-  const found = await runJob(
-    (token) =>
-      start(values.data, uncertainties.data, rows, cols, contributions.data, profiles.data, objective, settings, token),
-    job,
-  )
+  const found = await runJob((token) => start(toNativeBase(model, source, job.threads), settings, token), job)
   const elements = (from: Float64Array<ArrayBuffer>): Matrix => new Matrix(factors, cols, from, profiles)
   const estimated = ({ value, error }: NativeEstimated): Estimated => ({
     value: elements(value),

@@ -134,7 +134,7 @@ export function drawCharts(content: Content): Chart[] {
 const [DISPLACEMENT_LEVEL, RESAMPLE_LEVEL] = [4, 0.5]
 
 function errorComparison({ factors, species, unit, doubts }: Content, estimation: Estimation): Chart {
-  const { summary, bootstrap, displacement } = estimation
+  const { summary, bootstrap, displacement, bootstrapDisplacement } = estimation
   const { elements, displacementLevels, bootstrapDisplacementLevels } = summary
   const level = (of: readonly number[], wanted: number): number | undefined => (of.includes(wanted) ? wanted : of[0])
   return {
@@ -145,8 +145,9 @@ function errorComparison({ factors, species, unit, doubts }: Content, estimation
     notes: estimationInWords(estimation),
     tables: [
       'error_summary',
-      ...(bootstrap ? (['bootstrap_mapping', 'bootstrap_nearest'] as const) : []),
+      ...(bootstrap ? (['bootstrap_mapping'] as const) : []),
       ...(displacement ? (['displacement_swaps'] as const) : []),
+      ...(bootstrapDisplacement ? (['bs_disp_swaps'] as const) : []),
     ],
     svg: errorComparisonChart({
       ...{ factors, species, unit, doubts, elements },

@@ -8,7 +8,8 @@ import type { DownweightedCells } from '../pmf/cell-weights.ts'
 import type { Factorization } from '../pmf/factorization.ts'
 import type { Bootstrap } from '../pmf/bootstrap.ts'
 import type { Displacement } from '../pmf/displacement.ts'
-import { summarizeErrors, type DisplacedResamples } from '../pmf/error-summary.ts'
+import type { BootstrapDisplacement } from '../pmf/bootstrap-displacement.ts'
+import { summarizeErrors } from '../pmf/error-summary.ts'
 import type { StandardErrors } from '../pmf/standard-errors.ts'
 import { factorNames } from '../pmf/solution.ts'
 import type { SampleAxis } from './charts/series.ts'
@@ -31,8 +32,8 @@ export interface ReportInput {
   bootstrap?: Bootstrap | undefined
   /** What `model.displacement()` found. */
   displacement?: Displacement | undefined
-  /** What a bootstrap with displacement found. */
-  bootstrapDisplacement?: DisplacedResamples | undefined
+  /** What `model.bootstrapDisplacement()` found. */
+  bootstrapDisplacement?: BootstrapDisplacement | undefined
   /** What `model.downweightedCells()` found; left out: no section about them. */
   downweighted?: DownweightedCells | undefined
   /** @default the number of factors and of samples */

@@ -1,27 +1,31 @@
 /** What bootstrap and displacement found, for the report: tables, and how factors kept their identity in words. */
 import type { Bootstrap } from '../pmf/bootstrap.ts'
 import type { Displacement } from '../pmf/displacement.ts'
-import type { DisplacedResamples, ErrorSummary } from '../pmf/error-summary.ts'
+import type { BootstrapDisplacement } from '../pmf/bootstrap-displacement.ts'
+import type { ErrorSummary } from '../pmf/error-summary.ts'
 import { count, number, objective } from './format.ts'
 import type { Cell, Table } from './tables.ts'
 
 /** Names of the tables. */
-export type EstimationTableName = 'error_summary' | 'bootstrap_mapping' | 'bootstrap_nearest' | 'displacement_swaps'
+export type EstimationTableName = 'error_summary' | 'bootstrap_mapping' | 'displacement_swaps' | 'bs_disp_swaps'
 
 /** Results whose names and order are those of a model. */
 export interface Estimation {
   summary: ErrorSummary
   bootstrap?: Bootstrap | undefined
   displacement?: Displacement | undefined
-  bootstrapDisplacement?: DisplacedResamples | undefined
+  bootstrapDisplacement?: BootstrapDisplacement | undefined
 }
 
 /** Those that there are numbers for. */
-export function makeEstimationTables({ summary, bootstrap, displacement }: Estimation): Table[] {
+export function makeEstimationTables(estimation: Estimation): Table[] {
+  const { summary, bootstrap, displacement, bootstrapDisplacement } = estimation
+  const names = summary.factors.map(({ factorName }) => factorName)
   return [
     summaryTable(summary),
-    ...(bootstrap ? [mappingTable(summary, bootstrap), nearestTable(summary, bootstrap)] : []),
-    ...(displacement ? [swapTable(summary, displacement)] : []),
+    ...(bootstrap ? [mappingTable(names, bootstrap)] : []),
+    ...(displacement ? [swapTable('displacement_swaps', names, displacement.swaps)] : []),
+    ...(bootstrapDisplacement ? [swapTable('bs_disp_swaps', names, bootstrapDisplacement.swaps)] : []),
   ]
 }
 
@@ -79,30 +83,28 @@ export function marksOf(interval: Partial<Record<(typeof MARKS)[number][0], bool
   return MARKS.flatMap(([key, words]) => (interval[key] === true ? [words] : [])).join('; ')
 }
 
-/** One to one: in how many resamples each factor was found again. */
-function mappingTable({ factors }: ErrorSummary, { mapping }: Bootstrap): Table {
+/** Both mappings of resamples: one to one, by which statistics go, and to the nearest as EPA PMF 5 counts. */
+export function mappingTable(names: readonly string[], { mapping, nearest }: Bootstrap): Table {
   return {
     name: 'bootstrap_mapping',
-    columns: ['base_factor', 'mapped', 'unmapped'],
-    length: factors.length,
-    rows: () => factors.map(({ factorName }, k) => [factorName, mapping[k]!.mapped, mapping[k]!.unmapped]),
+    columns: ['mapping', 'base_factor', ...names.map((_, l) => `resample_factor_${l + 1}`), 'unmapped'],
+    length: mapping.length + nearest.length,
+    rows: (): Cell[][] => [
+      ...mapping.map(({ factors, unmapped }, k) => ['one to one', names[k], ...factors, unmapped]),
+      ...nearest.map((counts, k) => ['nearest', names[k] ?? 'unmapped', ...counts, undefined]),
+    ],
   }
 }
 
-/** As EPA PMF 5 counts: each factor of a resample goes to the base factor that it correlates with best. */
-function nearestTable({ factors }: ErrorSummary, { nearest }: Bootstrap): Table {
+/** One line per level, one column per factor: ends with exchanged identities. */
+export function swapTable(
+  name: 'displacement_swaps' | 'bs_disp_swaps',
+  names: readonly string[],
+  swaps: Displacement['swaps'],
+): Table {
   return {
-    name: 'bootstrap_nearest',
-    columns: ['base_factor', ...factors.map((_, l) => `resample_factor_${l + 1}`)],
-    length: nearest.length,
-    rows: () => nearest.map((row, k): Cell[] => [factors[k]?.factorName ?? 'unmapped', ...row]),
-  }
-}
-
-function swapTable({ factors }: ErrorSummary, { swaps }: Displacement): Table {
-  return {
-    name: 'displacement_swaps',
-    columns: ['level', ...factors.map(({ factorName }) => factorName)],
+    name,
+    columns: ['level', ...names],
     length: swaps.length,
     rows: () => swaps.map(({ level, counts }): Cell[] => [level, ...counts]),
   }
@@ -159,13 +161,7 @@ function displacementInWords({ summary: { factors }, displacement }: Estimation)
   const sentences = [
     `Displacement: ${count(elements.length, 'element')} held at other values, everything else refitted, until Q had risen by ${levels.join(', ')}${scaled}.`,
   ]
-  const exchanged = swaps.filter(({ counts }) => counts.some((times) => times > 0))
-  if (exchanged.length === 0 && elements.length > 0)
-    sentences.push('Displacement: no factors exchange their identities.')
-  for (const { level, counts } of exchanged) {
-    const list = counts.flatMap((times, k) => (times > 0 ? [`${factors[k]!.factorName} ${times}`] : []))
-    sentences.push(`Displacement: ends with exchanged factors at ΔQ = ${level}: ${list.join(', ')}.`)
-  }
+  if (elements.length > 0) sentences.push(...swapsInWords('Displacement', factors, swaps))
   sentences.push(`Displacement: error code ${errorCode}, largest decrease of Q ${number(largestDecrease)}.`)
   if (base !== undefined) {
     sentences.push(
@@ -175,10 +171,29 @@ function displacementInWords({ summary: { factors }, displacement }: Estimation)
   return [...sentences, ...warnings.map(({ message }) => `Displacement: ${message}.`)]
 }
 
-function bootstrapDisplacementInWords({ bootstrapDisplacement: found }: Estimation): string[] {
+function bootstrapDisplacementInWords({ summary: { factors }, bootstrapDisplacement: found }: Estimation): string[] {
   if (found === undefined) return []
-  const stopped = found.status === 'aborted' ? ', stopped before the end' : ''
-  return [
-    `Bootstrap with displacement: ${found.accepted} of ${count(found.runs, 'resample')} accepted${stopped}; intervals are from the 5 % quantile of the lower to the 95 % quantile of the upper ends over these.`,
+  const { status, runs, resamples, accepted, dropped, swappedInFit, swappedInDisplacement, unconverged } = found
+  const stopped = status === 'aborted' ? ` (stopped; ${runs} were asked for)` : ''
+  const reasons: [number, string][] = [
+    [dropped, 'a refit found a lower Q'],
+    [swappedInFit, 'a factor has none of theirs'],
+    [swappedInDisplacement, `factors were exchanged at ΔQ = ${found.levels[0]}`],
+    [unconverged, 'the fit is not converged'],
   ]
+  const why = reasons.flatMap(([times, words]) => (times > 0 ? [`${words} in ${times}`] : []))
+  return [
+    `BS-DISP: ${accepted} of ${count(resamples.length, 'resample')}${stopped} accepted${why.length > 0 ? ` (of all, ${why.join(', ')})` : ''}; intervals are from the 5 % quantile of the lower to the 95 % quantile of the upper ends over these.`,
+    ...(resamples.length > 0 ? swapsInWords('BS-DISP', factors, found.swaps) : []),
+    ...found.warnings.map(({ message }) => `BS-DISP: ${message}.`),
+  ]
+}
+
+function swapsInWords(method: string, factors: ErrorSummary['factors'], swaps: Displacement['swaps']): string[] {
+  const exchanged = swaps.filter(({ counts }) => counts.some((times) => times > 0))
+  if (exchanged.length === 0) return [`${method}: no factors exchange their identities.`]
+  return exchanged.map(({ level, counts }) => {
+    const list = counts.flatMap((times, k) => (times > 0 ? [`${factors[k]!.factorName} ${times}`] : []))
+    return `${method}: ends with exchanged factors at ΔQ = ${level}: ${list.join(', ')}.`
+  })
 }

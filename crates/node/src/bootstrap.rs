@@ -1,24 +1,21 @@
 //! `bootstrap`: a base solution in, its resamples and their statistics out.
 
+use headwater_base::Error;
 use headwater_pmf::{Bootstrap, BootstrapSettings, QUANTILES, Resample};
 use napi::Env;
 use napi::bindgen_prelude::{Float64ArraySlice, Object};
 use napi_derive::napi;
 
 use crate::cancel::CancelToken;
-use crate::job::{self, Callback};
-use crate::objective::NativeObjective;
+use crate::estimate::{self, Base, NativeBase};
+use crate::job::Callback;
 use crate::outcome::Outcome;
-use crate::pmf::Input;
-use crate::pool;
-use crate::settings::integer;
+use crate::settings::{integer, key};
 use crate::values::{Done, list};
 
 /// What a caller chooses. What is absent has the engine's default.
 #[napi(object, object_to_js = false)]
 pub struct NativeBootstrapSettings {
-    /// Number of factors.
-    pub factors: f64,
     /// Resamples.
     pub runs: Option<f64>,
     /// Samples in a block.
@@ -29,62 +26,50 @@ pub struct NativeBootstrapSettings {
     pub threshold: Option<f64>,
     /// Key of the random numbers.
     pub seed: Option<f64>,
-    /// Bound of the contributions.
-    pub nonnegative_contributions: Option<bool>,
-    /// Bound of the profiles.
-    pub nonnegative_profiles: Option<bool>,
-    /// Largest number of threads.
-    pub threads: Option<f64>,
 }
 
 impl NativeBootstrapSettings {
-    fn into_settings(self) -> Result<(usize, BootstrapSettings), headwater_base::Error> {
+    /// The engine's settings; bounds and threads are those of the base.
+    pub fn into_settings(self) -> Result<BootstrapSettings, Error> {
         let most = f64::from(u32::MAX);
-        let size = |name, value| integer(name, value, most).map(|value| value as usize);
-        let mut to = BootstrapSettings { threads: pool::size()?, ..BootstrapSettings::default() };
-        if let Some(threads) = self.threads {
-            to.threads = to.threads.min(integer("threads", threads, pool::MOST_THREADS as f64)?.max(1) as usize);
-        }
+        let mut to = BootstrapSettings::default();
         if let Some(runs) = self.runs {
             to.runs = integer("runs", runs, most)? as u32;
         }
-        to.block = self.block.map(|block| size("block", block)).transpose()?;
+        to.block = self.block.map(|block| integer("block", block, most)).transpose()?.map(|block| block as usize);
         if let Some(starts) = self.cold_starts {
             to.cold_starts = integer("coldStarts", starts, most)? as u32;
         }
         if let Some(seed) = self.seed {
-            to.seed = integer("seed", seed, 9_007_199_254_740_991.0)?;
+            to.seed = key(seed)?;
         }
         to.threshold = self.threshold.unwrap_or(to.threshold);
-        to.nonnegative_contributions = self.nonnegative_contributions.unwrap_or(to.nonnegative_contributions);
-        to.nonnegative_profiles = self.nonnegative_profiles.unwrap_or(to.nonnegative_profiles);
-        Ok((size("factors", self.factors)?, to))
+        Ok(to)
     }
 }
 
-/// Resamples the base solution (contributions, profiles).
+/// The settings with what the base says.
+pub fn of_base(base: &Base, settings: BootstrapSettings) -> BootstrapSettings {
+    BootstrapSettings {
+        nonnegative_contributions: base.nonnegative_contributions,
+        nonnegative_profiles: base.nonnegative_profiles,
+        threads: base.threads,
+        ..settings
+    }
+}
+
+/// Resamples a base solution.
 #[napi(ts_return_type = "Promise<NativeOutcome<NativeBootstrap>>", catch_unwind)]
 pub fn bootstrap<'env>(
     env: &'env Env,
-    values: &[f64],
-    uncertainties: &[f64],
-    rows: f64,
-    cols: f64,
-    contributions: &[f64],
-    profiles: &[f64],
-    objective: NativeObjective,
+    base: NativeBase,
     settings: NativeBootstrapSettings,
     token: &CancelToken,
     #[napi(ts_arg_type = "NativeProgress | undefined")] progress: Callback<'_>,
 ) -> napi::Result<Object<'env>> {
-    let input = Input::new(values, uncertainties, rows, cols, objective);
-    let (contributions, profiles) = (contributions.to_vec(), profiles.to_vec());
-    let settings = settings.into_settings();
-    let threads = settings.as_ref().map_or(1, |(_, settings)| settings.threads);
-    job::spawn(env, token, progress, threads, move |control| {
-        let (factors, settings) = settings?;
-        let problem = input.into_problem()?;
-        headwater_pmf::bootstrap(&problem, factors, &contributions, &profiles, &settings, control)
+    estimate::spawn(env, token, progress, base, settings.into_settings(), |base, settings, control| {
+        let (w, h) = (&base.contributions, &base.profiles);
+        headwater_pmf::bootstrap(&base.problem, base.factors, w, h, &of_base(base, settings), control)
             .map(|found| Outcome::Bootstrap(Box::new(found)))
     })
 }

@@ -7,19 +7,15 @@ use napi::bindgen_prelude::{Float64Array, Float64ArraySlice, Object, Uint8ArrayS
 use napi_derive::napi;
 
 use crate::cancel::CancelToken;
-use crate::job::{self, Callback};
-use crate::objective::NativeObjective;
+use crate::estimate::{self, NativeBase};
+use crate::job::Callback;
 use crate::outcome::Outcome;
-use crate::pmf::Input;
-use crate::pool;
-use crate::settings::integer;
+use crate::settings::key;
 use crate::values::Done;
 
 /// What a caller chooses.
 #[napi(object, object_to_js = false)]
 pub struct NativeDisplacementSettings {
-    /// Number of factors.
-    pub factors: f64,
     /// Levels of ΔQ, ascending.
     pub levels: Float64Array,
     /// Factor and species of each element, in turn.
@@ -28,62 +24,46 @@ pub struct NativeDisplacementSettings {
     pub check: bool,
     /// Key of the perturbations, below 2^53.
     pub seed: f64,
-    /// Bound of the contributions.
-    pub nonnegative_contributions: Option<bool>,
-    /// Bound of the profiles.
-    pub nonnegative_profiles: Option<bool>,
-    /// Largest number of threads.
-    pub threads: Option<f64>,
 }
 
 impl NativeDisplacementSettings {
-    fn into_settings(self) -> Result<(usize, DisplacementSettings), Error> {
-        let available = pool::size()?;
-        let threads = match self.threads {
-            Some(threads) => (integer("threads", threads, pool::MOST_THREADS as f64)?.max(1) as usize).min(available),
-            None => available,
-        };
+    /// The engine's settings; bounds and threads are those of the base.
+    pub fn into_settings(self) -> Result<DisplacementSettings, Error> {
         let (pairs, rest) = self.elements.as_chunks::<2>();
         if !rest.is_empty() {
             return Err(Error::new("option-out-of-range", "elements must hold a factor and a species each"));
         }
-        let settings = DisplacementSettings {
+        Ok(DisplacementSettings {
             levels: self.levels.to_vec(),
             elements: pairs.iter().map(|[factor, species]| (*factor as usize, *species as usize)).collect(),
             check: self.check,
-            nonnegative_contributions: self.nonnegative_contributions.unwrap_or(true),
-            nonnegative_profiles: self.nonnegative_profiles.unwrap_or(true),
-            seed: integer("seed", self.seed, 9_007_199_254_740_991.0)?,
-            threads,
-        };
-        Ok((integer("factors", self.factors, f64::from(u32::MAX))? as usize, settings))
+            nonnegative_contributions: true,
+            nonnegative_profiles: true,
+            seed: key(self.seed)?,
+            threads: 1,
+        })
     }
 }
 
-/// Displaces profile elements of the minimum (contributions, profiles).
+/// Displaces profile elements of a minimum.
 #[napi(ts_return_type = "Promise<NativeOutcome<NativeDisplacement>>", catch_unwind)]
 pub fn displace<'env>(
     env: &'env Env,
-    values: &[f64],
-    uncertainties: &[f64],
-    rows: f64,
-    cols: f64,
-    contributions: &[f64],
-    profiles: &[f64],
-    objective: NativeObjective,
+    base: NativeBase,
     settings: NativeDisplacementSettings,
     token: &CancelToken,
     #[napi(ts_arg_type = "NativeProgress | undefined")] progress: Callback<'_>,
 ) -> napi::Result<Object<'env>> {
-    let input = Input::new(values, uncertainties, rows, cols, objective);
-    let (contributions, profiles) = (contributions.to_vec(), profiles.to_vec());
-    let settings = settings.into_settings();
-    let threads = settings.as_ref().map_or(1, |(_, settings)| settings.threads);
-    job::spawn(env, token, progress, threads, move |control| {
-        let (factors, settings) = settings?;
-        let problem = input.into_problem()?;
-        let found = headwater_pmf::displace(&problem, factors, &contributions, &profiles, &settings, control)?;
-        Ok(Outcome::Displacement(Box::new(found)))
+    estimate::spawn(env, token, progress, base, settings.into_settings(), |base, settings, control| {
+        let settings = DisplacementSettings {
+            nonnegative_contributions: base.nonnegative_contributions,
+            nonnegative_profiles: base.nonnegative_profiles,
+            threads: base.threads,
+            ..settings
+        };
+        let (w, h) = (&base.contributions, &base.profiles);
+        headwater_pmf::displace(&base.problem, base.factors, w, h, &settings, control)
+            .map(|found| Outcome::Displacement(Box::new(found)))
     })
 }
 

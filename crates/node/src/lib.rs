@@ -9,10 +9,12 @@
 mod admission;
 mod analysis;
 mod bootstrap;
+mod bootstrap_displacement;
 mod cancel;
 mod configure;
 mod displacement;
 mod environment;
+mod estimate;
 mod job;
 mod objective;
 mod outcome;

@@ -1,13 +1,15 @@
 //! What a job ends with: `{ ok: true, … }` or `{ ok: false, code, message, … }`.
 
 use headwater_base::Error;
-use headwater_pmf::{Analysis, Bootstrap, CellWeights, Displacement, Factorization, StandardErrors, Verdict};
+use headwater_pmf::{
+    Analysis, Bootstrap, BootstrapDisplacement, CellWeights, Displacement, Factorization, StandardErrors, Verdict,
+};
 use napi::bindgen_prelude::{Float64ArraySlice, Object, ToNapiValue};
 use napi::{Env, sys};
 
 use crate::solve::{self, Properties, Solved};
 use crate::values::Done;
-use crate::{analysis, bootstrap, displacement, standard_errors, values};
+use crate::{analysis, bootstrap, bootstrap_displacement, displacement, standard_errors, values};
 
 /// The code of a panic: a defect of headwater, never of its input.
 pub const INTERNAL: &str = "internal";
@@ -28,6 +30,8 @@ pub enum Outcome {
     Bootstrap(Box<Bootstrap>),
     /// Of `displace`.
     Displacement(Box<Displacement>),
+    /// Of `bootstrapDisplacement`.
+    BootstrapDisplacement(Box<BootstrapDisplacement>),
     /// Of a solver, one for each right-hand side.
     Solved(Vec<Solved>),
     /// Of what sets its own properties.
@@ -55,6 +59,9 @@ impl ToNapiValue for Outcome {
             Self::StandardErrors(result) => standard_errors::properties(&env, &mut object, &result)?,
             Self::Bootstrap(result) => bootstrap::properties(&env, &mut object, &result)?,
             Self::Displacement(result) => displacement::properties(&env, &mut object, &result)?,
+            Self::BootstrapDisplacement(result) => {
+                bootstrap_displacement::properties(&env, &mut object, &result)?;
+            }
             Self::Solved(results) => {
                 object.set("results", Float64ArraySlice::copy_from(&env, solve::packed(&results))?)?;
             }

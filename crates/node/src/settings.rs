@@ -76,7 +76,7 @@ impl NativeSettings {
         }
         to.choose = small("start", self.choose)?.map(|choose| choose as u32);
         if let Some(seed) = self.seed {
-            to.seed = integer("seed", seed, 9_007_199_254_740_991.0)?;
+            to.seed = key(seed)?;
         }
         to.initial = match (self.initial_contributions, self.initial_profiles) {
             (Some(contributions), Some(profiles)) => {
@@ -95,17 +95,25 @@ impl NativeSettings {
             (None, None) => to.stop,
             _ => return Err(Error::new("option-out-of-range", "stop needs both decrease and over")),
         };
-        let available = pool::size()?;
-        to.threads = match self.threads {
-            Some(threads) => (integer("threads", threads, pool::MOST_THREADS as f64)? as usize).min(available),
-            None => available,
-        };
+        to.threads = threads(self.threads)?;
         Ok(to)
     }
 }
 
 fn unknown<T>(name: &str, value: &str) -> Result<T, Error> {
     Err(Error::new("option-out-of-range", format!("{name}: {value:?} is not known")))
+}
+
+/// Threads of a call: at most those that are configured, and all of them where nothing is asked for.
+pub fn threads(asked: Option<f64>) -> Result<usize, Error> {
+    let available = pool::size()?;
+    let Some(asked) = asked else { return Ok(available) };
+    Ok((integer("threads", asked, pool::MOST_THREADS as f64)? as usize).clamp(1, available))
+}
+
+/// A key of random numbers.
+pub fn key(seed: f64) -> Result<u64, Error> {
+    integer("seed", seed, 9_007_199_254_740_991.0)
 }
 
 /// A whole number from 0 to `most`. NaN fails the comparison too.

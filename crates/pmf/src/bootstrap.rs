@@ -396,8 +396,9 @@ pub(crate) fn quantiles(mut values: Vec<f64>, at: &[f64]) -> Vec<f64> {
             let Some(last) = values.len().checked_sub(1) else { return f64::NAN };
             let place = share * last as f64;
             let below = place.floor() as usize;
-            let above = values[(below + 1).min(last)];
-            values[below] + (place - below as f64) * (above - values[below])
+            let (share, low, high) = (place - below as f64, values[below], values[(below + 1).min(last)]);
+            // Infinite values too: ends of intervals can be.
+            if share == 0.0 || low == high || low == f64::NEG_INFINITY { low } else { low + share * (high - low) }
         })
         .collect()
 }
@@ -501,5 +502,8 @@ mod tests {
     fn quantiles_are_linear_between_order_statistics() {
         assert_eq!(quantiles(vec![4.0, 1.0, 2.0, 3.0], &[0.0, 0.5, 0.75, 1.0]), [1.0, 2.5, 3.25, 4.0]);
         assert!(quantiles(Vec::new(), &[0.5])[0].is_nan());
+        let far = f64::INFINITY;
+        let ends = || vec![far, 3.0, -far, 2.0, far];
+        assert_eq!(quantiles(ends(), &[0.0, 0.1, 0.25, 0.5, 0.6, 0.9, 1.0]), [-far, -far, 2.0, 3.0, far, far, far]);
     }
 }

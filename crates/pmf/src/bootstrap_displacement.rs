@@ -1,15 +1,21 @@
 //! Bootstrap with displacement (BS-DISP): the profile likelihood of chosen elements in every resample.
 //!
-//! A resample is accepted if its fit is certified, its factors map to the base's one to one, no refit finds a lower Q
-//! (a drop), and no factor exchanges its identity at the lowest level. The summary of an element is the 5 % quantile of
-//! the lower and the 95 % quantile of the upper ends over the accepted resamples, at each level.
+//! A resample is accepted if its fit is certified, every base factor has a factor of its own in the assignment one to
+//! one, no refit finds a lower Q (a drop), and no factor exchanges its identity at the lowest level. The summary of an
+//! element is the 5 % quantile of the lower and the 95 % quantile of the upper ends over the accepted resamples, at
+//! each level.
+//!
+//! The assignment, not the nearest factors of PMF5's table, says whether a fit has swapped: it is what the statistics of
+//! the bootstrap and the identity of factors in a displacement go by. Two factors whose contributions resemble each other
+//! can both be nearest to one base factor although each has its own; to leave such resamples out would narrow the
+//! intervals just where factors are hard to tell apart.
 //!
 //! Cost: a bootstrap run and a displacement (without the search for lower branches) for each resample.
 //! Source: P. Paatero, S. Eberly, S. G. Brown, G. A. Norris (2014), Atmos. Meas. Tech. 7:781; the rule is our own,
 //! for theirs depends on their program.
 
 use crate::bootstrap::{self, Bootstrap, BootstrapSettings, Resample, Study};
-use crate::displacement::{self, Displacement, DisplacementSettings, EndKind};
+use crate::displacement::{self, Displacement, DisplacementSettings, End, EndKind};
 use crate::problem::Problem;
 use headwater_base::{Control, Error, Status};
 
@@ -22,7 +28,7 @@ pub struct DisplacedResample {
     pub accepted: bool,
     /// Whether a refit found a lower Q than the resample's fit.
     pub drop: bool,
-    /// Whether its factors do not map to the base's one to one.
+    /// Whether a base factor has none of its factors in the assignment one to one.
     pub swapped_in_fit: bool,
     /// Whether a factor exchanges its identity at the lowest level.
     pub swapped_in_displacement: bool,
@@ -37,8 +43,8 @@ pub struct Summary {
     pub factor: usize,
     /// Species.
     pub species: usize,
-    /// Per level: 5 % of the lower and 95 % of the upper ends, and how many intervals they are from. An end that was
-    /// not reached counts as 0 below and as infinite above.
+    /// Per level: 5 % of the lower and 95 % of the upper ends, and how many intervals they are from. An end at the
+    /// bound counts as 0, one that is unbounded as infinite; NaN without intervals.
     pub levels: Vec<(f64, f64, u32)>,
 }
 
@@ -84,13 +90,11 @@ pub fn bootstrap_displacement(
     let found: Vec<Result<(Resample, DisplacedResample), Error>> = bootstrap::each(&study, |study, run| {
         let (resample, fitted) = study.run(run);
         let one_to_one = resample.factors.iter().all(Option::is_some);
-        let swapped_in_fit = !one_to_one
-            || resample.nearest.iter().enumerate().any(|(l, k)| k.is_none_or(|k| resample.factors[k] != Some(l)));
         let mut out = DisplacedResample {
             run,
             accepted: false,
             drop: false,
-            swapped_in_fit,
+            swapped_in_fit: !one_to_one,
             swapped_in_displacement: false,
             displacement: None,
         };
@@ -107,7 +111,7 @@ pub fn bootstrap_displacement(
             }
             out.drop = found.largest_decrease > 0.0;
             out.swapped_in_displacement = found.swaps[0].iter().any(|count| *count > 0);
-            out.accepted = !out.drop && !out.swapped_in_fit && !out.swapped_in_displacement;
+            out.accepted = !out.drop && !out.swapped_in_displacement;
             out.displacement = Some(found);
         }
         Ok((resample, out))
@@ -128,8 +132,9 @@ pub fn bootstrap_displacement(
                         .map(|e| e.ends[level])
                         .filter(|[l, u]| l.kind != EndKind::Failed && u.kind != EndKind::Failed)
                         .collect();
-                    let lower = ends.iter().map(|[lower, _]| if lower.value.is_nan() { 0.0 } else { lower.value });
-                    let upper = ends.iter().map(|[_, u]| if u.value.is_nan() { f64::INFINITY } else { u.value });
+                    let reach = |end: &End, far: f64| if end.kind == EndKind::Unbounded { far } else { end.value };
+                    let lower = ends.iter().map(|[lower, _]| reach(lower, f64::NEG_INFINITY));
+                    let upper = ends.iter().map(|[_, upper]| reach(upper, f64::INFINITY));
                     let at = |values: Vec<f64>, share: f64| bootstrap::quantiles(values, &[share])[0];
                     (at(lower.collect(), 0.05), at(upper.collect(), 0.95), ends.len() as u32)
                 })

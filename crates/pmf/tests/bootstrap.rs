@@ -121,3 +121,57 @@ fn displacement_of_resamples_holds_the_base_and_widens_with_the_level() {
         }
     }
 }
+
+#[test]
+fn a_resample_counts_if_each_factor_has_its_own_even_where_two_are_nearest_to_one() {
+    // Two sources a and b; the base's first contributions are a + b, its second ones b and something else. b then
+    // resembles the first more than the second, and still is the second's own.
+    let (rows, cols) = (300, 5);
+    let wave = |i: usize, speed: f64| 1.0 + (speed * i as f64).sin();
+    let (a, b, other) = (|i| wave(i, 0.7), |i| wave(i, 1.9), |i| wave(i, 2.7));
+    let profiles = vec![4.0, 2.0, 0.5, 0.0, 1.0, 0.0, 0.5, 2.0, 5.0, 1.0];
+    let noise = |at: usize| {
+        0.1 * (f64::from((at as u32 + 1).wrapping_mul(2_654_435_761).rotate_left(13) % 1000) / 1000.0 - 0.5)
+    };
+    let values: Vec<f64> = (0..rows * cols)
+        .map(|at| a(at / cols) * profiles[at % cols] + b(at / cols) * profiles[cols + at % cols] + noise(at))
+        .map(|x| x.max(0.0))
+        .collect();
+    let data = Data { rows, cols, values, uncertainties: vec![0.03; rows * cols] };
+    let contributions: Vec<f64> = (0..rows).flat_map(|i| [a(i) + b(i), b(i) + 1.5 * other(i)]).collect();
+    let settings =
+        BootstrapSettings { runs: 4, block: Some(1), cold_starts: 0, threshold: 0.4, ..BootstrapSettings::default() };
+    let displacement = DisplacementSettings {
+        levels: vec![0.5],
+        elements: vec![(0, 0), (1, 3)],
+        check: false,
+        nonnegative_contributions: true,
+        nonnegative_profiles: true,
+        seed: 0,
+        threads: 1,
+    };
+    let found = bootstrap_displacement(
+        &data.problem(),
+        2,
+        &contributions,
+        &profiles,
+        &settings,
+        &displacement,
+        Control::none(),
+    )
+    .expect("BS-DISP");
+    for (resample, displaced) in found.bootstrap.resamples.iter().zip(&found.resamples) {
+        assert_eq!((resample.status, &resample.factors[..]), (Status::Converged, &[Some(0), Some(1)][..]));
+        assert_eq!(resample.nearest, [Some(0), Some(0)]);
+        assert!(displaced.accepted && !displaced.swapped_in_fit, "{displaced:?}");
+    }
+    assert_eq!(found.bootstrap.swaps, 4);
+    assert!(found.elements.iter().all(|element| element.levels[0].2 == 4));
+    // Below the threshold a factor has none of its own.
+    let strict = BootstrapSettings { threshold: 0.9, ..settings };
+    let (problem, w) = (data.problem(), &contributions);
+    let found = bootstrap_displacement(&problem, 2, w, &profiles, &strict, &displacement, Control::none());
+    let found = found.expect("BS-DISP");
+    assert!(found.resamples.iter().all(|r| r.swapped_in_fit && !r.accepted && r.displacement.is_none()));
+    assert!(found.elements.iter().all(|e| e.levels[0].2 == 0 && e.levels[0].0.is_nan() && e.levels[0].1.is_nan()));
+}

@@ -153,7 +153,10 @@ function methodsOf({ elements, displacementLevel, bootstrapDisplacementLevel }: 
       of: ({ bootstrapDisplacement }) => {
         const one = bootstrapDisplacement?.find(({ level }) => level === bootstrapDisplacementLevel)
         if (one === undefined) return undefined
-        return known(one.lower ?? NaN, one.upperUnbounded ? Infinity : (one.upper ?? NaN))
+        return known(
+          one.lowerUnbounded ? -Infinity : (one.lower ?? NaN),
+          one.upperUnbounded ? Infinity : (one.upper ?? NaN),
+        )
       },
       stroke: colour(3),
       width: 3,
