@@ -75,6 +75,19 @@ test('the whole study does bootstrap and displacement, into report, tables and f
   expect(readFileSync(join(out, 'report.html'), 'utf8')).not.toContain('section-error-comparison')
 })
 
+test('the report of a saved model can be given the same estimates', () => {
+  const [first, second] = [join(folder, 'estimated'), join(folder, 'again')]
+  const estimation = ['--error-estimation', 'bs,disp', ...QUICK]
+  expect(headwater(['fit', ...FIT, ...estimation, '--out', first, '-q']).code).toBe(0)
+  const again = ['--model', join(first, 'model.json'), '--out', second]
+  expect(headwater(['report', ...ST_LOUIS, ...again, ...estimation]).code).toBe(0)
+  const summary = (out: string) => readFileSync(join(out, 'error-summary.json'), 'utf8')
+  expect(summary(second)).toBe(summary(first))
+  const table = (out: string) => readFileSync(join(out, 'tables', 'error_summary.csv'), 'utf8')
+  expect(table(second)).toBe(table(first))
+  expect(readFileSync(join(second, 'report.html'), 'utf8')).toContain('section-error-comparison')
+})
+
 test('without a folder the intervals are printed', () => {
   const run = headwater(['fit', ...FIT, '--error-estimation', 'bs,disp', ...QUICK])
   expect(run.stdout).toMatch(/factor +species +base +± error +BS 5 to 95 % +DISP ΔQ 4\n/)

@@ -6,7 +6,7 @@ import { InvalidInputError, type InputProblem } from '../errors.ts'
 import type { Dataset } from '../data/dataset.ts'
 import type { JobOptions } from '../job.ts'
 import { checkBeforeFit } from '../pmf/before-fit.ts'
-import type { ErrorEstimates } from '../pmf/error-summary.ts'
+import { summarizeErrors, type ErrorEstimates, type ErrorSummary } from '../pmf/error-summary.ts'
 import type { Factorization } from '../pmf/factorization.ts'
 import { nearest } from '../validate.ts'
 import { checkNumbers, list } from './data-options.ts'
@@ -57,10 +57,13 @@ const NEEDS: Readonly<Record<Exclude<keyof EstimationFlags, 'errorEstimation'>, 
   elements: METHODS,
 }
 
-/** The options. */
-export function estimationOptions(): Option[] {
+/**
+ * The options.
+ * @param usual what is estimated where they name nothing, in words
+ */
+export function estimationOptions(usual: string): Option[] {
   const what = 'species to resample and displace in every factor (default: all for bs, the strong ones for disp)'
-  const text = `any of ${METHODS.join(', ')}, or none (default: bs,disp for the whole study, none for fit)`
+  const text = `any of ${METHODS.join(', ')}, or none (default: ${usual})`
   const levels = 'rises of Q to find, ascending, of disp and bs-disp (default: 4,8,15,25 and 0.5,1,2,4)'
   const options = [...elementOptions(what), ...levelOptions([]), ...resamplingOptions()]
   for (const option of options) if (option.long === '--levels') option.description = levels
@@ -202,7 +205,25 @@ export async function estimateErrors(
 }
 
 /** The summary within a study's folder. */
-export const SUMMARY_FILE = 'error-summary.json'
+const SUMMARY_FILE = 'error-summary.json'
+
+/**
+ * Writes the summary of what was refitted, if anything was.
+ * @returns names of the files: one or none
+ */
+export async function writeSummary(folder: string, model: Factorization, estimates: ErrorEstimates): Promise<string[]> {
+  const summary = summaryOf(model, estimates)
+  if (summary === undefined) return []
+  const file = join(folder, SUMMARY_FILE)
+  await writeWhole(file, `${JSON.stringify(summary)}\n`)
+  return [file]
+}
+
+/** The summary; `undefined` where nothing was refitted. */
+export function summaryOf(model: Factorization, estimates: ErrorEstimates): ErrorSummary | undefined {
+  const { bootstrap, displacement, bootstrapDisplacement } = estimates
+  return (bootstrap ?? displacement ?? bootstrapDisplacement) && summarizeErrors(model, estimates)
+}
 
 /** Removes the results of another study from its folder. */
 export async function forgetEstimates(folder: string): Promise<void> {

@@ -73,11 +73,11 @@ export function addEngineOptions(command: Command): Command {
 }
 
 /** Adds the options of a fit. */
-export function addFitOptions(command: Command): Command {
+export function addFitOptions(command: Command, whole: boolean): Command {
   const output = (flags: string, description: string): Option => new Option(flags, description).helpGroup('Output:')
   addEngineOptions(command)
   for (const option of errorOptions()) command.addOption(option.helpGroup('Fit:'))
-  for (const option of estimationOptions()) command.addOption(option)
+  for (const option of estimationOptions(whole ? 'bs,disp' : 'none')) command.addOption(option)
   addDataOptions(command)
   return command
     .addOption(output('-o, --out <folder>', 'write report and CSV tables; another study there is not overwritten'))

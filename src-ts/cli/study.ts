@@ -7,7 +7,7 @@ import { analyze } from '../pmf/analyze.ts'
 import type { Factorization } from '../pmf/factorization.ts'
 import { factorize } from '../pmf/factorize.ts'
 import type { DownweightedCells } from '../pmf/cell-weights.ts'
-import { summarizeErrors, type ErrorEstimates } from '../pmf/error-summary.ts'
+import type { ErrorEstimates } from '../pmf/error-summary.ts'
 import type { StandardErrorOptions, StandardErrors } from '../pmf/standard-errors.ts'
 import type { FactorizeOptions } from '../pmf/types.ts'
 import { InvalidInputError } from '../errors.ts'
@@ -19,7 +19,8 @@ import {
   checkEstimation,
   estimateErrors,
   forgetEstimates,
-  SUMMARY_FILE,
+  summaryOf,
+  writeSummary,
   type EstimationRequest,
 } from './error-estimation.ts'
 import { bootstrapDocument } from './describe-bootstrap.ts'
@@ -92,8 +93,7 @@ export async function runStudy(request: StudyRequest, interrupt: Interrupt): Pro
     estimates = { ...estimates, ...(await estimateErrors(model, estimation, request, interrupt)) }
   }
   const { bootstrap, displacement, bootstrapDisplacement } = estimates
-  const refitted = bootstrap ?? displacement ?? bootstrapDisplacement
-  const summary = refitted && summarizeErrors(model, estimates)
+  const summary = summaryOf(model, estimates)
   const { massRegression, qExpectedStrong } = analysis
   if (json) {
     const mass = massRegression && {
@@ -114,7 +114,7 @@ export async function runStudy(request: StudyRequest, interrupt: Interrupt): Pro
     if (summary) process.stdout.write(describeEstimation({ ...estimates, summary }, out === undefined))
   }
   if (out !== undefined) {
-    if (summary) await writeWhole(join(out, SUMMARY_FILE), `${JSON.stringify(summary)}\n`)
+    await writeSummary(out, model, estimates)
     await writeFolder({ data, model, analysis, check, downweighted, ...estimates }, { ...request, out })
   }
   const { stopped } = interrupt
