@@ -31,8 +31,8 @@ const ABREAST = 2
  * this line counts how often they hold the profile times the mean of the distribution that contributions are drawn from.
  */
 const EXPECTED = '… of the expected mean'
-/** What the first design must reach. */
-const [MEAN_BAR, WORST_BAR] = [0.92, 0.88]
+/** What the first design must reach; BS-DISP combines two sources of error, and so more. */
+const [MEAN_BAR, BS_DISP_BAR, WORST_BAR] = [0.92, 0.95, 0.88]
 
 /** What became of one element under one method. */
 interface Tally {
@@ -175,8 +175,9 @@ function report(design: Design, outcome: Outcome): void {
   for (const [name, all] of tallies) {
     if (name === EXPECTED) continue
     const positive = all.filter((_, at) => !zero[at]).map(({ covered }) => covered / sets)
-    const met = mean(positive) >= MEAN_BAR && Math.min(...positive) >= WORST_BAR
-    console.log(`  ${name}: mean >= ${percent(MEAN_BAR)} and worst >= ${percent(WORST_BAR)}: ${met ? 'yes' : 'NO'}`)
+    const bar = name === METHODS['bs-disp']!.title ? BS_DISP_BAR : MEAN_BAR
+    const met = mean(positive) >= bar && Math.min(...positive) >= WORST_BAR
+    console.log(`  ${name}: mean >= ${percent(bar)} and worst >= ${percent(WORST_BAR)}: ${met ? 'yes' : 'NO'}`)
     // With few sets a share scatters by more than the distance to the bar.
     if (!met && sets >= 200) process.exitCode = 1
   }
