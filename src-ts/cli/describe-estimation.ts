@@ -1,11 +1,8 @@
 /** What bootstrap and displacement found, as text. */
 import type { ElementErrors } from '../pmf/error-summary.ts'
-import { estimationInWords, type Estimation } from '../report/error-estimation.ts'
+import { estimationInWords, shownLevels, type Estimation } from '../report/error-estimation.ts'
 import { heading } from './describe.ts'
 import { brief, table, wrap } from './words.ts'
-
-/** Levels that are shown where they were computed. */
-const [DISPLACEMENT_LEVEL, RESAMPLE_LEVEL] = [4, 0.5]
 
 /**
  * Sentences about each method, and the intervals of every element that has some.
@@ -17,26 +14,21 @@ export function describeEstimation(estimation: Estimation, whole: boolean): stri
 }
 
 function intervals({ summary }: Estimation): string {
-  const { displacementLevels, bootstrapDisplacementLevels } = summary
-  const shown = (levels: readonly number[], wanted: number): number => Math.max(0, levels.indexOf(wanted))
-  const [disp, resampled] = [
-    shown(displacementLevels, DISPLACEMENT_LEVEL),
-    shown(bootstrapDisplacementLevels, RESAMPLE_LEVEL),
-  ]
+  const shown = shownLevels(summary)
   const columns: [string, (one: ElementErrors) => string | undefined][] = [
     ['± error', ({ laplace }) => laplace && brief(laplace.standardError)],
     ['BS 5 to 95 %', ({ bootstrap: bs }) => bs && between(bs.q5, bs.q95)],
     [
-      `DISP ΔQ ${displacementLevels[disp]}`,
+      `DISP ΔQ ${shown.displacement}`,
       ({ displacement }) => {
-        const one = displacement?.[disp]
+        const one = displacement?.find(({ level }) => level === shown.displacement)
         return one && between(one.lowerUnbounded ? -Infinity : one.lower, one.upperUnbounded ? Infinity : one.upper)
       },
     ],
     [
-      `BS-DISP ΔQ ${bootstrapDisplacementLevels[resampled]}`,
+      `BS-DISP ΔQ ${shown.bootstrapDisplacement}`,
       ({ bootstrapDisplacement }) => {
-        const one = bootstrapDisplacement?.[resampled]
+        const one = bootstrapDisplacement?.find(({ level }) => level === shown.bootstrapDisplacement)
         const lower = one?.lowerUnbounded ? -Infinity : (one?.lower ?? NaN)
         return one && between(lower, one.upperUnbounded ? Infinity : (one.upper ?? NaN))
       },

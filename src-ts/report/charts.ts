@@ -11,7 +11,7 @@ import { sampleFitChart } from './charts/sample-fit.ts'
 import { speciesFitChart } from './charts/species-fit.ts'
 import { startsChart } from './charts/starts.ts'
 import type { Content } from './content.ts'
-import { estimationInWords, type Estimation } from './error-estimation.ts'
+import { estimationInWords, shownLevels, type Estimation } from './error-estimation.ts'
 import type { TableName } from './tables.ts'
 import { GAP } from './words.ts'
 
@@ -130,13 +130,9 @@ export function drawCharts(content: Content): Chart[] {
   ]
 }
 
-/** Levels that are drawn where they were computed: about two standard errors, and what BS-DISP is summarised at. */
-const [DISPLACEMENT_LEVEL, RESAMPLE_LEVEL] = [4, 0.5]
-
 function errorComparison({ factors, species, unit, doubts }: Content, estimation: Estimation): Chart {
   const { summary, bootstrap, displacement, bootstrapDisplacement } = estimation
-  const { elements, displacementLevels, bootstrapDisplacementLevels } = summary
-  const level = (of: readonly number[], wanted: number): number | undefined => (of.includes(wanted) ? wanted : of[0])
+  const levels = shownLevels(summary)
   return {
     name: 'error-comparison',
     title: 'Error estimation',
@@ -150,9 +146,9 @@ function errorComparison({ factors, species, unit, doubts }: Content, estimation
       ...(bootstrapDisplacement ? (['bs_disp_swaps'] as const) : []),
     ],
     svg: errorComparisonChart({
-      ...{ factors, species, unit, doubts, elements },
-      displacementLevel: level(displacementLevels, DISPLACEMENT_LEVEL),
-      bootstrapDisplacementLevel: level(bootstrapDisplacementLevels, RESAMPLE_LEVEL),
+      ...{ factors, species, unit, doubts, elements: summary.elements },
+      displacementLevel: levels.displacement,
+      bootstrapDisplacementLevel: levels.bootstrapDisplacement,
     }),
   }
 }

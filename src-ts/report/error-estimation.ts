@@ -69,6 +69,22 @@ export function summaryTable(summary: ErrorSummary): Table {
   }
 }
 
+/** Levels that are shown where there is room for one: about two standard errors, and what BS-DISP goes by. */
+const SHOWN = { displacement: 4, bootstrapDisplacement: 0.5 } as const
+
+/** The level of each method to show: the usual one, or the lowest that was computed; absent if there is none. */
+export function shownLevels({ displacementLevels, bootstrapDisplacementLevels }: ErrorSummary): {
+  displacement: number | undefined
+  bootstrapDisplacement: number | undefined
+} {
+  const choose = (levels: readonly number[], usual: number): number | undefined =>
+    levels.includes(usual) ? usual : levels[0]
+  return {
+    displacement: choose(displacementLevels, SHOWN.displacement),
+    bootstrapDisplacement: choose(bootstrapDisplacementLevels, SHOWN.bootstrapDisplacement),
+  }
+}
+
 const MARKS = [
   ['lowerAtZero', 'lower at zero'],
   ['lowerUnbounded', 'lower unbounded'],
