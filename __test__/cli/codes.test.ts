@@ -17,9 +17,19 @@ test('0: help and version go to stdout', () => {
   expect(headwater(['--version'])).toEqual({ code: 0, stdout: '0.1.0\n', stderr: '' })
   const help = headwater(['--help'])
   expect(help).toMatchObject({ code: 0, stderr: '' })
-  for (const word of ['fit', 'certify', 'displace', 'check', 'report', 'Exit codes', 'Examples'])
+  for (const word of [
+    'fit',
+    'certify',
+    'bootstrap',
+    'displace',
+    'bs-disp',
+    'check',
+    'report',
+    'Exit codes',
+    'Examples',
+  ])
     expect(help.stdout).toContain(word)
-  for (const command of ['fit', 'certify', 'displace', 'check', 'report']) {
+  for (const command of ['fit', 'certify', 'bootstrap', 'displace', 'bs-disp', 'check', 'report']) {
     const { code, stdout } = headwater([command, '--help'])
     expect(code).toBe(0)
     expect(stdout).toContain(`headwater ${command} [options] <con> <unc>`)

@@ -1,30 +1,11 @@
 /** Displacement of a planted case against brute force. */
 import { expect, test } from 'vitest'
-import { factorize, Matrix } from '../../index.ts'
-import { random } from '../native/problem.ts'
+import { factorize } from '../../index.ts'
 import { displaced, held } from '../reference/displacement.ts'
 import { objective, problem, type Factors } from '../reference/model.ts'
+import { planted } from './sources.ts'
 
 const [rows, cols, p] = [20, 6, 2]
-
-/** Two sources, each missing in some samples, with noise of 5 %. */
-function planted(): { values: Matrix; uncertainties: Matrix } {
-  const draw = random(11)
-  const h = [4, 2, 0.5, 0, 1, 0.2, 0, 0.3, 2, 5, 0.2, 1.5]
-  const u = new Float64Array(rows * cols)
-  const values = Float64Array.from({ length: rows * cols }, () => 0)
-  for (let i = 0; i < rows; i++) {
-    const w = [draw() < 0.3 ? 0 : 2 * draw(), draw() < 0.3 ? 0 : 2 * draw()]
-    for (let j = 0; j < cols; j++) {
-      const x = w[0]! * h[j]! + w[1]! * h[cols + j]!
-      const at = i * cols + j
-      u[at] = 0.05 * x + 0.03
-      // Three uniform numbers: near enough to normal, with a variance of 1.
-      values[at] = x + u[at]! * 2 * (draw() + draw() + draw() - 1.5)
-    }
-  }
-  return { values: new Matrix(rows, cols, values), uncertainties: new Matrix(rows, cols, u) }
-}
 
 test('intervals of a planted case are those of brute force', { timeout: 100_000 }, async () => {
   const data = planted()

@@ -37,3 +37,23 @@ export function spoilt(): { values: Matrix; uncertainties: Matrix } {
     ),
   }
 }
+
+/** 20 × 6: two sources, each missing in some samples, with noise of 5 %. */
+export function planted(): { values: Matrix; uncertainties: Matrix } {
+  const draw = random(11)
+  const [rows, cols] = [20, 6]
+  const h = [4, 2, 0.5, 0, 1, 0.2, 0, 0.3, 2, 5, 0.2, 1.5]
+  const u = new Float64Array(rows * cols)
+  const values = Float64Array.from({ length: rows * cols }, () => 0)
+  for (let i = 0; i < rows; i++) {
+    const w = [draw() < 0.3 ? 0 : 2 * draw(), draw() < 0.3 ? 0 : 2 * draw()]
+    for (let j = 0; j < cols; j++) {
+      const x = w[0]! * h[j]! + w[1]! * h[cols + j]!
+      const at = i * cols + j
+      u[at] = 0.05 * x + 0.03
+      // Three uniform numbers: near enough to normal, with a variance of 1.
+      values[at] = x + u[at]! * 2 * (draw() + draw() + draw() - 1.5)
+    }
+  }
+  return { values: new Matrix(rows, cols, values), uncertainties: new Matrix(rows, cols, u) }
+}

@@ -102,7 +102,7 @@ pub fn bootstrap_displacement(
             let to = |k: usize| resample.factors[k].expect("one to one");
             let elements = displacement.elements.iter().map(|(k, j)| (to(*k), *j)).collect();
             let (w, h) = (&fitted.contributions, &fitted.profiles);
-            let mut found = displacement::displace(&fitted.problem, factors, w, h, &own(elements), control)?;
+            let mut found = displacement::displace(&fitted.problem, factors, w, h, &own(elements), control.silent())?;
             // The base's numbers again.
             let from = |l: usize| (0..factors).find(|k| to(*k) == l).expect("one to one");
             found.elements.iter_mut().for_each(|element| element.factor = from(element.factor));
