@@ -102,6 +102,7 @@ test('a saved model is resampled with its data, and tables go beside it', () => 
   expect(displaced.stderr).toMatch(/displacing elements in resamples of 2 factors/)
   expect(displaced.stdout).toMatch(/BS-DISP: 5 resamples, blocks of \d+ samples?, seed 0, 2 elements/)
   expect(displaced.stdout).toMatch(/accepted +[345]\n +a refit found a lower Q +\d\n +factors swapped in the fit +\d\n/)
+  expect(displaced.stdout).toMatch(/accepted are those whose fit is converged, [^]*no factors exchanged at ΔQ\s+1;/)
   expect(displaced.stdout).toMatch(/largest decrease of Q /)
   expect(displaced.stdout).toMatch(
     /factor +species +base +± error +ΔQ 1\n +factor 2 +B +[\d.]+ +[\d.]+ +[\d.]+ to [\d.]+/,

@@ -27,6 +27,11 @@ export function describeBsDisp(model: Factorization, found: BootstrapDisplacemen
     ],
     [1],
   )
+  text += wrap(
+    `accepted are those whose fit is converged, with a factor for each of the base (r ≥ ${found.threshold}, one to one), no ` +
+      `refit below its Q, and no factors exchanged at ΔQ ${levels[0]}; one can miss it for several reasons`,
+    '  ',
+  )
   text += `  largest decrease of Q ${brief(found.largestDecrease)}\n`
   text += describeMapping(model, found.bootstrap)
   const names = factorNamesOf(model)

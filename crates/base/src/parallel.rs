@@ -4,8 +4,8 @@
 //! writes to a place of its own, and sums over pieces are taken in order of the pieces
 //! ([`pairwise_sum`]). Which thread does which piece is then of no consequence.
 
-use crate::control::Control;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::control::{Control, Progress};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Who does a piece of work: at most `threads` threads of the current rayon pool, until `control` says stop.
 ///
@@ -103,6 +103,30 @@ pub fn map<T: Send>(threads: usize, count: usize, work: impl Fn(usize) -> T + Sy
     out.into_iter().map(|value| value.expect("every index is visited once")).collect()
 }
 
+/// Does `count` long pieces of work under `control`: what was done before it said stop, in order. A piece is reported once
+/// it is certain to be kept, and kept whatever comes after.
+pub fn map_reported<T: Send>(
+    threads: usize,
+    count: usize,
+    control: Control,
+    work: impl Fn(usize) -> T + Sync,
+) -> Vec<Option<T>> {
+    let done = AtomicU64::new(0);
+    map(threads, count, |index| {
+        if control.cancelled() {
+            return None;
+        }
+        let found = work(index);
+        // A piece that was stopped half-way is worth nothing.
+        if control.cancelled() {
+            return None;
+        }
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        control.report(Progress { done, total: count as u64, ..Progress::default() });
+        Some(found)
+    })
+}
+
 /// The sum by halves, whose rounding error grows with log2(n) and whose value does not depend on threads.
 pub fn pairwise_sum(values: &[f64]) -> f64 {
     if values.len() <= 16 {
@@ -137,6 +161,26 @@ mod tests {
             let expected: Vec<u32> = (0..1003).map(|i| 1 + i / 17).collect();
             assert_eq!(data, expected);
             assert_eq!(map(threads, 5, |i| i * i), vec![0, 1, 4, 9, 16]);
+        }
+    }
+
+    #[test]
+    fn what_is_reported_is_kept() {
+        use std::sync::atomic::AtomicBool;
+        for threads in [1, 2, 5] {
+            let (stop, reported) = (AtomicBool::new(false), AtomicU64::new(0));
+            let sink = |progress: Progress| {
+                reported.fetch_max(progress.done, Ordering::Relaxed);
+            };
+            let control = Control::new(Some(&stop), Some(&sink));
+            let found = map_reported(threads, 50, control, |index| {
+                stop.fetch_or(index == 20, Ordering::Relaxed);
+                index
+            });
+            assert!(found.iter().enumerate().all(|(at, found)| found.is_none_or(|found| found == at)));
+            let kept = found.iter().flatten().count() as u64;
+            assert_eq!(kept, reported.load(Ordering::Relaxed), "{threads} threads");
+            assert!(kept <= 24 && found[20].is_none());
         }
     }
 

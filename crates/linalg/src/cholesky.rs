@@ -6,6 +6,7 @@
 //! turns into vectors (it leaves tiles of sums in registers scalar here: twice as slow at n = 180).
 //! Cost: n³/3 flop and two transpositions. What bounds it: loads, nine per eight multiply-adds.
 
+use crate::dense::dot;
 use crate::simd;
 
 /// Rows taken off together.
@@ -95,22 +96,6 @@ fn take_off(y: &mut [f64], x: [&[f64]; PANEL]) {
     }
 }
 
-#[inline(always)]
-fn dot(x: &[f64], y: &[f64]) -> f64 {
-    let mut sums = [0.0; WIDTH];
-    let ((xs, x_tail), (ys, y_tail)) = (x.as_chunks::<WIDTH>(), y.as_chunks::<WIDTH>());
-    let mut tail = 0.0;
-    for i in 0..x_tail.len() {
-        tail = x_tail[i].mul_add(y_tail[i], tail);
-    }
-    for i in 0..xs.len() {
-        for e in 0..WIDTH {
-            sums[e] = xs[i][e].mul_add(ys[i][e], sums[e]);
-        }
-    }
-    ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7])) + tail
-}
-
 simd! {
 /// Solves LLᵀx = b in place, L from [`factor`].
 pub fn solve(n: usize, l: &[f64], x: &mut [f64]) {
@@ -128,16 +113,6 @@ pub fn solve(n: usize, l: &[f64], x: &mut [f64]) {
         }
     }
 }
-}
-
-simd! {
-    /// out = A x, A row-major with as many columns as x has elements.
-    pub fn product(a: &[f64], x: &[f64], out: &mut [f64]) {
-        let n = x.len();
-        for i in 0..out.len() {
-            out[i] = dot(&a[i * n..(i + 1) * n], x);
-        }
-    }
 }
 
 #[cfg(test)]

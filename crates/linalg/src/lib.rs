@@ -7,6 +7,7 @@
 //! by rows of the lower triangle, element (k, l), l <= k, at [`packed`]`(k, l)`.
 
 pub mod cholesky;
+pub mod dense;
 pub mod eigen;
 pub mod gemm;
 pub mod gram;

@@ -60,7 +60,11 @@ pub fn solve(p: usize, a: &[f64], b: &[f64], bounded: bool, passive: &mut [f64],
     for _ in 0..10 * p + 30 {
         factorise(p, a, passive, &mut scratch.factor);
         substitute(p, b, passive, &scratch.factor, &mut scratch.solution);
-        let count = infeasible(p, a, b, passive, &scratch.solution, &mut scratch.dual, &mut scratch.wrong);
+        let count = infeasible(p, a, b, passive, &scratch.solution, &mut scratch.wrong);
+        if open == [true; LANES] && count == [0.0; LANES] {
+            x[..p * LANES].copy_from_slice(&scratch.solution);
+            return;
+        }
         let mut any = false;
         for e in 0..LANES {
             if !open[e] {
@@ -107,41 +111,70 @@ pub fn solve(p: usize, a: &[f64], b: &[f64], bounded: bool, passive: &mut [f64],
 }
 }
 
+/// One number of each system.
+type Lane = [f64; LANES];
+
+/// The lanes of a slice. Whole lanes, not single numbers, are what the loops below index: only so do they become vectors.
+#[inline(always)]
+fn lanes(values: &[f64]) -> &[Lane] {
+    values.as_chunks().0
+}
+
+#[inline(always)]
+fn lanes_mut(values: &mut [f64]) -> &mut [Lane] {
+    values.as_chunks_mut().0
+}
+
+/// sum − x∘y. (A loop, not a closure: a closure would be compiled for the baseline.)
+#[inline(always)]
+fn less_product(mut sum: Lane, x: &Lane, y: &Lane) -> Lane {
+    for e in 0..LANES {
+        sum[e] = (-x[e]).mul_add(y[e], sum[e]);
+    }
+    sum
+}
+
+#[inline(always)]
+fn times(x: &Lane, y: &Lane) -> Lane {
+    let mut out = *x;
+    for e in 0..LANES {
+        out[e] *= y[e];
+    }
+    out
+}
+
 /// Masked Cholesky factors of all lanes: A_FF, the unit matrix outside F.
 #[inline(always)]
 fn factorise(p: usize, a: &[f64], passive: &[f64], factor: &mut [f64]) {
     // factor holds L below the diagonal and 1 / L_kk on it (0 for a dependent column).
+    let (a, passive, factor) =
+        (&lanes(a)[..packed_len(p)], &lanes(passive)[..p], &mut lanes_mut(factor)[..packed_len(p)]);
     for k in 0..p {
-        let mk: &[f64; LANES] = passive[k * LANES..(k + 1) * LANES].try_into().expect("lanes");
-        for l in 0..=k {
-            let ml: &[f64; LANES] = passive[l * LANES..(l + 1) * LANES].try_into().expect("lanes");
-            let at = packed(k, l) * LANES;
-            let mut sum = [0.0; LANES];
-            for e in 0..LANES {
-                sum[e] = a[at + e] * (mk[e] * ml[e]);
-            }
-            if l == k {
-                for e in 0..LANES {
-                    sum[e] += 1.0 - mk[e];
-                }
-            }
-            let whole = sum;
-            let (row_k, row_l) = (packed(k, 0) * LANES, packed(l, 0) * LANES);
+        let (done, row_k) = factor.split_at_mut(packed(k, 0));
+        let row_k = &mut row_k[..k + 1];
+        let a = &a[packed(k, 0)..][..k + 1];
+        for l in 0..k {
+            let row_l = &done[packed(l, 0)..][..l + 1];
+            let mut sum = times(&a[l], &times(&passive[k], &passive[l]));
             for i in 0..l {
-                for e in 0..LANES {
-                    sum[e] = (-factor[row_k + i * LANES + e]).mul_add(factor[row_l + i * LANES + e], sum[e]);
-                }
+                sum = less_product(sum, &row_k[i], &row_l[i]);
             }
-            if l == k {
-                for e in 0..LANES {
-                    factor[at + e] = if sum[e] > DEPENDENT * whole[e] { 1.0 / sum[e].sqrt() } else { 0.0 };
-                }
-            } else {
-                let inverse = packed(l, l) * LANES;
-                for e in 0..LANES {
-                    factor[at + e] = sum[e] * factor[inverse + e];
-                }
-            }
+            row_k[l] = times(&sum, &row_l[l]);
+        }
+        let mut whole = times(&a[k], &passive[k]);
+        for e in 0..LANES {
+            whole[e] += 1.0 - passive[k][e];
+        }
+        let mut sum = whole;
+        for i in 0..k {
+            sum = less_product(sum, &row_k[i], &row_k[i]);
+        }
+        let mut inverse = [0.0; LANES];
+        for e in 0..LANES {
+            inverse[e] = 1.0 / sum[e].sqrt();
+        }
+        for e in 0..LANES {
+            row_k[k][e] = if sum[e] > DEPENDENT * whole[e] { inverse[e] } else { 0.0 };
         }
     }
 }
@@ -149,71 +182,50 @@ fn factorise(p: usize, a: &[f64], passive: &[f64], factor: &mut [f64]) {
 /// Solution of all lanes from their factors: A_FF x_F = b_F, x = 0 outside F.
 #[inline(always)]
 fn substitute(p: usize, b: &[f64], passive: &[f64], factor: &[f64], x: &mut [f64]) {
+    let (b, passive) = (&lanes(b)[..p], &lanes(passive)[..p]);
+    let (factor, x) = (&lanes(factor)[..packed_len(p)], &mut lanes_mut(x)[..p]);
     for k in 0..p {
-        let mut sum = [0.0; LANES];
-        for e in 0..LANES {
-            sum[e] = b[k * LANES + e] * passive[k * LANES + e];
-        }
+        let row = &factor[packed(k, 0)..][..k + 1];
+        let mut sum = times(&b[k], &passive[k]);
         for i in 0..k {
-            let at = packed(k, i) * LANES;
-            for e in 0..LANES {
-                sum[e] = (-factor[at + e]).mul_add(x[i * LANES + e], sum[e]);
-            }
+            sum = less_product(sum, &row[i], &x[i]);
         }
-        for e in 0..LANES {
-            x[k * LANES + e] = sum[e] * factor[packed(k, k) * LANES + e];
-        }
+        x[k] = times(&sum, &row[k]);
     }
     for k in (0..p).rev() {
-        let mut sum = [0.0; LANES];
-        sum.copy_from_slice(&x[k * LANES..(k + 1) * LANES]);
+        let mut sum = x[k];
         for i in k + 1..p {
-            let at = packed(i, k) * LANES;
-            for e in 0..LANES {
-                sum[e] = (-factor[at + e]).mul_add(x[i * LANES + e], sum[e]);
-            }
+            sum = less_product(sum, &factor[packed(i, k)], &x[i]);
         }
-        for e in 0..LANES {
-            x[k * LANES + e] = sum[e] * factor[packed(k, k) * LANES + e];
-        }
+        x[k] = times(&sum, &factor[packed(k, k)]);
     }
 }
 
 /// y = Ax − b; marks the indices that are on the wrong side and counts them per lane.
 #[inline(always)]
-fn infeasible(
-    p: usize,
-    a: &[f64],
-    b: &[f64],
-    passive: &[f64],
-    x: &[f64],
-    dual: &mut [f64],
-    wrong: &mut [f64],
-) -> [f64; LANES] {
+fn infeasible(p: usize, a: &[f64], b: &[f64], passive: &[f64], x: &[f64], wrong: &mut [f64]) -> Lane {
+    let (a, b) = (&lanes(a)[..packed_len(p)], &lanes(b)[..p]);
+    let (passive, x, wrong) = (&lanes(passive)[..p], &lanes(x)[..p], &mut lanes_mut(wrong)[..p]);
     let mut count = [0.0; LANES];
     for k in 0..p {
-        let mut sum = [0.0; LANES];
-        let mut size = [0.0; LANES];
+        let (mut sum, mut size) = (b[k], [0.0; LANES]);
         for e in 0..LANES {
-            sum[e] = -b[k * LANES + e];
+            sum[e] = -sum[e];
             size[e] = sum[e].abs();
         }
         for l in 0..p {
-            let at = if l <= k { packed(k, l) } else { packed(l, k) } * LANES;
+            let term = times(&a[if l <= k { packed(k, l) } else { packed(l, k) }], &x[l]);
             for e in 0..LANES {
-                let term = a[at + e] * x[l * LANES + e];
-                sum[e] += term;
-                size[e] += term.abs();
+                sum[e] += term[e];
+                size[e] += term[e].abs();
             }
         }
         for e in 0..LANES {
-            let at = k * LANES + e;
-            dual[at] = sum[e];
-            let below = if x[at] <= 0.0 { 1.0 } else { 0.0 };
+            let below = if x[k][e] <= 0.0 { 1.0 } else { 0.0 };
             let pull = if sum[e] < -ROUNDING * size[e] { 1.0 } else { 0.0 };
             // A passive element at exactly 0 (a dependent column) moves out of F unless its multiplier pulls it in.
-            wrong[at] = passive[at] * below + (1.0 - passive[at]) * pull;
-            count[e] += wrong[at];
+            wrong[k][e] = passive[k][e] * below + (1.0 - passive[k][e]) * pull;
+            count[e] += wrong[k][e];
         }
     }
     count

@@ -8,12 +8,13 @@
 //! statistics. Beside it stands the table that EPA PMF 5 prints, in which every resample factor goes to the base factor
 //! with which it correlates best, so that several may go to one.
 //!
-//! Cost: a warm fit a run (about six second-order steps) and a whole one for each cold start.
+//! Cost: a warm fit a run and a whole one for each cold start.
 //! Source: D. N. Politis, H. White (2004), "Automatic block-length selection for the dependent bootstrap",
 //! Econometric Reviews 23:53, with the correction of A. Patton, D. N. Politis, H. White (2009), ibid. 28:372;
 //! P. Paatero, S. Eberly, S. G. Brown, G. A. Norris (2014), Atmos. Meas. Tech. 7:781.
 
 use crate::assignment;
+use crate::base_point::{self, Bounded};
 use crate::block::Factor;
 use crate::pins;
 use crate::problem::Problem;
@@ -22,9 +23,8 @@ use crate::settings::{Method, Stop};
 use crate::start::{self, Bounds};
 use headwater_base::parallel::{self, Crew};
 use headwater_base::rng::{Purpose, Stream};
-use headwater_base::{Control, Error, Progress, Status};
+use headwater_base::{Control, Error, Status};
 use headwater_linalg::LANES;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a caller chooses.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,11 +148,10 @@ impl<'a> Study<'a> {
         settings: &'a BootstrapSettings,
         control: Control<'a>,
     ) -> Result<Self, Error> {
-        let (rows, cols, p) = (problem.rows(), problem.cols(), factors);
-        let known = |values: &[f64]| values.iter().map(|v| if v.is_nan() { 0.0 } else { *v }).collect::<Vec<f64>>();
-        let (contributions, profiles) = (known(contributions), known(profiles));
-        let (bounded_w, bounded_h) = (settings.nonnegative_contributions, settings.nonnegative_profiles);
-        crate::settings::check_factors(rows, cols, p, &contributions, &profiles, bounded_w, bounded_h)?;
+        let (rows, p) = (problem.rows(), factors);
+        let bounded =
+            Bounded { contributions: settings.nonnegative_contributions, profiles: settings.nonnegative_profiles };
+        let (contributions, profiles) = base_point::known(problem, p, contributions, profiles, bounded)?;
         let refuse = |message: &str| Err(Error::new("option-out-of-range", message));
         if settings.runs == 0 {
             return refuse("runs must be at least 1");
@@ -170,17 +169,8 @@ impl<'a> Study<'a> {
 
 /// The runs that are done before the call is stopped, by number.
 pub(crate) fn each<T: Send>(study: &Study, work: impl Fn(&Study, u32) -> T + Sync) -> Vec<T> {
-    let (settings, control) = (study.settings, study.control);
-    let done = AtomicU64::new(0);
-    let found = parallel::map(settings.threads, settings.runs as usize, |run| {
-        if control.cancelled() {
-            return None;
-        }
-        let found = work(study, run as u32);
-        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        control.report(Progress { done, total: u64::from(settings.runs), best: None, basins: None });
-        (!control.cancelled()).then_some(found)
-    });
+    let runs = study.settings.runs as usize;
+    let found = parallel::map_reported(study.settings.threads, runs, study.control, |run| work(study, run as u32));
     found.into_iter().flatten().collect()
 }
 

@@ -4,23 +4,19 @@
 //! the factors keeping their identity (the best one-to-one assignment of refitted to base contributions by correlation
 //! is the identity). For each level the two ends where ΔQ reaches it.
 //!
-//! All levels of one direction are met along one path from the base: the next c by Newton on √ΔQ, whose slope the
-//! envelope theorem gives (dΔQ/dc = 2 g_kj), the next point by the tangent of the path and a few chord steps
-//! ([`crate::pinned`]). A path can run on a higher branch: at the first and last level refits at the same c, from the
-//! base and from a perturbed base, look for a lower one; where they find one, the path goes on from there.
+//! How the levels are met: [`crate::profile_path`].
 //!
-//! Cost: about 40 passes over the data and 10 formations of S an element with four levels.
+//! Cost: about eight passes over the data and eight solutions of the rows an end, and as much again for the search for
+//! lower branches.
 //! Source: P. Paatero, S. Eberly, S. G. Brown, G. A. Norris (2014), Atmos. Meas. Tech. 7:781.
 
-use crate::assignment;
-use crate::block::Factor;
-use crate::held_hessian::{Curved, Hessian};
-use crate::pinned::{Ended, Pin, Point};
+use crate::base_point::{BasePoint, Bounded};
+use crate::held_hessian::Formed;
+use crate::pinned::Point;
 use crate::problem::Problem;
+use crate::profile_path::Study;
 use headwater_base::parallel::{self, Crew};
-use headwater_base::rng::{Purpose, Stream};
-use headwater_base::{Control, Error, Progress, Status};
-use std::sync::atomic::{AtomicU64, Ordering};
+use headwater_base::{Control, Error, Status};
 
 /// What a caller chooses.
 #[derive(Clone, Debug, PartialEq)]
@@ -111,56 +107,42 @@ pub fn displace(
     settings: &DisplacementSettings,
     control: Control,
 ) -> Result<Displacement, Error> {
-    let (rows, cols, p) = (problem.rows(), problem.cols(), factors);
-    let known = |values: &[f64]| values.iter().map(|v| if v.is_nan() { 0.0 } else { *v }).collect::<Vec<f64>>();
-    let (contributions, profiles) = (known(contributions), known(profiles));
-    let (bounded_w, bounded_h) = (settings.nonnegative_contributions, settings.nonnegative_profiles);
-    crate::settings::check_factors(rows, cols, p, &contributions, &profiles, bounded_w, bounded_h)?;
-    validate(p, cols, settings)?;
-    let turned = problem.transposed.then(|| problem.turned());
-    let problem = turned.as_ref().unwrap_or(problem);
-    let (mut long, mut short) = problem.scale_factors(p, &contributions, &profiles);
-    let species = problem.sides().1;
-    let weights = problem.mean_weights();
+    let p = factors;
+    let crew = Crew::new(settings.threads, control);
+    let bounded =
+        Bounded { contributions: settings.nonnegative_contributions, profiles: settings.nonnegative_profiles };
+    validate(p, problem.cols(), settings)?;
+    let BasePoint { problem, mut long, mut short } =
+        BasePoint::new(problem, p, contributions, profiles, bounded, crew)?;
+    let (problem, weights) = (problem.as_ref(), problem.mean_weights());
+    // The gauge: mean contribution 1.
     for k in 0..p {
-        let mean: f64 = (0..rows).map(|i| weights[i] * long[i * p + k]).sum();
+        let mean: f64 = long.rows.chunks_exact(p).zip(&weights).map(|(w, s)| s * w[k]).sum();
         if mean > 0.0 {
-            (0..rows).for_each(|i| long[i * p + k] /= mean);
-            (0..cols).for_each(|j| short[j * p + k] *= mean);
+            long.rows.chunks_exact_mut(p).for_each(|w| w[k] /= mean);
+            short.rows.chunks_exact_mut(p).for_each(|h| h[k] *= mean);
         }
     }
-    let long = Factor::new(rows, p, bounded_w, long);
-    let short = Factor::new(cols, p, bounded_h, short);
     let alone = Crew::new(1, control);
-    let curved = Curved::new(problem, &long, &short, &weights, None, Crew::new(settings.threads, control));
     let base_q = crate::block::objective(&problem.long, &long, &short.rows, alone);
     let study = Study {
+        formed: &Formed::new(problem, &long, &short, &weights, None, crew),
         problem,
         settings,
         crew: alone,
         weights: &weights,
         long: &long,
         short: &short,
-        curved: &curved,
         base_q,
     };
-    let done = AtomicU64::new(0);
-    let total = settings.elements.len() as u64;
-    let found = parallel::map(settings.threads, settings.elements.len(), |i| {
-        let (factor, at) = settings.elements[i];
-        if control.cancelled() || !species.present[at] {
-            return None;
-        }
-        let found = study.element(i, factor, at);
-        // What is reported as done is kept, whatever comes after.
-        if control.cancelled() {
-            return None;
-        }
-        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        control.report(Progress { done, total, best: None, basins: None });
-        Some(found)
+    // Species without data have no intervals.
+    let present = &problem.sides().1.present;
+    let elements: Vec<(usize, usize)> = settings.elements.iter().copied().filter(|(_, j)| present[*j]).collect();
+    let found = parallel::map_reported(settings.threads, elements.len(), control, |at| {
+        let (factor, species) = elements[at];
+        study.element(at, factor, species)
     });
-    let complete = found.iter().zip(&settings.elements).all(|(found, (_, j))| found.is_some() || !species.present[*j]);
+    let complete = found.iter().all(Option::is_some);
     let mut swaps = vec![vec![0; p]; settings.levels.len()];
     let mut lowest: Option<Point> = None;
     let mut elements = Vec::new();
@@ -198,367 +180,4 @@ pub(crate) fn validate(p: usize, cols: usize, settings: &DisplacementSettings) -
         return refuse(format!("there is no element of factor {k} and species {j}"));
     }
     Ok(())
-}
-
-/// What all elements share; everything in the engine's units.
-struct Study<'a> {
-    problem: &'a Problem,
-    settings: &'a DisplacementSettings,
-    crew: Crew<'a>,
-    weights: &'a [f64],
-    long: &'a Factor,
-    short: &'a Factor,
-    curved: &'a Curved,
-    base_q: f64,
-}
-
-struct Found {
-    displaced: Displaced,
-    swaps: Vec<Vec<u32>>,
-    lower: Option<Point>,
-}
-
-/// Share of a level by which ΔQ at an end may miss it; the ends then lie within 1e-5 of the interval's width.
-const MISS: f64 = 2e-5;
-/// Share of a level that may remain to be gained at a refit's end.
-const REST: f64 = 1e-6;
-/// Share of a level by which another branch must be lower to count.
-const LOWER: f64 = 1e-3;
-
-/// A path's state: where it stands and the Hessian that it uses.
-struct Path<'a> {
-    pin: Pin<'a>,
-    sign: f64,
-    start: f64,
-    at: Point,
-    hessian: Hessian,
-}
-
-impl Study<'_> {
-    fn element(&self, number: usize, factor: usize, species: usize) -> Found {
-        let p = self.long.p;
-        let pin = Pin { problem: self.problem, crew: self.crew, factor, species, weights: self.weights };
-        let hessian = Hessian::of(self.curved, factor, pin.element(p));
-        let level = self.problem.scale_q(self.settings.levels[0]);
-        let base = pin.evaluate(self.short.clone(), self.long, 0.0, hessian.compliance(), REST * level);
-        let start = self.short.rows[species * p + factor];
-        let mut found = Found {
-            displaced: Displaced {
-                factor,
-                species,
-                base: start * self.problem.species_scale(species),
-                ends: Vec::new(),
-            },
-            swaps: vec![vec![0; p]; self.settings.levels.len()],
-            lower: None,
-        };
-        let mut sides = [-1.0, 1.0].map(|sign| {
-            let path = Path { pin, sign, start, at: base.clone(), hessian: hessian.clone() };
-            self.climb(path, number, &mut found)
-        });
-        let upper = std::mem::take(&mut sides[1]);
-        found.displaced.ends = std::mem::take(&mut sides[0]).into_iter().zip(upper).map(|(l, u)| [l, u]).collect();
-        found
-    }
-
-    /// The ends of one direction, level by level.
-    fn climb(&self, mut path: Path, number: usize, found: &mut Found) -> Vec<End> {
-        let levels: Vec<f64> = self.settings.levels.iter().map(|level| self.problem.scale_q(*level)).collect();
-        let scale = self.problem.species_scale(path.pin.species);
-        let mut ends: Vec<End> = Vec::new();
-        let mut branch = false;
-        for (at, &level) in levels.iter().enumerate() {
-            let (mut kind, mut delta) = self.reach(&mut path, level, found);
-            if kind == EndKind::Reached && self.settings.check && (at == 0 || at + 1 == levels.len() || branch) {
-                // A lower branch moves the end outwards; there may be one below that again.
-                for round in 0..3 {
-                    let Some(lower) = self.lower(&path, level, at, number * 8 + round, found) else { break };
-                    branch = true;
-                    path.at = lower;
-                    path.hessian = path.pin.renewed(&path.at);
-                    (kind, delta) = self.reach(&mut path, level, found);
-                    if kind != EndKind::Reached {
-                        break;
-                    }
-                }
-            }
-            let swapped = matches!(kind, EndKind::Reached | EndKind::Zero) && self.count_swaps(&path.at, at, found);
-            let here = matches!(kind, EndKind::Reached | EndKind::Zero);
-            let end = End {
-                kind,
-                value: if here { path.held() * scale } else { f64::NAN },
-                delta_q: if kind == EndKind::Failed { f64::NAN } else { self.problem.unscale_q(delta) },
-                lower_branch: branch,
-                swapped,
-            };
-            ends.push(end);
-            if kind == EndKind::Reached && branch && at + 1 == levels.len() {
-                self.go_back(&mut path, &levels, &mut ends, found);
-            }
-            if kind != EndKind::Reached {
-                // A bound or a failure holds for all higher levels.
-                ends.resize(levels.len(), End { swapped: false, ..end });
-                break;
-            }
-        }
-        ends
-    }
-
-    /// Meets the levels below the last one again on the branch where the path stands, and takes the ends that lie
-    /// further out than those found before.
-    fn go_back(&self, path: &mut Path, levels: &[f64], ends: &mut [End], found: &mut Found) {
-        let scale = self.problem.species_scale(path.pin.species);
-        for at in (0..levels.len() - 1).rev() {
-            let (kind, delta) = self.reach(path, levels[at], found);
-            if kind != EndKind::Reached || (path.held() * scale - ends[at].value) * path.sign <= 0.0 {
-                return;
-            }
-            let swapped = self.count_swaps(&path.at, at, found);
-            let (value, delta_q) = (path.held() * scale, self.problem.unscale_q(delta));
-            ends[at] = End { kind, value, delta_q, lower_branch: true, swapped };
-        }
-    }
-
-    /// Moves the path's point to where ΔQ is `level`; returns what was met and ΔQ there.
-    fn reach(&self, path: &mut Path, level: f64, found: &mut Found) -> (EndKind, f64) {
-        if path.start <= 0.0 && path.sign < 0.0 && self.short.bounded {
-            return (EndKind::Zero, 0.0);
-        }
-        for exact in [false, true] {
-            if path.held() != path.start
-                && let Some(delta) = self.close_in(path, level)
-            {
-                return (EndKind::Reached, delta);
-            }
-            if let Some(end) = self.search(path, level, exact, found) {
-                return end;
-            }
-        }
-        (EndKind::Failed, f64::NAN)
-    }
-
-    /// From near the level: all unknowns at once, with a Hessian of the point at the end; ΔQ there.
-    fn close_in(&self, path: &mut Path, level: f64) -> Option<f64> {
-        let rest = REST * level;
-        for _ in 0..4 {
-            let aim = self.base_q + level;
-            if !path.pin.approach(&mut path.at, &mut path.hessian, aim, path.sign, rest, 0.5 * MISS * level)
-                || path.pin.verify(&mut path.at, &mut path.hessian, rest) == Ended::Failed
-            {
-                return None;
-            }
-            let delta = path.at.value - self.base_q;
-            if (delta - level).abs() <= MISS * level {
-                return Some(delta);
-            }
-        }
-        None
-    }
-
-    /// From further away: c by Newton on √ΔQ within a bracket, everything else settled for each. `None` if the values
-    /// contradict each other; with `exact` every one is verified.
-    fn search(&self, path: &mut Path, level: f64, exact: bool, found: &mut Found) -> Option<(EndKind, f64)> {
-        let (element, rest, aim) = (path.element(), REST * level, self.base_q + level);
-        let mut c = path.first_guess(level, self.base_q)?;
-        let mut inside = (path.held(), path.at.value - self.base_q);
-        let mut outside = None::<(f64, f64)>;
-        if inside.1 > level {
-            // A lower level after a move to another branch.
-            inside = (path.start, 0.0);
-        }
-        let mut back = (path.at.clone(), path.hessian.clone());
-        let mut fresh = false;
-        for _ in 0..40 {
-            if path.sign < 0.0 && self.short.bounded {
-                c = c.max(0.0);
-            }
-            let mut next = path.pin.moved(&path.at, &mut path.hessian, c, 0.1 * rest)?;
-            // Too far in one step.
-            let far = next.value.is_nan() || next.value - self.base_q > 20.0 * level;
-            let ended = if far {
-                Ended::Failed
-            } else if exact {
-                path.pin.verify(&mut next, &mut path.hessian, rest)
-            } else {
-                path.pin.settle(&mut next, &mut path.hessian, rest, Some(aim))
-            };
-            if ended == Ended::Failed {
-                // From the minimum itself and with its Hessian; then half as far.
-                (path.at, path.hessian) = back.clone();
-                if !fresh {
-                    if path.pin.verify(&mut path.at, &mut path.hessian, rest) == Ended::Failed {
-                        return None;
-                    }
-                    back = (path.at.clone(), path.hessian.clone());
-                    fresh = true;
-                    continue;
-                }
-                c = 0.5 * (c + path.held());
-                if (c - path.held()).abs() <= 1e-9 * (path.held() + path.start) {
-                    return None;
-                }
-                continue;
-            }
-            path.at = next;
-            let delta = path.at.value - self.base_q;
-            if -delta > LOWER * level && found.lower.as_ref().is_none_or(|lower| path.at.value < lower.value) {
-                found.lower = Some(path.at.clone());
-            }
-            if delta < level && path.sign < 0.0 && self.short.bounded && c == 0.0 {
-                if path.pin.verify(&mut path.at, &mut path.hessian, rest) == Ended::Failed {
-                    return None;
-                }
-                return Some((EndKind::Zero, path.at.value - self.base_q));
-            }
-            if (delta - level).abs() <= 0.3 * level
-                && let Some(delta) = self.close_in(path, level)
-            {
-                return Some((EndKind::Reached, delta));
-            }
-            let slope = 2.0 * path.at.gradient[element] * path.sign;
-            let root = delta.max(0.0).sqrt();
-            let mut next = if delta > 0.0 && slope > 0.0 {
-                c + path.sign * (level.sqrt() - root) * 2.0 * root / slope
-            } else {
-                c + 2.0 * (c - path.start) + path.sign * f64::MIN_POSITIVE
-            };
-            if delta < level {
-                inside = (c, delta);
-                back = (path.at.clone(), path.hessian.clone());
-                fresh = false;
-            } else {
-                outside = Some((c, delta));
-                if delta > 1.5 * level {
-                    (path.at, path.hessian) = back.clone();
-                }
-            }
-            if let Some((far, above)) = outside {
-                if (far - inside.0).abs() <= 1e-7 * (far.abs() + path.start.abs()) {
-                    return None;
-                }
-                if (next - inside.0) * (next - far) >= 0.0 {
-                    // Secant of √ΔQ, pulled off the ends.
-                    let (low, high) = (inside.1.max(0.0).sqrt(), above.sqrt());
-                    let share = ((level.sqrt() - low) / (high - low)).clamp(0.05, 0.95);
-                    next = inside.0 + share * (far - inside.0);
-                }
-            } else {
-                let most = 4.0 * (c - path.start).abs();
-                next = path.start + path.sign * (next - path.start).abs().min(most);
-                if most > FAR * (path.scale() + path.start) {
-                    return Some((EndKind::Unbounded, delta));
-                }
-            }
-            c = next;
-        }
-        None
-    }
-
-    /// A point with the same held element whose Q is lower, the factors in place; exchanges are counted.
-    fn lower(&self, path: &Path, level: f64, at: usize, key: usize, found: &mut Found) -> Option<Point> {
-        let held = path.element();
-        let rest = REST * level;
-        let beat = path.at.value - LOWER * level;
-        // A perturbed base at the last level only.
-        let trials = if at + 1 == self.settings.levels.len() { 2 } else { 1 };
-        for trial in 0..trials {
-            let mut short = self.short.clone();
-            if trial > 0 {
-                perturb(&mut short, self.settings.seed, key as u32);
-            }
-            short.rows[held] = path.held();
-            short.guess_passive();
-            let mut point = path.pin.evaluate(short, self.long, 0.0, path.hessian.compliance(), 0.1 * rest);
-            let mut hessian = path.hessian.clone();
-            if !path.pin.falls_below(&mut point, &mut hessian, rest, beat) {
-                continue;
-            }
-            if point.value < self.base_q - LOWER * level
-                && found.lower.as_ref().is_none_or(|lower| point.value < lower.value)
-            {
-                found.lower = Some(point.clone());
-            }
-            if self.in_place(&point).is_empty() {
-                return Some(point);
-            }
-            self.count_swaps(&point, at, found);
-        }
-        None
-    }
-
-    /// Factors of `point` that the best assignment to the base takes for others.
-    fn in_place(&self, point: &Point) -> Vec<usize> {
-        let p = self.long.p;
-        let present: Vec<f64> = self.weights.iter().map(|w| f64::from(u8::from(*w > 0.0))).collect();
-        let score =
-            assignment::correlations(&self.physical(&self.long.rows), &self.physical(&point.long.rows), p, &present);
-        let to = assignment::assign(p, &score);
-        (0..p).filter(|&k| to[k] != k).collect()
-    }
-
-    /// Contributions in the caller's units, up to one number.
-    fn physical(&self, rows: &[f64]) -> Vec<f64> {
-        let p = self.long.p;
-        rows.iter().enumerate().map(|(at, w)| w * self.weights[at / p]).collect()
-    }
-
-    fn count_swaps(&self, point: &Point, at: usize, found: &mut Found) -> bool {
-        let moved = self.in_place(point);
-        moved.iter().for_each(|&k| found.swaps[at][k] += 1);
-        !moved.is_empty()
-    }
-}
-
-/// Distance, in units of the interval that the curvature suggests, from which an end counts as unbounded.
-const FAR: f64 = 1e6;
-
-impl Path<'_> {
-    fn element(&self) -> usize {
-        self.pin.species * self.at.long.p + self.pin.factor
-    }
-
-    fn held(&self) -> f64 {
-        self.at.short.rows[self.element()]
-    }
-
-    /// Half-width that the curvature alone, without relaxation, suggests for ΔQ = 1 in the engine's units.
-    fn scale(&self) -> f64 {
-        self.hessian.own().max(f64::MIN_POSITIVE).sqrt().recip()
-    }
-
-    /// Where the level should lie, from the quadratic model at the base or the slope further out.
-    fn first_guess(&mut self, level: f64, base_q: f64) -> Option<f64> {
-        let (held, delta) = (self.held(), self.at.value - base_q);
-        let slope = 2.0 * self.at.gradient[self.element()] * self.sign;
-        if held != self.start {
-            if delta > 0.0 && slope > 0.0 {
-                let root = delta.sqrt();
-                return Some(held + self.sign * (level.sqrt() - root) * 2.0 * root / slope);
-            }
-            return Some(held + (held - self.start));
-        }
-        let (_, slope, bend) = self.pin.predict(&self.at, &mut self.hessian)?;
-        // 2bx + dx² = level.
-        let (b, d) = ((slope * self.sign).max(0.0), bend.max(1e-6 * self.hessian.own()));
-        Some(self.start + self.sign * level / (b + (b * b + d * level).sqrt()))
-    }
-}
-
-/// Multiplies the profiles by exp(0.3 N) and lifts some zeros.
-fn perturb(short: &mut Factor, seed: u64, key: u32) {
-    let mut random = Stream::new(seed, Purpose::Probe, key);
-    let p = short.p;
-    for row in short.rows.chunks_exact_mut(p) {
-        let mean = row.iter().sum::<f64>() / p as f64;
-        for h in row {
-            let (factor, lift) = ((0.3 * random.normal()).exp(), random.uniform());
-            *h = if *h > 0.0 {
-                *h * factor
-            } else if lift < 0.2 {
-                0.2 * mean * lift
-            } else {
-                0.0
-            };
-        }
-    }
 }

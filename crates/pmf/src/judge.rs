@@ -185,8 +185,7 @@ pub fn point(problem: &Problem, long: &Factor, short: &Factor, crew: Crew) -> Ju
     if crew.stopped() {
         return judgement;
     }
-    let normal = normal_of(problem, long, short, crew);
-    let model = Model::new(problem, long, short, &normal, crew);
+    let model = Model::at(problem, long, short, crew);
     let mut reduced = Reduced::new(&model);
     let tolerance = 1e-3 * NEGLIGIBLE * judgement.unit;
     let band = judgement.band;
@@ -219,15 +218,14 @@ pub fn polish(problem: &Problem, long: &mut Factor, short: &mut Factor, crew: Cr
     if crew.stopped() {
         return;
     }
-    let normal = normal_of(problem, long, short, crew);
     let (next_long, next_short) = {
-        let model = Model::new(problem, long, short, &normal, crew);
+        let model = Model::at(problem, long, short, crew);
         let Some(step) = Reduced::new(&model).minimise(&Request { exact: false, ..Request::close(0.0) }) else {
             return;
         };
         let (mut after, mut other) = (short.clone(), long.clone());
         moved(&mut after, &step.delta, 1.0);
-        let mut there = normal.clone();
+        let mut there = Normal::new(problem.long.blocks(), long.p);
         block::solve(&problem.long, &after.rows, &mut other, &mut there, crew);
         if block::objective(&problem.long, &other, &after.rows, crew) > model.q * (1.0 + 1e-14) {
             return;
@@ -248,13 +246,6 @@ pub fn settled(reduced: &mut Reduced, band: f64, tolerance: f64) -> Option<Step>
 fn gauss_newton(model: &Model, band: f64, tolerance: f64) -> Option<f64> {
     let plain = model.gauss_newton();
     settled(&mut Reduced::new(&plain), band, tolerance).filter(|s| s.solved).map(|s| s.decrement.max(0.0))
-}
-
-/// Normal equations of the long side at a point (the long factor is left as it is).
-pub fn normal_of(problem: &Problem, long: &Factor, short: &Factor, crew: Crew) -> Normal {
-    let mut normal = Normal::new(problem.long.blocks(), long.p);
-    block::solve(&problem.long, &short.rows, &mut long.clone(), &mut normal, crew);
-    normal
 }
 
 /// H ← [H + tδ]₊, and the passive sets with it.

@@ -16,14 +16,16 @@
 //! Source: A. M. Mood, F. A. Graybill, D. C. Boes (1974), "Introduction to the theory of statistics" (delta method);
 //! H. White (1982), "Maximum likelihood estimation of misspecified models", Econometrica 50:1 (sandwich).
 
+use crate::base_point::{BasePoint, Bounded};
 use crate::block::Factor;
 use crate::curvature;
+use crate::exact_hessian;
 use crate::model::Model;
 use crate::problem::Problem;
 use crate::reduced::{Reduced, inverse_root};
 use headwater_base::parallel::{self, Crew};
 use headwater_base::{Control, Error, Warning};
-use headwater_linalg::{LANES, cholesky, eigen, packed, packed_len};
+use headwater_linalg::{LANES, cholesky, dense, eigen, packed, packed_len};
 
 /// Unknowns (smaller side × factors) up to which S is inverted: 4000² numbers are 128 MB, a few times over.
 pub const MOST: usize = 4000;
@@ -118,26 +120,19 @@ pub fn standard_errors(
     control: Control,
 ) -> Result<StandardErrors, Error> {
     let (rows, cols, p) = (problem.rows(), problem.cols(), factors);
-    let known = |values: &[f64]| values.iter().map(|v| if v.is_nan() { 0.0 } else { *v }).collect::<Vec<f64>>();
-    let (contributions, profiles) = (known(contributions), known(profiles));
-    let (bounded_w, bounded_h) = (settings.nonnegative_contributions, settings.nonnegative_profiles);
-    crate::settings::check_factors(rows, cols, p, &contributions, &profiles, bounded_w, bounded_h)?;
     if settings.block == 0 || settings.total.is_some_and(|total| total >= cols) {
         return Err(Error::new("option-out-of-range", "block must be at least 1 and total one of the species"));
     }
-    // Samples are always the long side here: theirs are the means that the gauge takes.
-    let turned = problem.transposed.then(|| problem.turned());
-    let problem = turned.as_ref().unwrap_or(problem);
-    let (long, short) = problem.scale_factors(p, &contributions, &profiles);
-    let long = Factor::new(rows, p, bounded_w, long);
-    let short = Factor::new(cols, p, bounded_h, short);
     let crew = Crew::new(settings.threads, control);
+    let bounded =
+        Bounded { contributions: settings.nonnegative_contributions, profiles: settings.nonnegative_profiles };
+    let BasePoint { problem, long, short } = BasePoint::new(problem, p, contributions, profiles, bounded, crew)?;
+    let problem = problem.as_ref();
     if short.rows.len() > MOST {
         let message = format!("standard errors are computed up to {MOST} unknowns (species × factors)");
         return Ok(unknown(rows, cols, p, Warning { code: "standard-errors-too-large", index: None, message }));
     }
-    let normal = crate::judge::normal_of(problem, &long, &short, crew);
-    let model = Model::new(problem, &long, &short, &normal, crew);
+    let model = Model::at(problem, &long, &short, crew);
     let Some(inverse) = Inverse::new(&model) else {
         let message = "the Hessian is not positive definite here: this is not a minimum".to_string();
         return Ok(unknown(rows, cols, p, Warning { code: "standard-errors-not-positive", index: None, message }));
@@ -238,7 +233,7 @@ impl Inverse {
     /// S⁻t.
     fn times(&self, t: &[f64]) -> Vec<f64> {
         let mut out = vec![0.0; t.len()];
-        cholesky::product(&self.matrix, t, &mut out);
+        dense::product(&self.matrix, t, &mut out);
         out
     }
 
@@ -288,18 +283,16 @@ impl Errors<'_> {
         let inverses = model.inverses(&list, &self.long.passive);
         let of = |i: usize| &inverses[i * pairs..][..pairs];
         let (samples, species) = problem.sides();
-        let with_data = samples.present.iter().filter(|present| **present).count() as f64;
         // The mean contribution is Σ s_i w_i in the caller's units.
-        let s: Vec<f64> =
-            (0..m).map(|i| if samples.present[i] { problem.sample_scale(i) / with_data } else { 0.0 }).collect();
+        let s = problem.mean_weights();
         let mean: Vec<f64> = (0..p)
             .map(|k| parallel::pairwise_sum(&(0..m).map(|i| s[i] * self.long.rows[i * p + k]).collect::<Vec<_>>()))
             .collect();
         // y_k = Σ s_i CᵀP e_k, z = Σ s_i² P.
+        let lanes = model.inverse_lanes(&self.long.passive);
         let y: Vec<Vec<f64>> = parallel::map(model.crew.threads, p, |k| {
-            let mut y = vec![0.0; size];
-            (0..m).for_each(|i| self.pull(i, k, of(i), s[i], &mut y));
-            y
+            let (y, _) = exact_hessian::pull(model, &lanes, &s, k);
+            self.inverse.free.iter().map(|&a| y[a]).collect()
         });
         let z: Vec<f64> = (0..pairs).map(|at| (0..m).map(|i| s[i] * s[i] * of(i)[at]).sum()).collect();
         let z_of = |k: usize, l: usize| z[packed(k.max(l), k.min(l))];
@@ -407,7 +400,7 @@ impl Errors<'_> {
                 let share = w * s[i] / mean[k];
                 let a = (own * (1.0 - 2.0 * share) + w * w / (mean[k] * mean[k]) * z_of(k, k)) / (mean[k] * mean[k]);
                 let variance = a + dot(&t, &self.inverse.times(&t));
-                out[k] = unit * with_data * s[i] * variance.max(0.0).sqrt();
+                out[k] = unit * problem.sample_scale(i) * variance.max(0.0).sqrt();
             }
             out
         })

@@ -74,8 +74,23 @@ pub struct Evaluation {
 }
 
 impl<'a> Model<'a> {
-    /// Cost: about one sweep.
+    /// At a point whose normal equations are not at hand.
+    pub fn at(problem: &'a Problem, long: &'a Factor, short: &'a Factor, crew: Crew<'a>) -> Self {
+        Self::with(problem, long, short, None, crew)
+    }
+
+    /// `normal` as the solution of the long side left it. Cost: about one sweep.
     pub fn new(problem: &'a Problem, long: &'a Factor, short: &'a Factor, normal: &'a Normal, crew: Crew<'a>) -> Self {
+        Self::with(problem, long, short, Some(normal), crew)
+    }
+
+    fn with(
+        problem: &'a Problem,
+        long: &'a Factor,
+        short: &'a Factor,
+        normal: Option<&'a Normal>,
+        crew: Crew<'a>,
+    ) -> Self {
         let (p, n) = (short.p, short.count);
         let side = &problem.long;
         let blocks = side.blocks();
@@ -85,10 +100,11 @@ impl<'a> Model<'a> {
         let mut g_long = vec![0.0; blocks * lane];
         let pieces = blocks.div_ceil(PIECE);
         let zeros = vec![0.0; n * p];
-        // Squares need no curvatures of their own.
+        // Squares need no curvatures of their own, and no normal equations where these are given.
         let robust = !side.squares();
         let mut omega = vec![0.0; if robust { u.len() } else { 0 }];
-        let mut own = robust.then(|| Normal::new(blocks, p));
+        let given = normal.filter(|_| !robust);
+        let mut own = given.is_none().then(|| Normal::new(blocks, p));
         let (sw, su, sg) = (Shared::new(&mut w), Shared::new(&mut u), Shared::new(&mut g_long));
         let so = Shared::new(&mut omega);
         let sn = own.as_mut().map(|own| (Shared::new(&mut own.a), Shared::new(&mut own.b)));
@@ -122,7 +138,9 @@ impl<'a> Model<'a> {
                     // SAFETY: as above.
                     let (a, b) = unsafe { (a.slice(block * pairs, pairs), b.slice(block * lane, lane)) };
                     gram::normal_equations(p, omega, side.value_block(block), &short.rows, a, b);
-                    loss::right_hand_side(p, a, w, g, b);
+                    if robust {
+                        loss::right_hand_side(p, a, w, g, b);
+                    }
                 }
                 // With δ = h = 0 it is Σ_i u_j w.
                 kernels::gradient(p, omega, u, &nothing, w, &zeros, &zeros, &mut gradient);
@@ -139,7 +157,7 @@ impl<'a> Model<'a> {
             n,
             short,
             bounded_long: long.bounded,
-            normal: own.map_or(Cow::Borrowed(normal), Cow::Owned),
+            normal: own.map_or_else(|| Cow::Borrowed(given.expect("given, or made")), Cow::Owned),
             omega: if robust { Cow::Owned(omega) } else { Cow::Borrowed(&side.omega) },
             passive: &long.passive,
             w,
@@ -349,64 +367,6 @@ impl<'a> Model<'a> {
         }
         (Evaluation { value, gradient, passive, multiplier }, moved)
     }
-
-    /// Sδ = Bδ − Σ_i C_iᵀP_iC_i δ at the given passive sets of the long members, without forming S.
-    /// Cost: 14·cells·p flop, and (p³/3) a member for P. What bounds it: the passes over Ω and u.
-    pub fn product(&self, delta: &[f64], passive: &[f64]) -> Vec<f64> {
-        let (p, n) = (self.p, self.n);
-        let side = &self.problem.long;
-        let blocks = side.blocks();
-        let (lane, pairs) = (p * LANES, packed_len(p) * LANES);
-        let parts = self.crew.map(blocks.div_ceil(PIECE), |piece| {
-            let mut gradient = vec![0.0; n * lane];
-            let [mut rhs, mut dw] = [(); 2].map(|()| vec![0.0; lane]);
-            let mut inverse = vec![0.0; pairs];
-            let mut scratch = nnls::Scratch::new(p);
-            for block in piece * PIECE..((piece + 1) * PIECE).min(blocks) {
-                let omega = &self.omega[block * n * LANES..][..n * LANES];
-                let (w, u) = (&self.w[block * lane..][..lane], &self.u[block * n * LANES..][..n * LANES]);
-                let a = &self.normal.a[block * pairs..][..pairs];
-                rhs.fill(0.0);
-                kernels::couple(p, omega, u, w, &self.short.rows, delta, &mut rhs);
-                nnls::masked_inverse(p, a, &passive[block * lane..][..lane], &mut inverse, &mut scratch);
-                // dw = −P C δ.
-                for k in 0..p {
-                    for e in 0..LANES {
-                        dw[k * LANES + e] =
-                            (0..p).map(|l| inverse[packed(k.max(l), k.min(l)) * LANES + e] * rhs[l * LANES + e]).sum();
-                    }
-                }
-                kernels::gradient(p, omega, u, w, &dw, &self.short.rows, delta, &mut gradient);
-            }
-            fold_lanes(&gradient)
-        });
-        let parts = parts.unwrap_or_default();
-        add_parts(n * p, parts.iter().map(Vec::as_slice))
-    }
-
-    /// P = (A_FF)⁻¹ of the listed members for the given passive sets, packed, member-major.
-    /// Members of one block must stand together in `list`.
-    pub fn inverses(&self, list: &[usize], passive: &[f64]) -> Vec<f64> {
-        let p = self.p;
-        let pairs = packed_len(p);
-        let mut out = vec![0.0; list.len() * pairs];
-        let mut inverse = vec![0.0; pairs * LANES];
-        let mut scratch = nnls::Scratch::new(p);
-        let mut current = usize::MAX;
-        for (to, &member) in out.chunks_exact_mut(pairs).zip(list) {
-            let (block, e) = (member / LANES, member % LANES);
-            if block != current {
-                let a = &self.normal.a[block * pairs * LANES..][..pairs * LANES];
-                let passive = &passive[block * p * LANES..][..p * LANES];
-                nnls::masked_inverse(p, a, passive, &mut inverse, &mut scratch);
-                current = block;
-            }
-            for (to, from) in to.iter_mut().zip(inverse.chunks_exact(LANES)) {
-                *to = from[e];
-            }
-        }
-        out
-    }
 }
 
 /// z = Σ s_i² (P_i)_kk at given passive sets of the long members: how fast Σ s_i w_ik falls with a multiplier.
@@ -481,12 +441,12 @@ pub fn quadratic(p: usize, a: &[f64], d: &[f64], g: &[f64]) -> f64 {
 }
 
 /// Sums groups of lanes.
-fn fold_lanes(values: &[f64]) -> Vec<f64> {
+pub fn fold_lanes(values: &[f64]) -> Vec<f64> {
     values.chunks_exact(LANES).map(|s| ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))).collect()
 }
 
 /// Element-wise sum of the parts, in order.
-fn add_parts<'a>(length: usize, parts: impl Iterator<Item = &'a [f64]>) -> Vec<f64> {
+pub fn add_parts<'a>(length: usize, parts: impl Iterator<Item = &'a [f64]>) -> Vec<f64> {
     let mut out = vec![0.0; length];
     for part in parts {
         for (o, v) in out.iter_mut().zip(part) {

@@ -2,7 +2,7 @@
 
 use crate::newton::Piece;
 use crate::reduced::Reduced;
-use headwater_linalg::cholesky;
+use headwater_linalg::{cholesky, dense};
 
 /// Weight of the slice's penalty in the unit-diagonal matrix: makes the gauge directions definite.
 const SLICE: f64 = 1.0;
@@ -34,7 +34,6 @@ impl Reduced<'_, '_> {
             gauges: self.gauges(&all),
             moved: all.iter().zip(&root).map(|(&a, r)| delta[a] * r).collect(),
             bounded: model.short.bounded,
-            extra: Vec::new(),
         };
         let mut bound: Vec<bool> = all.iter().map(|&a| at_bound[a] && model.short.bounded).collect();
         let minimum = quadratic.minimise(&mut bound, rough, &|| model.crew.stopped())?;
@@ -66,8 +65,6 @@ pub struct Quadratic {
     pub gauges: Vec<f64>,
     pub moved: Vec<f64>,
     pub bounded: bool,
-    /// A right-hand side e whose solution is wanted too; empty for none.
-    pub extra: Vec<f64>,
 }
 
 /// Where it is least.
@@ -77,15 +74,13 @@ pub struct Minimum {
     pub promise: f64,
     /// Whether it is the minimiser, and not only a feasible point below.
     pub solved: bool,
-    /// −M⁻¹e on the free set and within the slice: how y moves as the gradient does; empty without e.
-    pub tangent: Vec<f64>,
 }
 
 impl Quadratic {
     /// By an active-set method from the bound set `bound`, which is left at the solution's. `None` if M is not
     /// positive definite on a free set that is visited, or if `stop` says so.
     pub fn minimise(&self, bound: &mut Vec<bool>, rough: bool, stop: &dyn Fn() -> bool) -> Option<Minimum> {
-        let Self { size, ref matrix, gradient: ref g, ref lower, ref gauges, ref moved, bounded, ref extra } = *self;
+        let Self { size, ref matrix, gradient: ref g, ref lower, ref gauges, ref moved, bounded } = *self;
         let count = gauges.len() / size.max(1);
         let mut releases = 0;
         let mut first = None;
@@ -140,8 +135,7 @@ impl Quadratic {
                     border[r * count + c] = dot(&slice[r], &columns[c]);
                 }
             }
-            let bordered = count > 0 && cholesky::factor(count, &mut border);
-            if bordered {
+            if count > 0 && cholesky::factor(count, &mut border) {
                 cholesky::solve(count, &border, &mut nu);
                 for (nu, column) in nu.iter().zip(&columns) {
                     for (s, c) in step.iter_mut().zip(column) {
@@ -162,8 +156,7 @@ impl Quadratic {
                     change[r] = y[r];
                 }
                 let promise = -free.iter().map(|&r| g[r] * y[r]).sum::<f64>();
-                let tangent = vec![0.0; extra.len()];
-                first = Some((Minimum { y: change, promise, solved: false, tangent }, bound.clone()));
+                first = Some((Minimum { y: change, promise, solved: false }, bound.clone()));
             }
             // First everything that would leave the bounds is held there, which only shrinks the free set; then what
             // is pulled off a bound is let go, one at a time once that has been done a few times.
@@ -193,23 +186,10 @@ impl Quadratic {
             if !pulled.is_empty() && !descends {
                 break;
             }
-            let mut tangent = vec![0.0; extra.len()];
-            if !extra.is_empty() {
-                let mut along: Vec<f64> = free.iter().map(|&a| -extra[a]).collect();
-                cholesky::solve(nf, &block, &mut along);
-                if bordered {
-                    let mut nu: Vec<f64> = slice.iter().map(|c| dot(c, &along)).collect();
-                    cholesky::solve(count, &border, &mut nu);
-                    for (nu, column) in nu.iter().zip(&columns) {
-                        along.iter_mut().zip(column).for_each(|(a, c)| *a -= nu * c);
-                    }
-                }
-                free.iter().zip(along).for_each(|(&a, value)| tangent[a] = value);
-            }
             for &(r, _) in &pulled {
                 bound[r] = false;
             }
-            return Some(Minimum { y, promise, solved: pulled.is_empty(), tangent });
+            return Some(Minimum { y, promise, solved: pulled.is_empty() });
         }
         first.map(|(minimum, at)| {
             *bound = at;
@@ -225,6 +205,6 @@ fn dot(x: &[f64], y: &[f64]) -> f64 {
 /// Matrix (square, row-major) times vector.
 fn product(matrix: &[f64], y: &[f64]) -> Vec<f64> {
     let mut out = vec![0.0; y.len()];
-    cholesky::product(matrix, y, &mut out);
+    dense::product(matrix, y, &mut out);
     out
 }

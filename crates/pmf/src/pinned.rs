@@ -13,10 +13,10 @@
 //! analytic solutions", Atmos. Meas. Tech. 7:781 (what DISP is to do); the method is our own.
 
 use crate::block::{self, Factor, Normal, Tilt};
-use crate::held_hessian::{Curved, Hessian};
+use crate::exact_hessian::ExactHessian;
+use crate::held_hessian::{Formed, Hessian, Place, Step};
 use crate::model::{self, Coupling, Model};
 use crate::newton::Request;
-use crate::piece::Quadratic;
 use crate::problem::Problem;
 use crate::reduced::Reduced;
 use headwater_base::parallel::Crew;
@@ -54,20 +54,6 @@ const PATIENCE: usize = 30;
 /// Share of the distance from an aim that may remain to be gained.
 const LOOSE: f64 = 0.02;
 
-/// A step of H and λ with the held element where it is, and how it changes with that element.
-struct Step {
-    delta: Vec<f64>,
-    lambda: f64,
-    /// What the model says that φ falls by.
-    promise: f64,
-    /// dδ/dc (1 for the held element) and dλ/dc.
-    tangent: Vec<f64>,
-    lambda_tangent: f64,
-    /// Half of dφ/dc at the step's end, and of d²φ/dc².
-    slope: f64,
-    bend: f64,
-}
-
 /// How a minimisation at fixed c ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ended {
@@ -99,6 +85,7 @@ impl Pin<'_> {
         let mut z = z;
         let (mut above, mut below) = (None, None);
         let mut gap = f64::NAN;
+        let mut last = (f64::NAN, f64::NAN);
         for round in 0..40 {
             let by: Vec<f64> = self.weights.iter().map(|s| lambda * s).collect();
             let tilt = Tilt { factor: self.factor, by: &by };
@@ -117,95 +104,33 @@ impl Pin<'_> {
             } else {
                 below = Some((lambda, gap))
             }
-            if round > 0 || z <= 0.0 {
+            // How r falls: by the last two values, else by the members' own responses.
+            let secant = (last.1 - gap) / (lambda - last.0);
+            if secant > 0.0 {
+                z = secant;
+            } else if z <= 0.0 {
                 z = model::compliance(p, &normal, &long.passive, self.factor, self.weights);
             }
+            last = (lambda, gap);
             lambda = model::next_multiplier(lambda + gap / z, above, below);
         }
-        let (q, gradient) = forces(problem, &long, &short, crew);
+        let (q, gradient) =
+            model::forces(problem, &long, &short, crew).unwrap_or_else(|| (f64::INFINITY, vec![0.0; short.rows.len()]));
         // Without a multiplier there is no such point.
         let value = if gap * gap <= close * z.max(f64::MIN_POSITIVE) { q + 2.0 * lambda * gap } else { f64::INFINITY };
         Point { value, long, short, multiplier: lambda, gap, gradient }
     }
 
-    /// The step at `at`; a shift is added where the Hessian is not positive definite.
-    fn step(&self, at: &Point, hessian: &mut Hessian) -> Option<Step> {
-        let Hessian { all, held, root, z, .. } = &*hessian;
-        let whole = all.len();
-        let rz = if *z > 0.0 { at.gap / z } else { 0.0 };
-        // Without the held element.
-        let others: Vec<usize> = (0..whole).filter(|r| r != held).collect();
-        let size = others.len();
-        let mut matrix = Vec::with_capacity(size * size);
-        for &r in &others {
-            let row = &hessian.matrix[r * whole..(r + 1) * whole];
-            matrix.extend_from_slice(&row[..*held]);
-            matrix.extend_from_slice(&row[held + 1..]);
-        }
-        let pick = |row: &[f64]| -> Vec<f64> { others.iter().map(|&r| row[r]).collect() };
-        let mut quadratic = Quadratic {
-            size,
-            matrix,
-            gradient: others.iter().map(|&r| at.gradient[all[r]] / root[r] - hessian.y[r] * rz).collect(),
-            lower: others.iter().map(|&r| -at.short.rows[all[r]].max(0.0) * root[r]).collect(),
-            gauges: hessian.gauges.chunks_exact(whole).flat_map(pick).collect(),
-            moved: vec![0.0; size],
-            bounded: at.short.bounded,
-            extra: pick(&hessian.matrix[held * whole..(held + 1) * whole]),
-        };
-        let mut shift = 0.0;
-        let last;
-        let minimum = loop {
-            let at_zero = |r: usize| quadratic.bounded && quadratic.lower[r] >= 0.0;
-            let mut bound: Vec<bool> = if hessian.bound.len() == size {
-                (0..size).map(|r| at_zero(r) && hessian.bound[r]).collect()
-            } else {
-                (0..size).map(|r| at_zero(r) && quadratic.gradient[r] >= 0.0).collect()
-            };
-            let found = quadratic.minimise(&mut bound, false, &|| self.crew.stopped());
-            if let Some(found) = found {
-                last = bound;
-                break found;
-            }
-            let next = if shift == 0.0 { 1e-4 } else { shift * 10.0 };
-            if next > 1e4 || self.crew.stopped() {
-                return None;
-            }
-            (0..size).for_each(|r| quadratic.matrix[r * size + r] += next - shift);
-            shift = next;
-        };
-        // In the scaled unknowns; then per unit of c.
-        let own = root[*held];
-        let extra = &quadratic.extra;
-        let along = |x: &[f64]| x.iter().zip(&others).map(|(x, &r)| x * hessian.y[r]).sum::<f64>();
-        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        let slope = at.gradient[all[*held]] + own * (dot(extra, &minimum.y) - hessian.y[*held] * rz);
-        let bend = own * own * (hessian.matrix[held * whole + held] + dot(extra, &minimum.tangent));
-        let (mut delta, mut tangent) = (vec![0.0; at.gradient.len()], vec![0.0; at.gradient.len()]);
-        for (r, &of) in others.iter().enumerate() {
-            delta[all[of]] = minimum.y[r] / root[of];
-            tangent[all[of]] = own * minimum.tangent[r] / root[of];
-        }
-        tangent[all[*held]] = 1.0;
-        let (lambda, lambda_tangent) = if *z > 0.0 {
-            ((at.gap - along(&minimum.y)) / z, -own * (along(&minimum.tangent) + hessian.y[*held]) / z)
-        } else {
-            (0.0, 0.0)
-        };
-        hessian.bound = last;
-        Some(Step { delta, lambda, promise: minimum.promise, tangent, lambda_tangent, slope, bend })
-    }
-
     /// What the quadratic model at `at` says of the minimum as c changes by x, the bounds that are met staying met:
-    /// (a, b, d) of φ = a + 2bx + dx².
-    pub fn predict(&self, at: &Point, hessian: &mut Hessian) -> Option<(f64, f64, f64)> {
-        let step = self.step(at, hessian)?;
-        Some((at.value - step.promise, step.slope, step.bend))
+    /// (b, d) of φ = a + 2bx + dx².
+    pub fn predict(&self, at: &Point, hessian: &mut Hessian) -> Option<(f64, f64)> {
+        let step = hessian.step(&at.place())?;
+        Some((step.slope, step.bend))
     }
 
     /// `at` moved to `c` along the minimum's tangent.
     pub fn moved(&self, at: &Point, hessian: &mut Hessian, c: f64, close: f64) -> Option<Point> {
-        let step = self.step(at, hessian)?;
+        let step = hessian.step(&at.place())?;
         Some(self.shifted(at, hessian, &step, c, close))
     }
 
@@ -218,8 +143,8 @@ impl Pin<'_> {
         crate::judge::moved(&mut short, &delta, 1.0);
         short.rows[held] = c;
         let lambda = at.multiplier + step.lambda + dc * step.lambda_tangent;
-        let next = self.evaluate(short, &at.long, lambda, hessian.z, close);
-        hessian.learn(at, &next);
+        let next = self.evaluate(short, &at.long, lambda, hessian.compliance(), close);
+        hessian.learn(&at.place(), &next.place());
         next
     }
 
@@ -240,9 +165,10 @@ impl Pin<'_> {
         let mut worse = 0;
         let mut off = f64::INFINITY;
         for _ in 0..20 {
-            let Some(step) = self.step(at, hessian) else { break };
-            let now = (at.value - aim).abs() + step.promise;
-            if step.promise <= tolerance && (at.value - aim).abs() <= miss {
+            let Some(step) = hessian.step(&at.place()) else { break };
+            let rest = step.promise + hessian.hidden(at.gap);
+            let now = (at.value - aim).abs() + rest;
+            if rest <= tolerance && (at.value - aim).abs() <= miss {
                 return true;
             }
             worse = if now > 0.5 * off { worse + 1 } else { 0 };
@@ -259,7 +185,7 @@ impl Pin<'_> {
             if (at.short.bounded && c < 0.0) || self.crew.stopped() {
                 break;
             }
-            *at = self.shifted(at, hessian, &step, c, 0.1 * tolerance);
+            *at = self.shifted(at, hessian, &step, c, closeness(tolerance, step.promise));
             if !at.value.is_finite() {
                 break;
             }
@@ -268,106 +194,102 @@ impl Pin<'_> {
         false
     }
 
-    fn advance(&self, at: &Point, step: &Step, t: f64, z: f64, close: f64) -> Point {
-        let mut short = at.short.clone();
-        crate::judge::moved(&mut short, &step.delta, t);
-        self.evaluate(short, &at.long, at.multiplier + t * step.lambda, z, close)
-    }
-
     /// Minimises at fixed c from `at`, by steps on `hessian`, which learns from them; then thoroughly, if they come to no
     /// end. With `aim`, only as closely as the distance of the value from it asks for.
     pub fn settle(&self, at: &mut Point, hessian: &mut Hessian, tolerance: f64, aim: Option<f64>) -> Ended {
         let goal = |at: &Point| aim.map_or(tolerance, |aim| tolerance.max(LOOSE * (at.value - aim).abs()));
-        match self.cheaply(at, hessian, tolerance, &goal, &|_, _| false) {
-            Ended::Failed => {
-                let ended = self.finish(at, tolerance);
-                *hessian = self.renewed(at);
-                ended
-            }
-            ended => ended,
-        }
+        self.minimise(at, hessian, tolerance, &goal, false)
     }
 
-    /// [`Self::settle`] from a point that should be the minimum, with the Hessian formed there: what remains is known.
+    /// [`Self::settle`] from a point that should be the minimum; what remains is known from the exact Hessian there.
     pub fn verify(&self, at: &mut Point, hessian: &mut Hessian, tolerance: f64) -> Ended {
-        for _ in 0..3 {
-            *hessian = self.renewed(at);
-            let Some(step) = self.step(at, hessian) else { break };
-            if step.promise <= tolerance {
-                return Ended::Settled;
-            }
-            if self.settle(at, hessian, tolerance, None) == Ended::Failed {
-                return Ended::Failed;
-            }
+        self.minimise(at, hessian, tolerance, &|_| tolerance, true)
+    }
+
+    fn minimise(
+        &self,
+        at: &mut Point,
+        hessian: &mut Hessian,
+        tolerance: f64,
+        goal: &dyn Fn(&Point) -> f64,
+        exact: bool,
+    ) -> Ended {
+        let ended = self.descend(at, hessian, tolerance, goal, &|_, _| false, exact);
+        if ended == Ended::Settled {
+            return ended;
         }
         let ended = self.finish(at, tolerance);
         *hessian = self.renewed(at);
         ended
     }
 
-    /// Whether cheap steps from `at` lead below `beat`; they end as soon as that looks hopeless.
+    /// Whether steps from `at` lead below `beat`; they end as soon as that looks hopeless.
     pub fn falls_below(&self, at: &mut Point, hessian: &mut Hessian, tolerance: f64, beat: f64) -> bool {
         let goal = |at: &Point| tolerance.max(LOOSE * (at.value - beat).abs());
         let hopeless = |at: &Point, promise: f64| at.value - 5.0 * promise > beat;
-        self.cheaply(at, hessian, tolerance, &goal, &hopeless);
+        self.descend(at, hessian, tolerance, &goal, &hopeless, false);
         at.value < beat
     }
 
-    /// Steps until one promises less than `goal` of the point, or `hopeless` says so of the point and the promise.
-    fn cheaply(
+    /// Steps until one promises less than `goal` of the point, or `hopeless` says so of the point and the promise. The
+    /// promise is the exact Hessian's where `exact` asks for that, and where the model was wrong about the last step.
+    fn descend(
         &self,
         at: &mut Point,
         hessian: &mut Hessian,
         tolerance: f64,
         goal: &dyn Fn(&Point) -> f64,
         hopeless: &dyn Fn(&Point, f64) -> bool,
+        exact: bool,
     ) -> Ended {
-        let close = 0.1 * tolerance;
-        let mut renewals = 0;
+        let mut thorough = exact;
         for _ in 0..PATIENCE {
-            if self.crew.stopped() {
+            if self.crew.stopped() || !at.value.is_finite() {
                 return Ended::Failed;
             }
-            let Some(step) = self.step(at, hessian) else { return Ended::Failed };
-            if !at.value.is_finite() {
-                return Ended::Failed;
-            }
+            let found = if thorough {
+                let there = ExactHessian::new(self.problem, &at.long, &at.short, self.weights, self.factor, self.crew);
+                hessian.exact_step(&at.place(), &there, tolerance)
+            } else {
+                hessian.step(&at.place()).map(|step| (step, hessian.trusted && !exact))
+            };
+            let Some((step, believed)) = found else { return Ended::Failed };
             if hopeless(at, step.promise) {
                 return Ended::Settled;
             }
-            if step.promise <= goal(at) {
-                if hessian.trusted {
+            if step.promise + hessian.hidden(at.gap) <= goal(at) {
+                if believed {
                     return Ended::Settled;
                 }
-                if renewals == 3 {
-                    return Ended::Failed;
+                if !thorough {
+                    thorough = true;
+                    continue;
                 }
-                *hessian = self.renewed(at);
-                renewals += 1;
-                continue;
             }
-            let mut t = 1.0;
-            let mut taken = None;
-            while t > 0.05 {
-                let next = self.advance(at, &step, t, hessian.z, close);
-                let gain = at.value - next.value;
-                hessian.learn(at, &next);
-                if gain >= 0.1 * t * step.promise {
-                    taken = Some(next);
-                    break;
-                }
-                t *= 0.3;
-            }
-            match taken {
-                Some(next) => *at = next,
-                None if renewals == 3 => return Ended::Failed,
-                None => {
-                    *hessian = self.renewed(at);
-                    renewals += 1;
-                }
+            match self.descent(at, hessian, &step, tolerance) {
+                Some(next) => (*at, thorough) = (next, false),
+                None if thorough => return Ended::Failed,
+                None => thorough = true,
             }
         }
         Ended::Failed
+    }
+
+    /// The point after `step`, or after a part of it, that keeps a tenth of the promise.
+    fn descent(&self, at: &Point, hessian: &mut Hessian, step: &Step, tolerance: f64) -> Option<Point> {
+        let mut t = 1.0;
+        while t > 0.05 {
+            let mut short = at.short.clone();
+            crate::judge::moved(&mut short, &step.delta, t);
+            let close = closeness(tolerance, step.promise);
+            let next = self.evaluate(short, &at.long, at.multiplier + t * step.lambda, hessian.compliance(), close);
+            hessian.learn(&at.place(), &next.place());
+            if at.value - next.value >= 0.1 * t * step.promise - hessian.hidden(next.gap) {
+                return Some(next);
+            }
+            t *= 0.3;
+        }
+        None
     }
 
     /// Minimises at fixed c by the steps of [`crate::newton`], whose model knows where passive sets of rows change: for
@@ -379,12 +301,6 @@ impl Pin<'_> {
         let close = 0.1 * tolerance;
         let mut shift = 0.0;
         for _ in 0..40 {
-            let unused = Normal::new(self.problem.long.blocks(), at.long.p);
-            let normal = if self.problem.long.squares() {
-                crate::judge::normal_of(self.problem, &at.long, &at.short, self.crew)
-            } else {
-                unused
-            };
             let coupling = Coupling {
                 factor: self.factor,
                 weights: self.weights,
@@ -393,7 +309,7 @@ impl Pin<'_> {
                 gap: at.gap,
                 close,
             };
-            let model = Model::new(self.problem, &at.long, &at.short, &normal, self.crew).coupled(coupling);
+            let model = Model::at(self.problem, &at.long, &at.short, self.crew).coupled(coupling);
             let mut reduced = Reduced::formed_anyhow(&model);
             let mut next = None;
             for _ in 0..12 {
@@ -432,9 +348,21 @@ impl Pin<'_> {
 
     /// The Hessian at `at`.
     pub fn renewed(&self, at: &Point) -> Hessian {
-        let curved = Curved::new(self.problem, &at.long, &at.short, self.weights, Some(self.factor), self.crew);
-        Hessian::of(&curved, self.factor, self.element(at.long.p))
+        Formed::new(self.problem, &at.long, &at.short, self.weights, Some(self.factor), self.crew)
+            .held(self.factor, self.element(at.long.p))
     }
+}
+
+impl Point {
+    /// What a step needs of it.
+    fn place(&self) -> Place<'_> {
+        Place { short: &self.short, gradient: &self.gradient, gap: self.gap }
+    }
+}
+
+/// What of φ a gap may hide at a point from which that much is promised.
+fn closeness(tolerance: f64, promise: f64) -> f64 {
+    (1e-3 * promise).max(0.1 * tolerance)
 }
 
 /// Solves the rows again with another linear term, from the normal equations that stand.
@@ -455,9 +383,4 @@ fn again(normal: &Normal, long: &mut Factor, tilt: Tilt) {
             }
         }
     }
-}
-
-/// Q by residuals and its half-gradient in H.
-fn forces(problem: &Problem, long: &Factor, short: &Factor, crew: Crew) -> (f64, Vec<f64>) {
-    model::forces(problem, long, short, crew).unwrap_or((f64::INFINITY, vec![0.0; short.rows.len()]))
 }

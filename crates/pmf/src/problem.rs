@@ -371,14 +371,16 @@ impl Problem {
     /// s_i with which Σ s_i w_i, over the engine's contributions, is the mean contribution in the caller's units: over
     /// the samples with data, each as often as it was drawn.
     pub(crate) fn mean_weights(&self) -> Vec<f64> {
+        let draws = self.draws();
+        let total: f64 = draws.iter().sum();
+        draws.iter().enumerate().map(|(i, d)| if *d > 0.0 { self.sample_scale(i) * d / total } else { 0.0 }).collect()
+    }
+
+    /// How often each sample counts: 0 without data, and as often as it was drawn in a resample.
+    pub(crate) fn draws(&self) -> Vec<f64> {
         let present = &self.sides().0.present;
-        let times = |i: usize| match (present[i], self.drawn.get(i)) {
-            (false, _) => 0.0,
-            (true, Some(drawn)) => f64::from(*drawn),
-            (true, None) => 1.0,
-        };
-        let total: f64 = (0..self.rows).map(times).sum();
-        (0..self.rows).map(|i| if times(i) > 0.0 { self.sample_scale(i) * times(i) / total } else { 0.0 }).collect()
+        let times = |i: usize| self.drawn.get(i).map_or(1.0, |drawn| f64::from(*drawn));
+        (0..self.rows).map(|i| if present[i] { times(i) } else { 0.0 }).collect()
     }
 
     /// Profile element of species j in the caller's units over the engine's.

@@ -3,7 +3,7 @@
 //!
 //! Unknowns are scaled to the unit diagonal of B: y = D^½s, S̃ = D^-½SD^-½.
 
-use crate::held_hessian;
+use crate::exact_hessian;
 use crate::model::Model;
 use crate::schur::Schur;
 use headwater_linalg::{LANES, packed, packed_len};
@@ -50,9 +50,8 @@ impl<'m, 'a> Reduced<'m, 'a> {
     /// Sets y and z for the passive sets where S stands.
     fn couple(&mut self) {
         self.pull = self.model.coupling.map(|coupling| {
-            let list: Vec<usize> = (0..self.model.problem.long.count).collect();
-            let inverses = self.model.inverses(&list, &self.passive);
-            held_hessian::pull(self.model, &inverses, coupling.weights, coupling.factor)
+            let inverses = self.model.inverse_lanes(&self.passive);
+            exact_hessian::pull(self.model, &inverses, coupling.weights, coupling.factor)
         });
     }
 

@@ -51,7 +51,10 @@ fn intervals_are_the_golden_ones() {
                     let at = format!("{set} {} {} level {level}: {end:?}, not {value}", found.factor, found.species);
                     let kind = if dq < level - 1e-2 { EndKind::Zero } else { EndKind::Reached };
                     assert_eq!(end.kind, kind, "{at}");
-                    assert!((end.delta_q - dq).abs() <= 1e-3 || kind == EndKind::Zero && end.delta_q < dq, "{at}");
+                    // At zero there is no level to meet, and sometimes two minima that differ by 1e-3 (the fixture's
+                    // program ends in either: its `check_max`).
+                    let miss = if kind == EndKind::Zero { 1e-4 * level } else { 1e-3 };
+                    assert!((end.delta_q - dq).abs() <= miss || kind == EndKind::Zero && end.delta_q < dq, "{at}");
                     let off = (end.value - value) * sign / (hi - lo);
                     // Further out at the same ΔQ means a lower minimum than the fixture's program found.
                     if off > 1e-4 {
@@ -59,7 +62,6 @@ fn intervals_are_the_golden_ones() {
                         assert!(off < 2e-2, "{at}");
                     }
                     assert!(off >= -1e-4, "{at}: {off:e}");
-                    assert_eq!(end.lower_branch && off.abs() < 1e-4, end.lower_branch, "{at}");
                 }
             }
         }
@@ -151,5 +153,34 @@ fn small_intervals_of_every_loss_are_the_standard_errors() {
             let ratio = 0.5 * (upper.value - lower.value) / (1e-5_f64.sqrt() * se);
             assert!((ratio - 1.0).abs() < 1e-4, "{loss:?} {} {}: {ratio}", element.factor, element.species);
         }
+    }
+}
+
+#[test]
+fn a_cell_that_is_known_exactly_moves_intervals_and_errors_no_more_than_one_known_very_well() {
+    use headwater_pmf::{ErrorSettings, standard_errors};
+    // The engine treats a weight of 1e10 times its neighbours' apart (by a multiplier), one of 1e8 times not.
+    let found: Vec<_> = [1e-4, 1e-7]
+        .into_iter()
+        .map(|share| {
+            let mut data = epa("stlouis");
+            data.uncertainties[5 * data.cols + 3] *= share;
+            let base = base(&data, 4);
+            let elements = vec![(0, 3), (1, 3), (2, 7), (3, 0)];
+            let found = displaced(&data, 4, &base, &DisplacementSettings { check: false, ..settings(elements) });
+            assert_eq!(found.largest_decrease, 0.0, "{share}");
+            let errors =
+                standard_errors(&data.problem(), 4, &base.0, &base.1, &ErrorSettings::default(), Control::none());
+            (found, errors.expect("errors"))
+        })
+        .collect();
+    for (well, exact) in found[0].0.elements.iter().zip(&found[1].0.elements) {
+        for (well, exact) in well.ends.iter().flatten().zip(exact.ends.iter().flatten()) {
+            assert_eq!(well.kind, exact.kind);
+            assert!((well.value - exact.value).abs() <= 1e-4 * well.value.abs(), "{well:?} {exact:?}");
+        }
+    }
+    for (well, exact) in found[0].1.profiles.iter().zip(&found[1].1.profiles).filter(|(well, _)| !well.is_nan()) {
+        assert!((well / exact - 1.0).abs() < 1e-3, "{well} {exact}");
     }
 }
