@@ -10,6 +10,8 @@ const steps: Record<string, readonly string[]> = {
   'larger, two threads': [process.execPath, 'bench/large.ts', '100000', '100', '8', '2'],
   solve: [process.execPath, 'bench/solve.ts'],
   esat: [process.execPath, 'bench/peers/esat/compare.ts'],
+  errors: [process.execPath, 'bench/errors.ts'],
+  coverage: [process.execPath, 'bench/coverage.ts'],
 }
 const wanted = process.argv.slice(2)
 for (const [name, [command, ...args]] of Object.entries(steps)) {

@@ -5,10 +5,13 @@ import { drawCharts } from '../../src-ts/report/charts.ts'
 import { contributionsChart } from '../../src-ts/report/charts/contributions.ts'
 import { prepareContent } from '../../src-ts/report/content.ts'
 import { histogramOf } from '../../src-ts/report/histogram.ts'
-import { HOSTILE, smallReport, type Changes } from './model.ts'
+import { HOSTILE, smallEstimation, smallReport, type Changes } from './model.ts'
 import { everything, readXml } from './xml.ts'
 
-const draw = async (changes: Changes = {}) => drawCharts(prepareContent(await smallReport(changes)))
+const draw = async (changes: Changes = {}) => {
+  const input = await smallReport(changes)
+  return drawCharts(prepareContent({ ...input, ...smallEstimation(input), standardErrors: undefined }))
+}
 const files = readdirSync(new URL('../../src-ts/report/charts', import.meta.url))
 const NAMES = files.map((file) => file.replace(/\.ts$/, '')).filter((name) => name !== 'series')
 
@@ -67,7 +70,8 @@ test('a factor and a species without numbers leave gaps, not nonsense', async ()
   const contributions = new Matrix(6, 2, new Float64Array(12).fill(NaN))
   Object.assign(input.model, { profiles, contributions, starts: [], basins: [] })
   const analysis = await analyze(input.data, input.model)
-  for (const { name, svg } of drawCharts(prepareContent({ ...input, analysis }))) {
+  const estimation = smallEstimation(input)
+  for (const { name, svg } of drawCharts(prepareContent({ ...input, ...estimation, analysis }))) {
     expect(svg, name).not.toMatch(/NaN|undefined|Infinity/)
     readXml(svg)
   }
@@ -103,4 +107,17 @@ test('profiles with standard errors look as they did', async () => {
   const svg = drawCharts(prepareContent({ ...input, standardErrors })).find(({ name }) => name === 'profiles')!.svg
   expect(svg).not.toMatch(/NaN|Infinity/)
   await expect(svg).toMatchFileSnapshot('snapshots/profiles-errors.svg')
+})
+
+test('the comparison shows every method, ends at zero and without a bound', async () => {
+  const input = await smallReport()
+  const content = prepareContent({ ...input, ...smallEstimation(input) })
+  const svg = drawCharts(content).find(({ name }) => name === 'error-comparison')!.svg
+  await expect(svg).toMatchFileSnapshot('snapshots/error-comparison-all.svg')
+  const tips = everything(readXml(svg)).flatMap(({ name, text }) => (name === 'title' ? [text] : []))
+  expect(tips).toContain(
+    'sulfate in factor 1: 2; base ± 1.96 standard errors: 0.432 to 3.57; bootstrap, 5 to 95 %, box 25 to 75 %: 0.8 to 3.8; ' +
+      'displacement, ΔQ = 4: 1 to 4; bootstrap with displacement, ΔQ = 0.5: 0.9 to 2.5',
+  )
+  expect(tips.find((tip) => tip.startsWith('organic carbon in factor 2'))).toContain('ΔQ = 4: 0.5 to ∞')
 })

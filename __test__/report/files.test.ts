@@ -8,7 +8,7 @@ import type { ReportInput } from '../../index.ts'
 import { prepareContent } from '../../src-ts/report/content.ts'
 import { csvLines } from '../../src-ts/report/csv.ts'
 import { makeTables } from '../../src-ts/report/tables.ts'
-import { HOSTILE, smallReport, type Changes } from './model.ts'
+import { HOSTILE, smallEstimation, smallReport, type Changes } from './model.ts'
 import { everything, readXml, type Read } from './xml.ts'
 
 const folders: string[] = []
@@ -283,5 +283,62 @@ describe('errors and outliers', () => {
     const { data } = await smallReport()
     const standardErrors = await (await factorize(data, { factors: 3, starts: 2 })).standardErrors()
     await expect(write({}, { standardErrors })).rejects.toThrow(/expected 2 factors of the standard errors, found 3/)
+  })
+})
+
+describe('error estimation', () => {
+  test('section, picture with its description, words about identities, and the tables', async () => {
+    const estimation = smallEstimation(await smallReport())
+    const { folder, files } = await write({}, { ...estimation, factorNames: ['salt', 'soil'] })
+    const { html } = readPage(folder)
+    expect(html).toContain('id="section-error-comparison"')
+    expect(html).toContain('aria-labelledby="error-comparison-title error-comparison-desc"')
+    const [section] = /<section id="section-error-comparison">[^]*?<\/section>/.exec(html)!
+    expect(section).not.toMatch(/NaN|undefined|Infinity|null/)
+    for (const words of [
+      'all factors were found again in all resamples except soil not in 5',
+      'soil found in less than 80 % of the resamples',
+      'ends with exchanged factors at ΔQ = 8: soil 3',
+      'BS-DISP: 12 of 20 resamples accepted (of all, a refit found a lower Q in 1, a factor has none of theirs in 5, ',
+      'BS-DISP: ends with exchanged factors at ΔQ = 1: salt 1, soil 4',
+    ]) {
+      expect(section).toContain(words)
+    }
+    expect(files).toContain(join('charts', 'error-comparison.svg'))
+    const table = (name: string): string[][] => readCsv(readFileSync(join(folder, 'tables', `${name}.csv`), 'utf8'))
+    const [head, ...rows] = table('error_summary')
+    const column = (name: string): string[] => rows.map((row) => row[head!.indexOf(name)]!)
+    const { bootstrap, displacement } = estimation
+    expect(rows).toHaveLength(8)
+    expect(column('bs_95')).toEqual(Array.from(bootstrap.statistics.quantiles['95'].data, String))
+    expect(column('disp_4_lower')[4]).toBe(String(displacement.elements[2]!.levels[0]!.lower))
+    expect(column('disp_8_upper').slice(6)).toEqual(['', ''])
+    expect(column('disp_4_marks')).toEqual(['', 'lower at zero', '', '', 'other branch', '', '', 'upper unbounded'])
+    expect(column('bs_disp_0.5_upper')[0]).toBe('2.5')
+    expect(column('standard_error')[1]).toBe('')
+    expect(table('bootstrap_mapping')).toEqual([
+      ['mapping', 'base_factor', 'resample_factor_1', 'resample_factor_2', 'unmapped'],
+      ['one to one', 'salt', '19', '1', '0'],
+      ['one to one', 'soil', '1', '14', '5'],
+      ['nearest', 'salt', '19', '2', ''],
+      ['nearest', 'soil', '1', '13', ''],
+      ['nearest', 'unmapped', '0', '5', ''],
+    ])
+    expect(table('bs_disp_swaps')[1]).toEqual(['0.5', '0', '3'])
+    expect(table('displacement_swaps')).toEqual([
+      ['level', 'salt', 'soil'],
+      ['4', '0', '0'],
+      ['8', '0', '3'],
+    ])
+  })
+
+  test('columns and words of methods that were not run are absent', async () => {
+    const { bootstrap } = smallEstimation(await smallReport())
+    const { folder, files } = await write({}, { bootstrap })
+    const [head] = readCsv(readFileSync(join(folder, 'tables', 'error_summary.csv'), 'utf8'))
+    expect(head!.filter((name) => /disp|laplace/.test(name))).toEqual([])
+    expect(files.some((file) => file.includes('displacement'))).toBe(false)
+    expect(readPage(folder).html).not.toMatch(/<li>(Displacement|BS-DISP):/)
+    expect((await write()).files.some((file) => /error|bootstrap|disp/.test(file))).toBe(false)
   })
 })

@@ -1,5 +1,6 @@
 /** A small report's input with fixed numbers: no fit is needed to draw it. */
 import { analyze, Factorization, Matrix } from '../../index.ts'
+import type { Bootstrap, BootstrapDisplacement, Displacement, StandardErrors } from '../../index.ts'
 import { Dataset } from '../../src-ts/data/dataset.ts'
 import type { ReportInput } from '../../src-ts/report/content.ts'
 import type { FactorizationFields, StartReport } from '../../index.ts'
@@ -113,4 +114,107 @@ export async function smallReport(changes: Changes = {}): Promise<ReportInput> {
 
 function uncertainty(j: number): number {
   return [0.1, 0.02, 0.01, 0.1][j]!
+}
+
+/** What was estimated of the model of {@link smallReport}, in fixed numbers; ends at zero, unbounded, unknown. */
+export function smallEstimation({ data, model }: ReportInput): {
+  standardErrors: StandardErrors
+  bootstrap: Bootstrap
+  displacement: Displacement
+  bootstrapDisplacement: BootstrapDisplacement
+} {
+  const { species } = data
+  const of = (change: (value: number, at: number) => number): Matrix =>
+    new Matrix(2, 4, model.profiles.data.map(change), { colNames: species })
+  const errors = of((value, at) => (value > 0 && at !== 1 ? 0.4 * value : NaN))
+  const none = { value: errors, error: errors }
+  const share = (by: number): Matrix => of((value) => by * value)
+  const bootstrap: Bootstrap = {
+    ...{
+      status: 'converged',
+      runs: 20,
+      block: 3,
+      threshold: 0.6,
+      seed: 0,
+      swaps: 2,
+      timing: { seconds: 1, cpuSeconds: 1 },
+    },
+    mapping: [
+      { mapped: 20, unmapped: 0, factors: [19, 1] },
+      { mapped: 15, unmapped: 5, factors: [1, 14] },
+    ],
+    nearest: [
+      [19, 2],
+      [1, 13],
+      [0, 5],
+    ],
+    statistics: {
+      ...{ count: of((_, at) => (at < 4 ? 20 : 15)), mean: share(1.1), deviation: share(0.3) },
+      quantiles: {
+        ...{ '2.5': share(0.3), '5': share(0.4), '25': share(0.8), '50': share(1.05) },
+        ...{ '75': share(1.3), '95': share(1.9), '97.5': share(2.2) },
+      },
+    },
+    q: { min: 30, q25: 44, median: 50, q75: 58, max: 71 },
+    resamples: Array.from({ length: 20 }, (_, run) => ({
+      ...{ run, status: 'converged' as const, q: 50, cold: false, counts: [1, 1, 1, 1, 1, 1] },
+      ...{ factors: [0, 1], nearest: [0, 1], profiles: model.profiles },
+    })),
+    warnings: [],
+  }
+  return {
+    standardErrors: {
+      ...{
+        scale: 'none',
+        block: 1,
+        profiles: errors,
+        profilesSandwich: share(0.5),
+        contributions: model.contributions,
+      },
+      ...{ sandwichRatio: 1.2, shareOfSpecies: none, shareOfFactor: none, totals: none },
+      ...{ weakZeros: [{ factor: 0, species: 2 }], reducedQ: 1.1, warnings: [] },
+    },
+    bootstrap,
+    displacement: {
+      elements: [0, 1, 4, 7].map((at) => {
+        const [factor, column, base] = [Math.floor(at / 4), at % 4, model.profiles.data[at]!]
+        return {
+          ...{ factor, species: species[column]!, column, base, standardError: errors.data[at]! },
+          levels: [4, 8].map((level, l) => ({
+            ...{ level, lower: at === 1 ? 0 : (0.5 - 0.1 * l) * base, upper: at === 7 ? NaN : (2 + l) * base },
+            ...{ lowerDeltaQ: at === 1 ? 1.5 : level, upperDeltaQ: level, lowerBranch: at === 4 },
+            ...(at === 1 ? { lowerAtZero: true as const } : {}),
+            ...(at === 7 ? { upperUnbounded: true as const } : {}),
+          })),
+        }
+      }),
+      swaps: [
+        { level: 4, counts: [0, 0] },
+        { level: 8, counts: [0, 3] },
+      ],
+      ...{ levels: [4, 8], levelScale: 'none', levelFactor: 1, largestDecrease: 0, errorCode: 0, status: 'converged' },
+      ...{ restarts: 0, warnings: [], timing: { seconds: 1, cpuSeconds: 1 } },
+    },
+    bootstrapDisplacement: {
+      ...{ status: 'converged', runs: 20, block: 3, seed: 0, threshold: 0.6, levels: [0.5, 1], levelScale: 'none' },
+      ...{ levelFactor: 1, accepted: 12, dropped: 1, swappedInFit: 5, swappedInDisplacement: 3, unconverged: 0 },
+      ...{ largestDecrease: 0.2, bootstrap, warnings: [], timing: { seconds: 1, cpuSeconds: 1 } },
+      swaps: [
+        { level: 0.5, counts: [0, 3] },
+        { level: 1, counts: [1, 4] },
+      ],
+      elements: [0, 7].map((at) => ({
+        ...{ factor: Math.floor(at / 4), species: species[at % 4]!, column: at % 4, base: model.profiles.data[at]! },
+        standardError: errors.data[at]!,
+        levels: [0.5, 1].map((level) => ({
+          ...{ level, lower: 0.45 * model.profiles.data[at]!, upper: at === 7 ? null : 2.5, count: 12 },
+          ...(at === 7 ? { upperUnbounded: true as const } : {}),
+        })),
+      })),
+      resamples: Array.from({ length: 20 }, (_, run) => ({
+        ...{ run, status: 'converged' as const, q: 50, accepted: run < 12, drop: run === 19 },
+        ...{ swappedInFit: run > 14, swappedInDisplacement: run > 11 && run < 15, largestDecrease: 0, elements: [] },
+      })),
+    },
+  }
 }

@@ -1,14 +1,8 @@
 /** `headwater bootstrap CON UNC --factors P`, or `--model FILE`: how profiles vary over resamples (BS). */
 import type { Command } from 'commander'
-import { bootstrapTables, describeBootstrap, quantilesOf } from './describe-bootstrap.ts'
-import {
-  addEstimateOptions,
-  resamplingOptions,
-  runEstimate,
-  type Estimate,
-  type EstimateFlags,
-  type ResamplingFlags,
-} from './estimate.ts'
+import { bootstrapDocument, bootstrapTables, describeBootstrap } from './describe-bootstrap.ts'
+import { addEstimateOptions, runEstimate, type Estimate, type EstimateFlags } from './estimate.ts'
+import { resamplingOptions, type ResamplingFlags } from './estimate-options.ts'
 
 /** What commander makes of the options. */
 export interface BootstrapFlags extends EstimateFlags, ResamplingFlags {}
@@ -33,8 +27,7 @@ const BOOTSTRAP: Estimate<BootstrapFlags, 'bootstrap'> = {
   tables: bootstrapTables,
   document: (model, found) => {
     if (found === undefined) return { status: 'aborted', mapping: [], nearest: [], quantiles: [], resamples: [] }
-    const { statistics: _, ...rest } = found
-    return { ...rest, quantiles: quantilesOf(model, found) }
+    return bootstrapDocument(model, found)
   },
 }
 

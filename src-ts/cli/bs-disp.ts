@@ -2,17 +2,8 @@
 import type { Command } from 'commander'
 import { USUAL_LEVELS } from '../pmf/displacement-options.ts'
 import { bsDispTables, describeBsDisp } from './describe-bs-disp.ts'
-import {
-  addEstimateOptions,
-  levelOptions,
-  resamplingOptions,
-  runEstimate,
-  toScale,
-  type Estimate,
-  type EstimateFlags,
-  type LevelFlags,
-  type ResamplingFlags,
-} from './estimate.ts'
+import { addEstimateOptions, runEstimate, type Estimate, type EstimateFlags } from './estimate.ts'
+import { levelOptions, resamplingOptions, toScale, type LevelFlags, type ResamplingFlags } from './estimate-options.ts'
 
 /** What commander makes of the options. */
 export interface BsDispFlags extends EstimateFlags, ResamplingFlags, LevelFlags {}

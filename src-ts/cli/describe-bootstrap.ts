@@ -2,6 +2,7 @@
 import type { Bootstrap, BootstrapStatistics } from '../pmf/bootstrap.ts'
 import type { Factorization } from '../pmf/factorization.ts'
 import { csvLines } from '../report/csv.ts'
+import { mappingTable } from '../report/error-estimation.ts'
 import type { Cell } from '../report/tables.ts'
 import { describeWarnings, heading } from './describe.ts'
 import { factorNamesOf } from './describe-displacement.ts'
@@ -51,6 +52,12 @@ export function quantilesOf({ profiles, data }: Factorization, { statistics }: B
     }
   }
   return out
+}
+
+/** The document of `--json`: quantiles by element instead of statistics as matrices. */
+export function bootstrapDocument(model: Factorization, found: Bootstrap): object {
+  const { statistics: _, ...rest } = found
+  return { ...rest, quantiles: quantilesOf(model, found) }
 }
 
 /** Both mappings, quartiles of Q, quantiles and warnings. */
@@ -111,13 +118,7 @@ export function bootstrapTables(model: Factorization, found: Bootstrap): Record<
         ...[names[factor], species, base, times, mean, deviation, ...SHARES.map((share) => at[share])],
       ]),
     ),
-    'bootstrap_mapping.csv': csv(
-      ['mapping', 'base_factor', ...names.map((_, l) => `resample_factor_${l + 1}`), 'unmapped'],
-      [
-        ...found.mapping.map(({ factors, unmapped }, k) => ['one to one', names[k], ...factors, unmapped]),
-        ...found.nearest.map((counts, k) => ['nearest', names[k] ?? 'unmapped', ...counts]),
-      ],
-    ),
+    'bootstrap_mapping.csv': [...csvLines(mappingTable(names, found))].join(''),
     'bootstrap_resamples.csv': csv(
       ['run', 'status', 'q', 'best_from_random_start', 'mapped_factors'],
       found.resamples.map(({ run, status, q, cold, factors }) => [

@@ -2,6 +2,7 @@
 import type { Displacement, DisplacementInterval } from '../pmf/displacement.ts'
 import type { Factorization } from '../pmf/factorization.ts'
 import { csvLines } from '../report/csv.ts'
+import { swapTable as toSwapTable } from '../report/error-estimation.ts'
 import type { Cell } from '../report/tables.ts'
 import { describeSolution, describeWarnings, heading } from './describe.ts'
 import { brief, count, table, wrap } from './words.ts'
@@ -96,6 +97,5 @@ export function displacementTable(model: Factorization, { elements }: Displaceme
 
 /** One line per level, one column per factor. */
 export function swapTable(model: Factorization, { swaps }: Pick<Displacement, 'swaps'>): string {
-  const rows = swaps.map(({ level, counts }): Cell[] => [level, ...counts])
-  return [...csvLines({ columns: ['level', ...factorNamesOf(model)], rows: () => rows })].join('')
+  return [...csvLines(toSwapTable('displacement_swaps', factorNamesOf(model), swaps))].join('')
 }

@@ -2,15 +2,8 @@
 import { Option, type Command } from 'commander'
 import { USUAL_LEVELS } from '../pmf/displacement-options.ts'
 import { describeDisplacement, displacementTable, swapTable } from './describe-displacement.ts'
-import {
-  addEstimateOptions,
-  levelOptions,
-  runEstimate,
-  toScale,
-  type Estimate,
-  type EstimateFlags,
-  type LevelFlags,
-} from './estimate.ts'
+import { addEstimateOptions, runEstimate, type Estimate, type EstimateFlags } from './estimate.ts'
+import { levelOptions, toScale, type LevelFlags } from './estimate-options.ts'
 import { count } from './words.ts'
 
 /** What commander makes of the options. */

@@ -2,49 +2,34 @@
  * What `bootstrap`, `displace` and `bs-disp` have in common: a base that is fitted or read, an estimate around it under
  * Ctrl-C, and what becomes of the result.
  */
-import { InvalidArgumentError, Option, type Command } from 'commander'
+import { Option, type Command } from 'commander'
 import { join } from 'node:path'
 import { mkdir } from 'node:fs/promises'
 import { InvalidInputError, type InputProblem } from '../errors.ts'
-import type { Progress } from '../job.ts'
 import { checkBeforeFit, type EstimateOptions } from '../pmf/before-fit.ts'
 import type { BootstrapDisplacement } from '../pmf/bootstrap-displacement.ts'
 import type { Bootstrap } from '../pmf/bootstrap.ts'
-import type { ElementChoice } from '../pmf/displacement-options.ts'
 import type { Displacement } from '../pmf/displacement.ts'
 import type { Factorization } from '../pmf/factorization.ts'
-import { addDataOptions, checkNumbers, list, readData, wholeNumber } from './data-options.ts'
+import { addDataOptions, checkNumbers, readData } from './data-options.ts'
+import type { EstimationFlags } from './error-estimation.ts'
+import { elementOptions, LEAST_RESAMPLING, type ElementFlags } from './estimate-options.ts'
 import { describeData, describeSolution, heading } from './describe.ts'
 import { EXIT } from './exit.ts'
 import { addEngineOptions, LEAST, toEngine, type FitFlags } from './fit.ts'
 import { Interrupt } from './interrupt.ts'
 import { conflicts } from './objective.ts'
 import { MODEL_FILE, prepareFile, prepareFolder, writeWhole } from './output.ts'
-import { ProgressLine } from './progress.ts'
+import { keepingDone } from './progress.ts'
 import { checkSameData, readModel } from './report.ts'
 import { fit, freeName } from './study.ts'
 import { count } from './words.ts'
 import { quote } from './write-report.ts'
 
 /** What commander makes of the options that all three have. */
-export interface EstimateFlags extends Omit<FitFlags, 'nameFactor' | 'errorScale' | 'errorBlock'> {
+export interface EstimateFlags
+  extends Omit<FitFlags, 'nameFactor' | 'errorScale' | 'errorBlock' | keyof EstimationFlags>, ElementFlags {
   model?: string
-  species?: string[]
-  elements?: ElementChoice[]
-}
-
-/** What commander makes of the options about resamples. */
-export interface ResamplingFlags {
-  runs?: number
-  block?: number
-  coldStarts?: number
-  threshold?: number
-}
-
-/** What commander makes of the options about levels. */
-export interface LevelFlags {
-  levels?: number[]
-  levelScale?: 'none' | 'Q/nu'
 }
 
 interface Results {
@@ -81,9 +66,6 @@ const FIXED = [
   ...['maxIterations', 'negative', 'stop', 'save'],
 ] as const
 
-/** Smallest values of the options about resamples. */
-const LEAST_RESAMPLING = { runs: 1, block: 1, coldStarts: 0 }
-
 /**
  * Adds the options of a command.
  * @param group heading of its own options in the help
@@ -93,15 +75,8 @@ const LEAST_RESAMPLING = { runs: 1, block: 1, coldStarts: 0 }
 export function addEstimateOptions(command: Command, group: string, what: string, own: readonly Option[]): Command {
   const estimate = (flags: string, text: string): Option => new Option(flags, text).helpGroup(group)
   const output = (flags: string, text: string): Option => new Option(flags, text).helpGroup('Output:')
-  addEngineOptions(command)
-    .addOption(estimate('--model <file>', 'instead of a fit: a model saved by --save or --out'))
-    .addOption(estimate('--species <names>', what).argParser(list))
-    .addOption(
-      estimate('--elements <list>', 'single elements instead, such as 0:Fe,2:Zn; factors count from 0').argParser(
-        toChoices,
-      ),
-    )
-  for (const option of own) command.addOption(option.helpGroup(group))
+  addEngineOptions(command).addOption(estimate('--model <file>', 'instead of a fit: a model saved by --save or --out'))
+  for (const option of [...elementOptions(what), ...own]) command.addOption(option.helpGroup(group))
   addDataOptions(command)
   return command
     .addOption(output('-o, --out <folder>', 'write the model, the result as JSON, and CSV tables'))
@@ -109,38 +84,6 @@ export function addEstimateOptions(command: Command, group: string, what: string
     .addOption(output('--save <file>', 'save the model as JSON'))
     .addOption(output('--json', 'print one JSON document instead of tables'))
     .addOption(output('-q, --quiet', 'no progress and no notes'))
-}
-
-/** The options about resamples. */
-export function resamplingOptions(): Option[] {
-  return [
-    new Option('--runs <n>', 'resamples (default: 100)').argParser(wholeNumber),
-    new Option(
-      '--block <samples>',
-      "consecutive samples that are drawn together (default: by Politis and White's rule)",
-    ).argParser(wholeNumber),
-    new Option(
-      '--cold-starts <n>',
-      'random starts of each resample beside the one from the base (default: 1)',
-    ).argParser(wholeNumber),
-    new Option('--threshold <r>', 'correlation below which a factor is unmapped (default: 0.6)').argParser(wholeNumber),
-  ]
-}
-
-/** The options about levels. */
-export function levelOptions(usual: readonly number[]): Option[] {
-  return [
-    new Option('--levels <rises>', `rises of Q to find, ascending (default: ${usual.join()})`).argParser(toLevels),
-    new Option(
-      '--level-scale <scale>',
-      'Q/nu multiplies the levels by Q over the degrees of freedom (default: none)',
-    ).choices(['none', 'Q/nu']),
-  ]
-}
-
-/** The scale as the programming interface spells it. */
-export function toScale({ levelScale }: LevelFlags): 'none' | 'Q/ν' {
-  return levelScale === 'Q/nu' ? 'Q/ν' : 'none'
 }
 
 /** Fits or reads, estimates, prints and writes; what was done before Ctrl-C too. */
@@ -174,7 +117,7 @@ export async function runEstimate<Flags extends EstimateFlags, Method extends ke
   if (save !== undefined) await writeWhole(save, document)
   if (out !== undefined) await writeWhole(join(out, MODEL_FILE), document)
   if (save !== undefined) say(`model saved in ${save}`)
-  const found = await attempt(model, estimate, options, interrupt, quiet)
+  const found = await keepingDone(estimate.unit, quiet, interrupt, (job) => estimate.run(model, { ...options, ...job }))
   if (json) process.stdout.write(`${JSON.stringify(toJson(model, estimate.method, estimate.document(model, found)))}\n`)
   else {
     if (!quiet) process.stdout.write(describeData(data))
@@ -212,26 +155,6 @@ function checkFlags(con: string, unc: string, flags: EstimateFlags, command: str
   if (problems.length > 0) throw InvalidInputError.ofAll(problems)
 }
 
-/** `undefined` if the user stopped the program before anything of it was done. */
-async function attempt<Flags extends EstimateFlags, Method extends keyof Results>(
-  model: Factorization,
-  { run, unit }: Estimate<Flags, Method>,
-  options: EstimateOptions[Method],
-  { signal }: Interrupt,
-  quiet: boolean,
-): Promise<Results[Method] | undefined> {
-  const line = quiet ? undefined : new ProgressLine(process.stderr, false, undefined, unit)
-  const onProgress = line && ((progress: Progress) => line.update(progress))
-  try {
-    return await run(model, { ...options, signal, onAbort: 'partial', onProgress })
-  } catch (error) {
-    if (signal.aborted && error === signal.reason) return undefined
-    throw error
-  } finally {
-    line?.finish()
-  }
-}
-
 /** The document of the fit with that of the estimate; what both have is named after the estimate there. */
 function toJson(model: Factorization, method: string, found: object): object {
   const base = model.toJSON()
@@ -255,21 +178,4 @@ async function writeTables(
   const stem = method.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
   await writeWhole(join(out, `${stem}.json`), `${JSON.stringify(found)}\n`)
   return files[0]![0]
-}
-
-function toLevels(text: string, before: number[] = []): number[] {
-  const levels = text.split(',').map((word) => (word.trim() === '' ? NaN : Number(word)))
-  if (levels.some(Number.isNaN)) throw new InvalidArgumentError('Expected numbers separated by commas, such as 4,8.')
-  return [...before, ...levels]
-}
-
-function toChoices(text: string, before: ElementChoice[] = []): ElementChoice[] {
-  const choices = list(text).map((word): ElementChoice => {
-    const [, factor, species] = /^(\d+)\s*:\s*(.+)$/.exec(word) ?? []
-    if (factor === undefined || species === undefined) {
-      throw new InvalidArgumentError('Expected factors (from 0) and species, such as 0:Fe,2:Zn.')
-    }
-    return { factor: Number(factor), species }
-  })
-  return [...before, ...choices]
 }

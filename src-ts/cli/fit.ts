@@ -11,13 +11,14 @@ import {
   type CommonFlags,
   type DataFlags,
 } from './data-options.ts'
+import { estimationOptions, toEstimation, type EstimationFlags } from './error-estimation.ts'
 import { Interrupt } from './interrupt.ts'
 import { conflicts, errorOptions, robustOption, type ErrorFlags, type ObjectiveFlags } from './objective.ts'
 import { runStudy, type EngineOptions } from './study.ts'
 import { quote } from './write-report.ts'
 
 /** What commander makes of the options of a fit. */
-export interface FitFlags extends CommonFlags, DataFlags, ObjectiveFlags, ErrorFlags {
+export interface FitFlags extends CommonFlags, DataFlags, ObjectiveFlags, ErrorFlags, EstimationFlags {
   factors?: number
   starts?: number | 'auto'
   maxStarts?: number
@@ -72,10 +73,11 @@ export function addEngineOptions(command: Command): Command {
 }
 
 /** Adds the options of a fit. */
-export function addFitOptions(command: Command): Command {
+export function addFitOptions(command: Command, whole: boolean): Command {
   const output = (flags: string, description: string): Option => new Option(flags, description).helpGroup('Output:')
   addEngineOptions(command)
   for (const option of errorOptions()) command.addOption(option.helpGroup('Fit:'))
+  for (const option of estimationOptions(whole ? 'bs,disp' : 'none')) command.addOption(option)
   addDataOptions(command)
   return command
     .addOption(output('-o, --out <folder>', 'write report and CSV tables; another study there is not overwritten'))
@@ -103,6 +105,7 @@ export async function fitCommand(con: string, unc: string, flags: FitFlags, whol
   checkNumbers(flags, LEAST)
   const problems = conflicts(flags)
   if (problems.length > 0) throw InvalidInputError.ofAll(problems)
+  const estimation = toEstimation(flags, whole ? ['bs', 'disp'] : [])
   using interrupt = new Interrupt()
   const { exitCode } = await runStudy(
     {
@@ -111,6 +114,7 @@ export async function fitCommand(con: string, unc: string, flags: FitFlags, whol
       dataFlags: flags,
       engine: toEngine(flags, flags.factors),
       errors: { scale: flags.errorScale === 'Q/nu' ? 'Q/ν' : 'none', block: flags.errorBlock },
+      estimation,
       threads: flags.threads,
       out: flags.out ?? (whole ? 'out' : undefined),
       force: flags.force,

@@ -10,6 +10,7 @@ import { certifyCommand, type CertifyFlags } from './certify.ts'
 import { checkCommand } from './check.ts'
 import { addDataArguments, addDataOptions, wholeNumber, type CommonFlags, type DataFlags } from './data-options.ts'
 import { addDisplaceOptions, displaceCommand, type DisplaceFlags } from './displace.ts'
+import { estimationOptions } from './error-estimation.ts'
 import { EXIT, exitCodeOf, tell } from './exit.ts'
 import { addFitOptions, fitCommand, type FitFlags } from './fit.ts'
 import { errorOptions, robustOption } from './objective.ts'
@@ -20,7 +21,7 @@ Files: two tables (CSV, tab- or semicolon-separated) with a header and one line 
 or name. Missing cells are blank, NA, -999, …; see "headwater check" for what was understood.
 
 Examples:
-  headwater con.csv unc.csv --factors 6            first aid, fit, report and tables in out/
+  headwater con.csv unc.csv --factors 6            first aid, fit, error estimation, report and tables in out/
   headwater check con.csv unc.csv                  first aid only
   headwater con.csv unc.csv -p 6 --robust          outliers pull with a bounded force
   headwater fit con.csv unc.csv -p 6 --json        the fit as one JSON document on stdout
@@ -77,13 +78,16 @@ function build(done: (code: number) => void): Command {
     .showHelpAfterError('(headwater --help lists commands and options)')
     .addHelpText('after', AFTER_HELP)
 
-  addFitOptions(program.command(STUDY, { isDefault: true, hidden: true }).usage('<con> <unc> --factors <p> [options]'))
-    .description('check, fit and report in one go (the word "study" may be left out)')
+  addFitOptions(
+    program.command(STUDY, { isDefault: true, hidden: true }).usage('<con> <unc> --factors <p> [options]'),
+    true,
+  )
+    .description('check, fit, estimate errors and report in one go (the word "study" may be left out)')
     .action(async (con: string, unc: string, flags: FitFlags) => {
       done(await fitCommand(con, unc, flags, true))
     })
 
-  addFitOptions(program.command('fit'))
+  addFitOptions(program.command('fit'), false)
     .summary('fit from many starts and prove what the best one is')
     .description('Fits, and proves what the result is. With --out also writes report and CSV tables.')
     .action(async (con: string, unc: string, flags: FitFlags) => done(await fitCommand(con, unc, flags, false)))
@@ -144,7 +148,7 @@ function build(done: (code: number) => void): Command {
     )
 
   const report = program.command('report')
-  for (const option of errorOptions()) report.addOption(option)
+  for (const option of [...errorOptions(), ...estimationOptions('none')]) report.addOption(option)
   addDataOptions(
     addDataArguments(report)
       .requiredOption('--model <file>', 'model saved by --save or --out')

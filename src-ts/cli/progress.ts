@@ -1,5 +1,6 @@
 /** What is seen of a running fit: one line that is redrawn, or, in a log file, one line every ten seconds. */
-import type { Progress } from '../job.ts'
+import type { JobOptions, Progress } from '../job.ts'
+import type { Interrupt } from './interrupt.ts'
 import { duration, formatQ } from './words.ts'
 
 /** As much of stderr as progress needs. */
@@ -71,5 +72,27 @@ export class ProgressLine {
       parts.push(`${this.#upperBound ? 'at most ' : ''}${duration((elapsed / done) * (total - done))} left`)
     }
     return parts.join(', ')
+  }
+}
+
+/**
+ * Runs work with a progress line until it is done, or until Ctrl-C, which keeps what is done.
+ * @param unit what is counted
+ * @returns `undefined` if the user stopped the program before anything of it was done
+ */
+export async function keepingDone<T>(
+  unit: string,
+  quiet: boolean,
+  { signal }: Interrupt,
+  work: (job: JobOptions) => Promise<T>,
+): Promise<T | undefined> {
+  const line = quiet ? undefined : new ProgressLine(process.stderr, false, undefined, unit)
+  try {
+    return await work({ signal, onAbort: 'partial', onProgress: line && ((progress) => line.update(progress)) })
+  } catch (error) {
+    if (signal.aborted && error === signal.reason) return undefined
+    throw error
+  } finally {
+    line?.finish()
   }
 }

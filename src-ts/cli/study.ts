@@ -7,12 +7,24 @@ import { analyze } from '../pmf/analyze.ts'
 import type { Factorization } from '../pmf/factorization.ts'
 import { factorize } from '../pmf/factorize.ts'
 import type { DownweightedCells } from '../pmf/cell-weights.ts'
+import type { ErrorEstimates } from '../pmf/error-summary.ts'
 import type { StandardErrorOptions, StandardErrors } from '../pmf/standard-errors.ts'
 import type { FactorizeOptions } from '../pmf/types.ts'
 import { InvalidInputError } from '../errors.ts'
 import { readData, type CommonFlags, type DataFlags } from './data-options.ts'
 import { describeData, describeModel } from './describe.ts'
 import { describeFindings } from './check.ts'
+import {
+  announce,
+  checkEstimation,
+  estimateErrors,
+  forgetEstimates,
+  summaryOf,
+  writeSummary,
+  type EstimationRequest,
+} from './error-estimation.ts'
+import { bootstrapDocument } from './describe-bootstrap.ts'
+import { describeEstimation } from './describe-estimation.ts'
 import { EXIT } from './exit.ts'
 import type { Interrupt } from './interrupt.ts'
 import { MODEL_FILE, prepareFile, prepareFolder, writeWhole } from './output.ts'
@@ -30,6 +42,8 @@ export interface StudyRequest extends CommonFlags {
   dataFlags: DataFlags
   engine: EngineOptions
   errors?: Pick<StandardErrorOptions, 'scale' | 'block'>
+  /** Errors that take refits; left out: none. */
+  estimation?: EstimationRequest | undefined
   threads?: number | undefined
   /** Folder for report and tables. */
   out?: string | undefined
@@ -60,6 +74,7 @@ export async function runStudy(request: StudyRequest, interrupt: Interrupt): Pro
   if (out !== undefined) await prepareFolder(out, key, request.force ?? false)
   if (save !== undefined) await prepareFile(save, key, request.force ?? false)
   checkNames(request.names, factors)
+  const estimation = request.estimation && checkEstimation(request.estimation, data, factors)
   const say = (text: string): void => void (quiet || process.stderr.write(`headwater: ${text}\n`))
   say(
     `${count(data.rows, 'sample')} × ${count(data.cols, 'species', 'species')} read; fitting ${count(factors, 'factor')}`,
@@ -67,8 +82,18 @@ export async function runStudy(request: StudyRequest, interrupt: Interrupt): Pro
   const check = checkDataset(data)
   const fitted = await fit(data, request, interrupt)
   const model = request.names ? fitted.withFactorNames(namesOf(fitted, request.names)) : fitted
+  // First of all, so that nothing that happens later can lose it.
+  await saveModel(model, request, interrupt)
+  const duringFit = interrupt.stopped !== undefined
   const analysis = await analyze(data, model)
   const { standardErrors, downweighted } = await look(model, request, interrupt)
+  let estimates: ErrorEstimates = { standardErrors }
+  if (estimation && interrupt.stopped === undefined) {
+    say(announce(estimation))
+    estimates = { ...estimates, ...(await estimateErrors(model, estimation, request, interrupt)) }
+  }
+  const { bootstrap, displacement, bootstrapDisplacement } = estimates
+  const summary = summaryOf(model, estimates)
   const { massRegression, qExpectedStrong } = analysis
   if (json) {
     const mass = massRegression && {
@@ -76,14 +101,29 @@ export async function runStudy(request: StudyRequest, interrupt: Interrupt): Pro
       slopes: [...massRegression.slopes],
       slopeStandardErrors: [...massRegression.slopeStandardErrors],
     }
-    const document = { ...model.toJSON(), qExpectedStrong, massRegression: mass, downweighted, standardErrors }
+    const document = {
+      ...model.toJSON(),
+      ...{ qExpectedStrong, massRegression: mass, downweighted, standardErrors },
+      ...{ bootstrap: bootstrap && bootstrapDocument(model, bootstrap), displacement, bootstrapDisplacement },
+      errorSummary: summary,
+    }
     process.stdout.write(`${JSON.stringify(document)}\n`)
   } else {
     if (!quiet) process.stdout.write(describeData(data) + (request.withCheck ? describeFindings(check) : ''))
     process.stdout.write(describeModel(model, { analysis, standardErrors, downweighted }, data.treatment.total))
+    if (summary) process.stdout.write(describeEstimation({ ...estimates, summary }, out === undefined))
   }
-  await keep({ data, model, analysis, check, standardErrors, downweighted }, request, interrupt)
+  if (out !== undefined) {
+    await writeSummary(out, model, estimates)
+    await writeFolder({ data, model, analysis, check, downweighted, ...estimates }, { ...request, out })
+  }
   const { stopped } = interrupt
+  if (stopped !== undefined && !duringFit) {
+    process.stderr.write(
+      'headwater: stopped during error estimation; the fit is whole, and what was estimated is kept.\n',
+    )
+    return { model, exitCode: stopped.exitCode }
+  }
   if (stopped !== undefined) {
     const ended = model.starts.filter(({ status }) => status !== 'aborted').length
     const planned = typeof engine.starts === 'number' ? ` of ${engine.starts}` : ''
@@ -132,29 +172,33 @@ async function look(
   }
 }
 
-/** Saves the model first, so that nothing that happens later can lose it. */
-async function keep(content: ReportContent, request: StudyRequest, interrupt: Interrupt): Promise<void> {
-  const { model } = content
-  const { out, save, quiet } = request
+async function saveModel(model: Factorization, request: StudyRequest, interrupt: Interrupt): Promise<void> {
+  const { out, save, quiet, force } = request
   const say = (text: string): void => void (quiet || process.stderr.write(`headwater: ${text}\n`))
   const document = `${JSON.stringify(model)}\n`
   if (save !== undefined) {
     await writeWhole(save, document)
     say(`model saved in ${save}`)
   }
-  if (out === undefined) {
+  if (out !== undefined) {
+    await writeWhole(join(out, MODEL_FILE), document)
+    // What another study left there is not about this model.
+    if (force) await forgetEstimates(out)
+  } else if (save === undefined && interrupt.stopped !== undefined && !request.json) {
     // What took long is not lost because nobody thought of a file.
-    if (save === undefined && interrupt.stopped !== undefined && !request.json) {
-      const file = await freeName('headwater-stopped')
-      await writeWhole(file, document)
-      say(`what was done is saved in ${file}`)
-    }
-    return
+    const file = await freeName('headwater-stopped')
+    await writeWhole(file, document)
+    say(`what was done is saved in ${file}`)
   }
-  const saved = join(out, MODEL_FILE)
-  await writeWhole(saved, document)
-  const files = await reportOrIncomplete(content, { ...request, out })
-  say(`report and tables in ${out} (${files.length + 1} files); open ${join(out, 'report.html')}`)
+}
+
+async function writeFolder(content: ReportContent, request: StudyRequest & { out: string }): Promise<void> {
+  const { out, quiet } = request
+  const files = await reportOrIncomplete(content, request)
+  if (quiet) return
+  process.stderr.write(
+    `headwater: report and tables in ${out} (${files.length + 1} files); open ${join(out, 'report.html')}\n`,
+  )
 }
 
 /** A name that no file has. */

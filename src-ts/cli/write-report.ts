@@ -5,7 +5,7 @@ import type { Dataset } from '../data/dataset.ts'
 import type { Analysis } from '../pmf/analyze.ts'
 import type { DownweightedCells } from '../pmf/cell-weights.ts'
 import type { Factorization } from '../pmf/factorization.ts'
-import type { StandardErrors } from '../pmf/standard-errors.ts'
+import type { ErrorEstimates } from '../pmf/error-summary.ts'
 import { writeReport } from '../report/index.ts'
 import { IncompleteError } from './exit.ts'
 import { MODEL_FILE } from './output.ts'
@@ -21,12 +21,11 @@ export interface ReportRequest {
 }
 
 /** What a report shows. */
-export interface ReportContent {
+export interface ReportContent extends ErrorEstimates {
   data: Dataset
   model: Factorization
   analysis: Analysis
   check: DataCheck
-  standardErrors?: StandardErrors | undefined
   downweighted?: DownweightedCells | undefined
 }
 
@@ -42,10 +41,18 @@ export async function reportOrIncomplete(content: ReportContent, request: Report
   } catch (error) {
     if (!(error instanceof Error) || !('syscall' in error)) throw error
     const saved = join(out, MODEL_FILE)
-    const again = ['headwater', 'report', con, unc, '--model', saved, '--out', out, '--force'].map(quote).join(' ')
+    const methods = [
+      ...(content.bootstrap ? ['bs'] : []),
+      ...(content.displacement ? ['disp'] : []),
+      ...(content.bootstrapDisplacement ? ['bs-disp'] : []),
+    ]
+    const estimation = methods.length > 0 ? ['--error-estimation', methods.join()] : []
+    const again = ['headwater', 'report', con, unc, '--model', saved, '--out', out, '--force', ...estimation]
+      .map(quote)
+      .join(' ')
     throw new IncompleteError(
       `the model is saved in ${saved}, but the report could not be written: ${error.message}. ` +
-        `Then, with the same data options: ${again}`,
+        `Then, with the same data options${methods.length > 0 ? ', and those of error estimation' : ''}: ${again}`,
       { cause: error },
     )
   }

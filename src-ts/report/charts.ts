@@ -1,6 +1,7 @@
 /** All charts of a report: which numbers go into each, which tables belong to it, what it tells. */
 import { basinsChart } from './charts/basins.ts'
 import { contributionsChart } from './charts/contributions.ts'
+import { errorComparisonChart } from './charts/error-comparison.ts'
 import { explainedVariationChart } from './charts/explained-variation.ts'
 import { fingerprintChart } from './charts/fingerprint.ts'
 import { observedPredictedChart } from './charts/observed-predicted.ts'
@@ -10,6 +11,7 @@ import { sampleFitChart } from './charts/sample-fit.ts'
 import { speciesFitChart } from './charts/species-fit.ts'
 import { startsChart } from './charts/starts.ts'
 import type { Content } from './content.ts'
+import { estimationInWords, shownLevels, type Estimation } from './error-estimation.ts'
 import type { TableName } from './tables.ts'
 import { GAP } from './words.ts'
 
@@ -20,6 +22,8 @@ export interface Chart {
   title: string
   /** What to look for, in a sentence or two. */
   caption: string
+  /** What else is to be known, a sentence each. */
+  notes?: readonly string[]
   tables: readonly TableName[]
   svg: string
 }
@@ -48,6 +52,7 @@ export function drawCharts(content: Content): Chart[] {
         errors: standardErrors?.profiles,
       }),
     ),
+    ...(content.estimation ? [errorComparison(content, content.estimation)] : []),
     chart(
       'fingerprint',
       'Fingerprint',
@@ -123,4 +128,27 @@ export function drawCharts(content: Content): Chart[] {
       }),
     ),
   ]
+}
+
+function errorComparison({ factors, species, unit, doubts }: Content, estimation: Estimation): Chart {
+  const { summary, bootstrap, displacement, bootstrapDisplacement } = estimation
+  const levels = shownLevels(summary)
+  return {
+    name: 'error-comparison',
+    title: 'Error estimation',
+    caption:
+      'How well each profile element is known, by every method that was run. Standard errors (Laplace) assume that Q is a parabola; the bootstrap (BS) shows what other samples might have given; displacement (DISP) shows how far an element can be moved before Q rises. Where they agree, the interval can be relied on; where displacement is much wider, the factors can be rotated.',
+    notes: estimationInWords(estimation),
+    tables: [
+      'error_summary',
+      ...(bootstrap ? (['bootstrap_mapping'] as const) : []),
+      ...(displacement ? (['displacement_swaps'] as const) : []),
+      ...(bootstrapDisplacement ? (['bs_disp_swaps'] as const) : []),
+    ],
+    svg: errorComparisonChart({
+      ...{ factors, species, unit, doubts, elements: summary.elements },
+      displacementLevel: levels.displacement,
+      bootstrapDisplacementLevel: levels.bootstrapDisplacement,
+    }),
+  }
 }

@@ -6,9 +6,14 @@ import { InvalidInputError } from '../errors.ts'
 import type { Analysis } from '../pmf/analyze.ts'
 import type { DownweightedCells } from '../pmf/cell-weights.ts'
 import type { Factorization } from '../pmf/factorization.ts'
+import type { Bootstrap } from '../pmf/bootstrap.ts'
+import type { Displacement } from '../pmf/displacement.ts'
+import type { BootstrapDisplacement } from '../pmf/bootstrap-displacement.ts'
+import { summarizeErrors } from '../pmf/error-summary.ts'
 import type { StandardErrors } from '../pmf/standard-errors.ts'
 import { factorNames } from '../pmf/solution.ts'
 import type { SampleAxis } from './charts/series.ts'
+import type { Estimation } from './error-estimation.ts'
 import { count, objective } from './format.ts'
 import { histogramOf } from './histogram.ts'
 import type { Histogram } from './charts/residuals.ts'
@@ -23,6 +28,12 @@ export interface ReportInput {
   analysis: Analysis
   /** What `model.standardErrors()` found; left out: no error bars. */
   standardErrors?: StandardErrors | undefined
+  /** What `model.bootstrap()` found. Without it and the next two there is no section on error estimation. */
+  bootstrap?: Bootstrap | undefined
+  /** What `model.displacement()` found. */
+  displacement?: Displacement | undefined
+  /** What `model.bootstrapDisplacement()` found. */
+  bootstrapDisplacement?: BootstrapDisplacement | undefined
   /** What `model.downweightedCells()` found; left out: no section about them. */
   downweighted?: DownweightedCells | undefined
   /** @default the number of factors and of samples */
@@ -41,6 +52,8 @@ export interface Content {
   model: Factorization
   analysis: Analysis
   standardErrors: StandardErrors | undefined
+  /** Absent without refits. */
+  estimation: Estimation | undefined
   downweighted: DownweightedCells | undefined
   check: DataCheck | undefined
   command: string | undefined
@@ -90,6 +103,7 @@ export function prepareContent(input: ReportInput): Content {
     model,
     analysis,
     standardErrors: input.standardErrors,
+    estimation: estimationOf(input, factors),
     downweighted: input.downweighted,
     check: input.check,
     command: input.command,
@@ -107,6 +121,13 @@ export function prepareContent(input: ReportInput): Content {
       return about[0]?.message
     }),
   }
+}
+
+function estimationOf(input: ReportInput, factors: readonly string[]): Estimation | undefined {
+  const { standardErrors, bootstrap, displacement, bootstrapDisplacement } = input
+  if (bootstrap === undefined && displacement === undefined && bootstrapDisplacement === undefined) return undefined
+  const estimates = { standardErrors, bootstrap, displacement, bootstrapDisplacement }
+  return { ...estimates, summary: summarizeErrors(input.model.withFactorNames(factors), estimates) }
 }
 
 /** Statuses in words. */

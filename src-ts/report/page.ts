@@ -168,6 +168,7 @@ function chartSection(chart: Chart, tables: ReadonlyMap<TableName, Table>): stri
     chart.name,
     chart.title,
     paragraph(chart.caption, 'sub'),
+    list(chart.notes ?? []),
     element('figure', {}, chart.svg),
     element('p', { class: 'files' }, link(`charts/${chart.name}.svg`, `this chart as SVG: ${chart.name}.svg`)),
     ...chart.tables.map((name) => foldedTable(tables.get(name)!)),

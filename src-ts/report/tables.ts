@@ -1,6 +1,7 @@
 /** All tables of a report. Each is a CSV file; those that go with a chart are also on the page. */
 import type { Matrix } from '../matrix.ts'
 import type { Content } from './content.ts'
+import { makeEstimationTables, type EstimationTableName } from './error-estimation.ts'
 import { makeErrorTables, type ErrorTableName } from './error-tables.ts'
 import { makePmf5Tables, type Pmf5TableName } from './pmf5.ts'
 
@@ -33,6 +34,7 @@ export type TableName =
   | 'explained_variation'
   | 'large_residuals'
   | ErrorTableName
+  | EstimationTableName
   | Pmf5TableName
 
 /** All tables, by name. */
@@ -70,6 +72,7 @@ export function makeTables(content: Content): Map<TableName, Table> {
     },
     largeResiduals(content),
     ...makeErrorTables(content),
+    ...(content.estimation ? makeEstimationTables(content.estimation) : []),
     ...makePmf5Tables(content),
   ]
   return new Map(tables.map((table) => [table.name, table]))

@@ -1,22 +1,14 @@
 // ESAT and headwater on the same data in one go: CPU per start, Q reached, time to match ESAT's Q.
 // Installs ESAT into a private Python environment at the first run.
 //   node bench/peers/esat/compare.ts [MODELS]
-import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { factorize } from 'headwater'
 import { machine, median, seconds } from '../../common.ts'
 import { reach } from '../../reach.ts'
 import { CASES, epa, paths } from '../../sets.ts'
+import { ESAT, esat } from './esat.ts'
 
-const here = fileURLToPath(new URL('.', import.meta.url))
-const python = `${here}.venv/bin/python`
 const models = Number(process.argv[2] ?? 3)
-if (!existsSync(python)) {
-  run('python3', ['-m', 'venv', `${here}.venv`])
-  run(python, ['-m', 'pip', 'install', '--quiet', 'esat==2025.0.1'])
-}
-console.log(`${machine()}; ESAT 2025.0.1, ls-nmf, defaults, ${models} models; one process at a time, interleaved`)
+console.log(`${machine()}; ${ESAT}, ls-nmf, defaults, ${models} models; one process at a time, interleaved`)
 const ratios: number[] = []
 for (const { set, factors, optimum } of CASES) {
   const data = await epa(set)
@@ -32,8 +24,7 @@ for (const { set, factors, optimum } of CASES) {
     const used = process.cpuUsage(cpu)
     certified += fit.starts.filter((start) => start.status === 'converged').length
     ours.push((used.user + used.system) / 1e7)
-    const printed = run(python, [`${here}run.py`, ...paths(set), String(factors), String(model)])
-    const made = JSON.parse(printed.trim().split('\n').at(-1)!) as { cpu: number; q: number; converged: boolean }
+    const made = esat<{ cpu: number; q: number; converged: boolean }>('run.py', ...paths(set), factors, model)
     theirs.push(made.cpu)
     theirQ.push(made.q)
     if (made.converged) flagged++
@@ -57,9 +48,3 @@ for (const { set, factors, optimum } of CASES) {
 }
 const mean = Math.exp(ratios.reduce((sum, r) => sum + Math.log(r), 0) / ratios.length)
 console.log(`geometric mean: 1/${mean.toFixed(0)}, smallest 1/${Math.min(...ratios).toFixed(0)}`)
-
-function run(command: string, args: string[]): string {
-  const done = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 28 })
-  if (done.status !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${done.error?.message ?? done.stderr}`)
-  return done.stdout
-}
