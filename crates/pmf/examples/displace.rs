@@ -40,6 +40,13 @@ fn main() {
         found.largest_decrease,
         found.swaps
     );
+    if std::env::var_os("SHOW").is_some() {
+        for e in &found.elements {
+            for (l, ends) in e.ends.iter().enumerate() {
+                println!("{} {} level {l}: {:?}", e.factor, e.species, ends);
+            }
+        }
+    }
     println!("{:.1} ms of processor time each", (cpu() - before) / 1e6 / found.elements.len() as f64);
 }
 

@@ -6,8 +6,8 @@
 //!
 //! How the levels are met: [`crate::profile_path`].
 //!
-//! Cost: about eight passes over the data and eight solutions of the rows an end, and as much again for the search for
-//! lower branches.
+//! Cost: about eight solutions of the rows an end, one to two passes with the exact Hessian, and as much again for the
+//! search for lower branches.
 //! Source: P. Paatero, S. Eberly, S. G. Brown, G. A. Norris (2014), Atmos. Meas. Tech. 7:781.
 
 use crate::base_point::{BasePoint, Bounded};

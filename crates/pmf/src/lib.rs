@@ -35,6 +35,7 @@ mod products;
 mod profile_path;
 mod projected;
 mod reduced;
+mod resampling;
 mod run;
 mod schur;
 mod settings;

@@ -5,9 +5,10 @@
 //!   r = Σ s_i w_ik − 1,   z = Σ s_i² (P_i)_kk,   dr/dλ = −z.
 //! With S the reduced Hessian and y = Σ s_i C_iᵀP_i e_k, a step (δ, dλ) obeys
 //!   (S + yyᵀ/z) δ = −g + y r/z,   dλ = (r − yᵀδ)/z,
-//! on the free elements of H other than h_kj (whose change is given) and within the slices of the other factors'
-//! scales. f'(c) = 2 g_kj. The Hessian costs as much as ten steps, and jumps where a row's passive set changes: it is
-//! formed at the base, and corrected by the gradients met along the path (BFGS) from then on.
+//! on the free elements of H other than h_kj (whose change is given). f'(c) = 2 g_kj. S costs as much as four steps and
+//! jumps where a row's passive set changes: it is formed at the base and corrected by the gradients met along the path
+//! (BFGS) from then on. What remains at an end, and what to do where the corrected Hessian was wrong, is known from
+//! products with the exact one ([`crate::exact_hessian`]).
 //!
 //! Source: P. Paatero, S. Eberly, S. G. Brown, G. A. Norris (2014), "Methods for estimating uncertainty in factor
 //! analytic solutions", Atmos. Meas. Tech. 7:781 (what DISP is to do); the method is our own.
@@ -51,6 +52,12 @@ pub struct Point {
 
 /// Cheap steps before the thorough ones.
 const PATIENCE: usize = 30;
+/// Steps in vain, of which the model learns, before they are given up.
+const FAILURES: usize = 2;
+/// How many times its promise a point may still fall, in the search for another branch.
+const FAITH: f64 = 5.0;
+/// Parts of a step that are tried.
+const TRIALS: usize = 10;
 /// Share of the distance from an aim that may remain to be gained.
 const LOOSE: f64 = 0.02;
 
@@ -226,7 +233,7 @@ impl Pin<'_> {
     /// Whether steps from `at` lead below `beat`; they end as soon as that looks hopeless.
     pub fn falls_below(&self, at: &mut Point, hessian: &mut Hessian, tolerance: f64, beat: f64) -> bool {
         let goal = |at: &Point| tolerance.max(LOOSE * (at.value - beat).abs());
-        let hopeless = |at: &Point, promise: f64| at.value - 5.0 * promise > beat;
+        let hopeless = |at: &Point, promise: f64| at.value - FAITH * promise > beat;
         self.descend(at, hessian, tolerance, &goal, &hopeless, false);
         at.value < beat
     }
@@ -243,6 +250,7 @@ impl Pin<'_> {
         exact: bool,
     ) -> Ended {
         let mut thorough = exact;
+        let mut failures = 0;
         for _ in 0..PATIENCE {
             if self.crew.stopped() || !at.value.is_finite() {
                 return Ended::Failed;
@@ -255,7 +263,11 @@ impl Pin<'_> {
             };
             let Some((step, believed)) = found else { return Ended::Failed };
             if hopeless(at, step.promise) {
-                return Ended::Settled;
+                if thorough || hessian.trusted {
+                    return Ended::Settled;
+                }
+                thorough = true;
+                continue;
             }
             if step.promise + hessian.hidden(at.gap) <= goal(at) {
                 if believed {
@@ -268,28 +280,49 @@ impl Pin<'_> {
             }
             match self.descent(at, hessian, &step, tolerance) {
                 Some(next) => (*at, thorough) = (next, false),
-                None if thorough => return Ended::Failed,
-                None => thorough = true,
+                // The model has learnt from the points that were tried.
+                None if failures < FAILURES => (failures, thorough) = (failures + 1, !thorough),
+                None => return Ended::Failed,
             }
         }
         Ended::Failed
     }
 
-    /// The point after `step`, or after a part of it, that keeps a tenth of the promise.
+    /// The point after `step`, if it keeps a tenth of the promise, or else where the slope along it has turned: it is
+    /// piecewise linear, and where a row's passive set changes it can rise steeply.
     fn descent(&self, at: &Point, hessian: &mut Hessian, step: &Step, tolerance: f64) -> Option<Point> {
+        let close = closeness(tolerance, step.promise);
+        let slope = |at: &Point| at.gradient.iter().zip(&step.delta).map(|(g, d)| g * d).sum::<f64>();
+        let first = slope(at);
+        let (mut low, mut high) = ((0.0, first), (1.0, f64::NAN));
+        let mut best: Option<Point> = None;
         let mut t = 1.0;
-        while t > 0.05 {
+        for _ in 0..TRIALS {
             let mut short = at.short.clone();
             crate::judge::moved(&mut short, &step.delta, t);
-            let close = closeness(tolerance, step.promise);
             let next = self.evaluate(short, &at.long, at.multiplier + t * step.lambda, hessian.compliance(), close);
             hessian.learn(&at.place(), &next.place());
-            if at.value - next.value >= 0.1 * t * step.promise - hessian.hidden(next.gap) {
-                return Some(next);
+            // f is φ and what the gap hides.
+            let f = |at: &Point| at.value + hessian.hidden(at.gap);
+            let (gain, here) = (f(at) - f(&next), slope(&next));
+            let enough = gain >= 0.1 * t * step.promise;
+            let done = enough && (t == 1.0 || here.abs() <= 0.5 * first.abs());
+            if enough && best.as_ref().is_none_or(|best| next.value < best.value) {
+                best = Some(next);
             }
-            t *= 0.3;
+            if done || self.crew.stopped() {
+                break;
+            }
+            if here < 0.0 && enough {
+                low = (t, here);
+            } else {
+                high = (t, here);
+            }
+            // The secant, kept off the ends: beyond a steep rise it hardly moves.
+            let share = if high.1 > 0.0 && low.1 < 0.0 { low.1 / (low.1 - high.1) } else { 0.3 };
+            t = low.0 + share.clamp(0.1, 0.5) * (high.0 - low.0);
         }
-        None
+        best
     }
 
     /// Minimises at fixed c by the steps of [`crate::newton`], whose model knows where passive sets of rows change: for

@@ -2,8 +2,9 @@
 //!
 //! All levels of one direction are met along one path: the next c by Newton on √ΔQ, whose slope the envelope theorem
 //! gives (dΔQ/dc = 2 g_kj), close to a level all unknowns and c at once; what remains at an end is known from the exact
-//! Hessian there ([`crate::pinned`]). A path can run on a higher branch: at every level refits at the same c, from the
-//! base and at last from a perturbed base, look for a lower one; where they find one, the path goes on from there.
+//! Hessian there ([`crate::pinned`]). A path can run on a higher branch: at the first and the last level refits at the
+//! same c, from the base and at last from perturbed bases, look for a lower one; where they find one, the path goes on
+//! from there, the levels between are met again, and every further one is asked.
 
 use crate::assignment;
 use crate::block::Factor;
@@ -44,6 +45,10 @@ const MISS: f64 = 2e-5;
 const REST: f64 = 1e-6;
 /// Share of a level by which another branch must be lower to count: what an end may be off.
 const LOWER: f64 = MISS;
+/// Times that a lower branch below the last one is looked for.
+const ROUNDS: usize = 3;
+/// Perturbed bases from which a lower branch is looked for.
+const PERTURBED: usize = 3;
 /// Share of a level by which a refit must end below the base to say that the base is no minimum.
 const DECREASE: f64 = 1e-3;
 
@@ -93,10 +98,11 @@ impl Study<'_> {
         for (at, &level) in levels.iter().enumerate() {
             let (mut kind, mut delta) = self.reach(&mut path, level, found);
             let here = |kind| matches!(kind, EndKind::Reached | EndKind::Zero);
-            if here(kind) && self.settings.check && path.held() != path.start {
+            let asked = at == 0 || at + 1 == levels.len() || branch;
+            if here(kind) && self.settings.check && asked && path.held() != path.start {
                 // A lower branch moves the end outwards; there may be one below that again.
-                for round in 0..3 {
-                    let Some(lower) = self.lower(&path, level, at, number * 8 + round, found) else { break };
+                for round in 0..ROUNDS {
+                    let Some(lower) = self.lower(&path, level, at, number * ROUNDS + round, found) else { break };
                     branch = true;
                     path.at = lower;
                     path.hessian = path.pin.renewed(&path.at);
@@ -287,12 +293,12 @@ impl Study<'_> {
         let held = path.element();
         let rest = REST * level;
         let beat = path.at.value - LOWER * level;
-        // A perturbed base at the last level only.
-        let trials = if at + 1 == self.settings.levels.len() { 2 } else { 1 };
+        // Perturbed bases at the last level only.
+        let trials = if at + 1 == self.settings.levels.len() { 1 + PERTURBED } else { 1 };
         for trial in 0..trials {
             let mut short = self.short.clone();
             if trial > 0 {
-                perturb(&mut short, self.settings.seed, key as u32);
+                perturb(&mut short, self.settings.seed, (key * PERTURBED + trial) as u32);
             }
             short.rows[held] = path.held();
             short.guess_passive();

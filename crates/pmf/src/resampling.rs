@@ -1,0 +1,162 @@
+//! Resamples of blocks of consecutive samples: their length, the draw, and the data with the draws as weights.
+//!
+//! Source: D. N. Politis, H. White (2004), "Automatic block-length selection for the dependent bootstrap",
+//! Econometric Reviews 23:53, with the correction of A. Patton, D. N. Politis, H. White (2009), ibid. 28:372.
+
+use crate::problem::Problem;
+use headwater_base::parallel;
+use headwater_base::rng::{Purpose, Stream};
+use headwater_linalg::LANES;
+
+/// How often each sample is drawn: blocks of consecutive samples with data, circular, the last one cut short.
+pub fn draw(present: &[bool], block: usize, seed: u64, run: u32) -> Vec<u32> {
+    let samples: Vec<usize> = (0..present.len()).filter(|&i| present[i]).collect();
+    let mut counts = vec![0; present.len()];
+    let mut random = Stream::new(seed, Purpose::Resample, run);
+    let mut left = samples.len();
+    while left > 0 {
+        let start = random.below(samples.len());
+        for t in 0..block.min(left) {
+            counts[samples[(start + t) % samples.len()]] += 1;
+        }
+        left -= block.min(left);
+    }
+    counts
+}
+
+/// Politis and White's length for the circular block bootstrap, the mean over the species, rounded, at least 1.
+pub fn block_length(problem: &Problem) -> usize {
+    let (samples, species) = problem.sides();
+    let rows: Vec<usize> = (0..samples.count).filter(|&i| samples.present[i]).collect();
+    let lengths: Vec<f64> = (0..species.count)
+        .filter(|&j| species.present[j])
+        .map(|j| {
+            // A missing value takes part as the mean.
+            let cell = |i: usize| {
+                (samples.omega[samples.cell(i, j)] > 0.0)
+                    .then(|| samples.value[samples.cell(i, j)] * problem.sample_scale(i))
+            };
+            let known: Vec<f64> = rows.iter().filter_map(|&i| cell(i)).collect();
+            let mean = known.iter().sum::<f64>() / known.len() as f64;
+            politis_white(&rows.iter().map(|&i| cell(i).unwrap_or(mean) - mean).collect::<Vec<_>>())
+        })
+        .collect();
+    let mean = lengths.iter().sum::<f64>() / lengths.len().max(1) as f64;
+    (mean.round() as usize).clamp(1, rows.len())
+}
+
+/// The rule for one centred series x_t: with m the first lag after which ρ_k stays below 2√(log₁₀ n / n) for K lags,
+/// M = 2m and the flat-top window λ, b = (2g²/D)^⅓ n^⅓, g = Σ λ(k/M)|k| R_k, D = 4/3 (Σ λ(k/M) R_k)².
+fn politis_white(x: &[f64]) -> f64 {
+    let n = x.len();
+    let covariance = |lag: usize| x.iter().zip(&x[lag.min(n)..]).map(|(a, b)| a * b).sum::<f64>() / n as f64;
+    let variance = covariance(0);
+    if n < 10 || variance <= 0.0 {
+        return 1.0;
+    }
+    let size = n as f64;
+    let quiet = 5.max(size.log10().sqrt().ceil() as usize);
+    let most = (size.sqrt().ceil() as usize + quiet).min(n - 1);
+    let limit = 2.0 * (size.log10() / size).sqrt();
+    let rho: Vec<f64> = (0..=most).map(|lag| covariance(lag) / variance).collect();
+    let below = |m: usize| (1..=quiet).all(|k| rho.get(m + k).is_none_or(|rho| rho.abs() < limit));
+    let m = (0..=most).find(|&m| below(m)).unwrap_or(most).max(1);
+    let window = 2 * m;
+    let flat_top = |k: usize| {
+        let t = k as f64 / window as f64;
+        if t <= 0.5 { 1.0 } else { 2.0 * (1.0 - t).max(0.0) }
+    };
+    let (mut g, mut spectrum) = (0.0, variance);
+    for k in 1..=window.min(n - 1) {
+        let term = 2.0 * flat_top(k) * covariance(k);
+        g += term * k as f64;
+        spectrum += term;
+    }
+    let d = 4.0 / 3.0 * spectrum * spectrum;
+    let b = (2.0 * g * g / d).cbrt() * size.cbrt();
+    let cap = (3.0 * size.sqrt()).min(size / 3.0).ceil();
+    if b.is_finite() { b.clamp(1.0, cap) } else { 1.0 }
+}
+
+impl Problem {
+    /// The data with every sample's weights multiplied by how often it was drawn.
+    pub(crate) fn resampled(&self, counts: &[u32]) -> Problem {
+        let mut out = if self.pins.is_empty() { self.clone() } else { self.without_pins() };
+        let by_row = !out.transposed;
+        for (side, own) in [(&mut out.long, by_row), (&mut out.short, !by_row)] {
+            let (inner, length) = (side.inner, side.block_len());
+            for member in 0..side.count {
+                let mut any = false;
+                for t in 0..inner {
+                    let at = member / LANES * length + t * LANES + member % LANES;
+                    side.omega[at] *= f64::from(counts[if own { member } else { t }]);
+                    any |= side.omega[at] > 0.0;
+                }
+                side.present[member] = any;
+            }
+        }
+        let (samples, _) = out.sides();
+        let cells = |i: usize| (0..samples.inner).filter(|&j| samples.omega[samples.cell(i, j)] > 0.0).count();
+        let drawn: usize = (0..samples.count).map(|i| cells(i) * counts[i] as usize).sum();
+        let squares: Vec<f64> = out.long.omega.iter().zip(&out.long.value).map(|(w, v)| w * v * v).collect();
+        (out.cells, out.total) = (drawn, parallel::pairwise_sum(&squares));
+        out.drawn = counts.to_vec();
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sample_is_drawn_equally_often() {
+        // χ² of the counts of 20 samples in blocks of 3: each start is uniform, so each sample is.
+        let present = vec![true; 20];
+        let mut sums = vec![0.0; 20];
+        let runs = 100_000 / 20;
+        for run in 0..runs {
+            let counts = draw(&present, 3, 7, run);
+            assert_eq!(counts.iter().sum::<u32>(), 20);
+            counts.iter().zip(&mut sums).for_each(|(c, s)| *s += f64::from(*c));
+        }
+        // Draws of a block move together: the variance of a sum is about three times that of single draws.
+        let expected = f64::from(runs);
+        let chi2: f64 = sums.iter().map(|s| (s - expected).powi(2) / (3.0 * expected)).sum();
+        assert!(chi2 < 43.8, "χ² = {chi2} of 19 degrees, 0.1 %");
+    }
+
+    #[test]
+    fn block_starts_are_uniform() {
+        let present: Vec<bool> = (0..25).map(|i| i % 5 != 4).collect();
+        let mut sums = vec![0.0; 25];
+        let draws = 100_000;
+        for run in 0..draws / 20 {
+            let counts = draw(&present, 1, 3, run);
+            counts.iter().zip(&mut sums).for_each(|(c, s)| *s += f64::from(*c));
+        }
+        assert!((0..25).all(|i| present[i] || sums[i] == 0.0));
+        let expected = f64::from(draws) / 20.0;
+        let chi2: f64 = sums.iter().filter(|s| **s > 0.0).map(|s| (s - expected).powi(2) / expected).sum();
+        assert!(chi2 < 43.8, "χ² = {chi2} of 19 degrees, 0.1 %");
+    }
+
+    #[test]
+    fn blocks_grow_with_the_memory_of_the_series() {
+        let series = |memory: f64| {
+            let mut random = Stream::new(1, Purpose::Probe, 0);
+            let mut x = 0.0;
+            (0..2000)
+                .map(|_| {
+                    x = memory * x + random.normal();
+                    x
+                })
+                .collect::<Vec<f64>>()
+        };
+        let lengths: Vec<f64> = [0.0, 0.5, 0.9].map(|memory| politis_white(&series(memory))).to_vec();
+        // White noise: about 1. AR(1), ρ = 0.5: theory (2ρ/(1−ρ²))^⅔ (3n/2)^⅓ = 17.5; ρ = 0.9: 64.6.
+        assert!(lengths[0] < 6.0, "{lengths:?}");
+        assert!((lengths[1] / 17.5 - 1.0).abs() < 0.35, "{lengths:?}");
+        assert!((lengths[2] / 64.6 - 1.0).abs() < 0.35, "{lengths:?}");
+    }
+}
