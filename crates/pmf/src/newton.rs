@@ -62,6 +62,9 @@ pub struct Piece {
     pub solved: bool,
 }
 
+/// Promises up to this many tolerances can be an effect of rounding on nearly flat directions.
+const VISIBLE: f64 = 100.0;
+
 impl Reduced<'_, '_> {
     /// Minimises the model plus shift · δᵀDδ under the bounds. The shift begins at `request.shift` and is raised
     /// tenfold, from where the search stands, whenever S is not positive definite on a visited piece; `None` if it
@@ -128,12 +131,17 @@ impl Reduced<'_, '_> {
                 }
                 t *= 0.5;
             }
-            let Some((trial, there, with_shift)) = next else { break };
-            let gain = now.1 - with_shift.1;
-            (delta, plain, now) = (trial, there, with_shift);
+            let gain = next.as_ref().map_or(0.0, |(_, _, with_shift)| now.1 - with_shift.1);
             if gain <= 1e-3 * request.tolerance {
+                // The values do not show what the piece promises: where that is next to nothing, it is what may remain.
+                if step.solved && step.promise <= VISIBLE * request.tolerance {
+                    solved = true;
+                    (rest, residual) = (step.promise.max(0.0), step.residual);
+                }
                 break;
             }
+            let Some((trial, there, with_shift)) = next else { break };
+            (delta, plain, now) = (trial, there, with_shift);
         }
         let multiplier = plain.multiplier;
         Some(Step { decrement: rest - plain.value, delta, solved, shift, residual, multiplier })

@@ -146,10 +146,13 @@ impl Pin<'_> {
         let held = self.element(at.long.p);
         let dc = c - at.short.rows[held];
         let mut short = at.short.clone();
-        let delta: Vec<f64> = step.delta.iter().zip(&step.tangent).map(|(d, t)| d + dc * t).collect();
+        // From a minimum only along its tangent: where the data tell next to nothing of a direction, rounding alone could
+        // lead far along it.
+        let part = if step.promise > 0.01 * close { 1.0 } else { 0.0 };
+        let delta: Vec<f64> = step.delta.iter().zip(&step.tangent).map(|(d, t)| part * d + dc * t).collect();
         crate::judge::moved(&mut short, &delta, 1.0);
         short.rows[held] = c;
-        let lambda = at.multiplier + step.lambda + dc * step.lambda_tangent;
+        let lambda = at.multiplier + part * step.lambda + dc * step.lambda_tangent;
         let next = self.evaluate(short, &at.long, lambda, hessian.compliance(), close);
         hessian.learn(&at.place(), &next.place());
         next
