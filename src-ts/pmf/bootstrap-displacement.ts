@@ -238,7 +238,7 @@ function warningsOf(result: BootstrapDisplacement, model: Factorization): Warnin
   const warnings = [...warnOfBase(model), ...warnOfScale(model, levels[0]!, levelScale === 'Q/ν')]
   const made = resamples.length
   if (unconverged > 0) {
-    const message = `${unconverged} of ${made} resamples are not converged: they are not accepted`
+    const message = `not converged: ${unconverged} of ${made} resamples; they are not accepted`
     warnings.push({ code: 'resamples-not-converged', message })
   }
   if (made > 0 && (accepted < ENOUGH * made || accepted < MANY)) {

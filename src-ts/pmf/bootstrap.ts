@@ -166,7 +166,7 @@ function warnOfResamples(resamples: readonly Resample[], runs: number): Warning[
   const out: Warning[] = []
   const open = resamples.filter((one) => one.status !== 'converged').length
   if (open > 0) {
-    const message = `${open} of ${resamples.length} resamples are not converged; they count all the same`
+    const message = `not converged: ${open} of ${resamples.length} resamples; they count all the same`
     out.push({ code: 'resamples-not-converged', message })
   }
   return [...out, ...warnOfStop(resamples.length, runs)]

@@ -62,6 +62,6 @@ export function warnOfScale(base: Pick<Base, 'q' | 'degreesOfFreedom'>, lowest: 
   const sigma = Math.sqrt(lowest / ratio).toPrecision(2)
   const message =
     `Q/ν is ${ratio.toPrecision(3)}: if the uncertainties are off by one factor, ΔQ = ${lowest} is ${sigma} standard ` +
-    "errors; levelScale 'Q/ν' takes that into account"
+    'errors; scaled levels (levelScale, --level-scale) take that into account'
   return [{ code: 'levels-off-scale', message }]
 }

@@ -151,7 +151,7 @@ pub fn displace(
             of_level.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         }
         if let Some(point) = found.lower
-            && lowest.as_ref().is_none_or(|lowest| point.value < lowest.value)
+            && lowest.as_ref().is_none_or(|lowest| point.q < lowest.q)
         {
             lowest = Some(point);
         }
@@ -161,7 +161,7 @@ pub fn displace(
         elements,
         base_q: problem.unscale_q(base_q),
         swaps,
-        largest_decrease: lowest.as_ref().map_or(0.0, |point| problem.unscale_q(base_q - point.value)),
+        largest_decrease: lowest.as_ref().map_or(0.0, |point| problem.unscale_q(base_q - point.q)),
         lower: lowest.map(|point| problem.unscale_factors(p, &point.long.rows, &point.short.rows)),
         status: if complete { Status::Converged } else { Status::Aborted },
     })

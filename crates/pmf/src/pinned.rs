@@ -44,6 +44,8 @@ pub struct Point {
     pub multiplier: f64,
     /// r.
     pub gap: f64,
+    /// Q of the two factors.
+    pub q: f64,
     /// φ.
     pub value: f64,
     /// Half-gradient of φ in H, n × p.
@@ -92,7 +94,6 @@ impl Pin<'_> {
         let mut z = z;
         let (mut above, mut below) = (None, None);
         let mut gap = f64::NAN;
-        let mut last = (f64::NAN, f64::NAN);
         for round in 0..40 {
             let by: Vec<f64> = self.weights.iter().map(|s| lambda * s).collect();
             let tilt = Tilt { factor: self.factor, by: &by };
@@ -102,7 +103,7 @@ impl Pin<'_> {
                 again(&normal, &mut long, tilt);
             }
             gap = self.gap(&long);
-            if gap * gap <= close * z || crew.stopped() {
+            if closed(gap, close * z) || crew.stopped() {
                 break;
             }
             // r falls with λ.
@@ -111,21 +112,16 @@ impl Pin<'_> {
             } else {
                 below = Some((lambda, gap))
             }
-            // How r falls: by the last two values, else by the members' own responses.
-            let secant = (last.1 - gap) / (lambda - last.0);
-            if secant > 0.0 {
-                z = secant;
-            } else if z <= 0.0 {
+            if round > 0 || z <= 0.0 {
                 z = model::compliance(p, &normal, &long.passive, self.factor, self.weights);
             }
-            last = (lambda, gap);
             lambda = model::next_multiplier(lambda + gap / z, above, below);
         }
         let (q, gradient) =
             model::forces(problem, &long, &short, crew).unwrap_or_else(|| (f64::INFINITY, vec![0.0; short.rows.len()]));
         // Without a multiplier there is no such point.
-        let value = if gap * gap <= close * z.max(f64::MIN_POSITIVE) { q + 2.0 * lambda * gap } else { f64::INFINITY };
-        Point { value, long, short, multiplier: lambda, gap, gradient }
+        let value = if closed(gap, close * z.max(f64::MIN_POSITIVE)) { q + 2.0 * lambda * gap } else { f64::INFINITY };
+        Point { q, value, long, short, multiplier: lambda, gap, gradient }
     }
 
     /// What the quadratic model at `at` says of the minimum as c changes by x, the bounds that are met staying met:
@@ -238,7 +234,7 @@ impl Pin<'_> {
         let goal = |at: &Point| tolerance.max(LOOSE * (at.value - beat).abs());
         let hopeless = |at: &Point, promise: f64| at.value - FAITH * promise > beat;
         self.descend(at, hessian, tolerance, &goal, &hopeless, false);
-        at.value < beat
+        at.value + hessian.hidden(at.gap) < beat
     }
 
     /// Steps until one promises less than `goal` of the point, or `hopeless` says so of the point and the promise. The
@@ -394,6 +390,11 @@ impl Point {
     fn place(&self) -> Place<'_> {
         Place { short: &self.short, gradient: &self.gradient, gap: self.gap }
     }
+}
+
+/// Whether the gap may stay; z can be that of another point, so that a large one never may.
+fn closed(gap: f64, close: f64) -> bool {
+    gap * gap <= close && gap.abs() <= 0.01
 }
 
 /// What of φ a gap may hide at a point from which that much is promised; never so much that a value could pass for a

@@ -39,6 +39,15 @@ pub struct Found {
     pub lower: Option<Point>,
 }
 
+impl Found {
+    /// Keeps a point whose Q itself lies below `below`: the base is no minimum.
+    fn notice(&mut self, point: &Point, below: f64) {
+        if point.q < below && self.lower.as_ref().is_none_or(|lower| point.q < lower.q) {
+            self.lower = Some(point.clone());
+        }
+    }
+}
+
 /// Share of a level by which ΔQ at an end may miss it; the ends then lie within 1e-5 of the interval's width.
 const MISS: f64 = 2e-5;
 /// Share of a level that may remain to be gained at a refit's end.
@@ -235,9 +244,7 @@ impl Study<'_> {
             }
             path.at = next;
             let delta = path.at.value - self.base_q;
-            if -delta > DECREASE * level && found.lower.as_ref().is_none_or(|lower| path.at.value < lower.value) {
-                found.lower = Some(path.at.clone());
-            }
+            found.notice(&path.at, self.base_q - DECREASE * level);
             if delta < level && path.sign < 0.0 && self.short.bounded && c == 0.0 {
                 if path.pin.verify(&mut path.at, &mut path.hessian, rest) == Ended::Failed {
                     return None;
@@ -307,11 +314,7 @@ impl Study<'_> {
             if !path.pin.falls_below(&mut point, &mut hessian, rest, beat) {
                 continue;
             }
-            if point.value < self.base_q - DECREASE * level
-                && found.lower.as_ref().is_none_or(|lower| point.value < lower.value)
-            {
-                found.lower = Some(point.clone());
-            }
+            found.notice(&point, self.base_q - DECREASE * level);
             if self.in_place(&point).is_empty() {
                 return Some(point);
             }

@@ -167,7 +167,7 @@ fn a_cell_that_is_known_exactly_moves_intervals_and_errors_no_more_than_one_know
             data.uncertainties[5 * data.cols + 3] *= share;
             let base = base(&data, 4);
             let elements = vec![(0, 3), (1, 3), (2, 7), (3, 0)];
-            let found = displaced(&data, 4, &base, &DisplacementSettings { check: false, ..settings(elements) });
+            let found = displaced(&data, 4, &base, &settings(elements));
             assert_eq!(found.largest_decrease, 0.0, "{share}");
             let errors =
                 standard_errors(&data.problem(), 4, &base.0, &base.1, &ErrorSettings::default(), Control::none());
@@ -175,9 +175,13 @@ fn a_cell_that_is_known_exactly_moves_intervals_and_errors_no_more_than_one_know
         })
         .collect();
     for (well, exact) in found[0].0.elements.iter().zip(&found[1].0.elements) {
-        for (well, exact) in well.ends.iter().flatten().zip(exact.ends.iter().flatten()) {
-            assert_eq!(well.kind, exact.kind);
-            assert!((well.value - exact.value).abs() <= 1e-4 * well.value.abs(), "{well:?} {exact:?}");
+        for ([lower, upper], exact) in well.ends.iter().zip(&exact.ends) {
+            let width = upper.value - lower.value;
+            for (well, exact) in [lower, upper].into_iter().zip(exact) {
+                assert_eq!(well.kind, exact.kind);
+                // Branches that differ by less than a check can see.
+                assert!((well.value - exact.value).abs() <= 1e-3 * width, "{well:?} {exact:?}");
+            }
         }
     }
     for (well, exact) in found[0].1.profiles.iter().zip(&found[1].1.profiles).filter(|(well, _)| !well.is_nan()) {
