@@ -159,15 +159,18 @@ fn small_intervals_of_every_loss_are_the_standard_errors() {
 #[test]
 fn a_cell_that_is_known_exactly_moves_intervals_and_errors_no_more_than_one_known_very_well() {
     use headwater_pmf::{ErrorSettings, standard_errors};
+    let low = |elements| DisplacementSettings { levels: vec![4.0, 8.0], ..settings(elements) };
     // The engine treats a weight of 1e10 times its neighbours' apart (by a multiplier), one of 1e8 times not.
     let found: Vec<_> = [1e-4, 1e-7]
         .into_iter()
         .map(|share| {
             let mut data = epa("stlouis");
-            data.uncertainties[5 * data.cols + 3] *= share;
+            let cell = 5 * data.cols + 3;
+            data.values[cell] *= 2.0;
+            data.uncertainties[cell] *= share;
             let base = base(&data, 4);
             let elements = vec![(0, 3), (1, 3), (2, 7), (3, 0)];
-            let found = displaced(&data, 4, &base, &settings(elements));
+            let found = displaced(&data, 4, &base, &low(elements));
             assert_eq!(found.largest_decrease, 0.0, "{share}");
             let errors =
                 standard_errors(&data.problem(), 4, &base.0, &base.1, &ErrorSettings::default(), Control::none());
@@ -179,8 +182,7 @@ fn a_cell_that_is_known_exactly_moves_intervals_and_errors_no_more_than_one_know
             let width = upper.value - lower.value;
             for (well, exact) in [lower, upper].into_iter().zip(exact) {
                 assert_eq!(well.kind, exact.kind);
-                // Branches that differ by less than a check can see.
-                assert!((well.value - exact.value).abs() <= 1e-3 * width, "{well:?} {exact:?}");
+                assert!((well.value - exact.value).abs() <= 1e-4 * width, "{well:?} {exact:?}");
             }
         }
     }
