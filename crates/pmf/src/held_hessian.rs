@@ -158,7 +158,8 @@ impl Formed {
     }
 }
 
-/// The inverse of `matrix`, to whose diagonal is added what makes it positive definite: at the bounds if that does.
+/// The inverse of `matrix`, to whose diagonal is added what makes it positive definite: at the bounds if that does. NaN,
+/// with which no step is found, where nothing does (a matrix that is not finite).
 fn definite(matrix: &mut [f64], at_bound: &[bool]) -> Vec<f64> {
     let size = at_bound.len();
     let mut shift = 0.0;
@@ -173,6 +174,9 @@ fn definite(matrix: &mut [f64], at_bound: &[bool]) -> Vec<f64> {
             return inverse;
         }
         let next = if shift == 0.0 { 1e-3 } else { 10.0 * shift };
+        if next > 1e9 {
+            return vec![f64::NAN; size * size];
+        }
         for (r, at_bound) in at_bound.iter().enumerate() {
             // The diagonal of S is about 1: what the bounds alone do not mend, all elements take part in.
             if *at_bound || next > 1.0 {
@@ -256,7 +260,7 @@ impl Hessian {
         unreachable!("the last product returns")
     }
 
-    /// The exact M times x: S and yyᵀ/z of `curvature`, the scales' own curvature added.
+    /// The exact M times x: S and yyᵀ/z of `exact`, the scales' own curvature added.
     fn image(&self, x: &[f64], exact: &ExactHessian) -> Vec<f64> {
         let mut delta = vec![0.0; exact.len()];
         for ((&a, root), x) in self.all.iter().zip(&self.root).zip(x) {

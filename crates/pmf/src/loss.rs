@@ -17,7 +17,7 @@
 //! P. J. Huber (1964), "Robust estimation of a location parameter"). Huber's ρ is piecewise quadratic: the step from
 //! the right set of outliers ends exactly.
 //!
-//! Cost of a solution: two or three times that of least squares from a good guess. What bounds it: the normal
+//! Cost of a solution: one of weighted least squares a step, of which few are needed from a good guess. What bounds it: the normal
 //! equations, as there.
 
 use crate::block::{Factor, Normal, PIECE, Shared, Tilt};
@@ -180,7 +180,7 @@ fn each(
     q
 }
 
-/// Newton or majorising steps a member at most; two to four are usual.
+/// Newton or majorising steps a member at most.
 pub const ROUNDS: usize = 60;
 
 /// Share of a member's Q below which a taken Newton step's promise ends the search: such a step is exact for Huber's

@@ -52,7 +52,7 @@ pub struct Point {
     pub gradient: Vec<f64>,
 }
 
-/// Cheap steps before the thorough ones.
+/// Steps of [`Pin::descend`] at most.
 const PATIENCE: usize = 30;
 /// Steps in vain, of which the model learns, before they are given up.
 const FAILURES: usize = 2;
@@ -351,6 +351,7 @@ impl Pin<'_> {
                     return Ended::Failed;
                 }
                 shift = step.shift;
+                // A shift that small (the diagonal is about 1) hides little of what remains.
                 if step.decrement <= tolerance && shift <= 1e-3 {
                     return Ended::Settled;
                 }
