@@ -3,11 +3,14 @@
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
+use headwater_base::normal::Normals;
+use headwater_linalg::element::Element;
 pub use num_complex::{Complex32, Complex64};
 
 /// An element of a parameter. A complex array is also an array of twice as many reals ([`Number::reals`]).
 pub trait Number:
-    Copy
+    Element
+    + Copy
     + Send
     + Sync
     + Debug
@@ -73,6 +76,8 @@ pub trait Real: Number<Real = Self> + PartialOrd + Div<Output = Self> {
     fn is_finite(self) -> bool;
     /// The larger one; the other where one is NaN.
     fn max(self, other: Self) -> Self;
+    /// Numbers `from`, `from + 1`, … of a sequence of standard normal ones.
+    fn fill_normal(normals: Normals, from: u64, out: &mut [Self]);
     /// Little-endian bytes appended.
     fn write(x: &[Self], to: &mut Vec<u8>);
     /// From little-endian bytes, of which there are as many as `to` needs.
@@ -80,7 +85,7 @@ pub trait Real: Number<Real = Self> + PartialOrd + Div<Output = Self> {
 }
 
 macro_rules! real {
-    ($type:ident) => {
+    ($type:ident, $fill:ident) => {
         impl Number for $type {
             type Real = $type;
             const COMPLEX: bool = false;
@@ -149,6 +154,9 @@ macro_rules! real {
             fn max(self, other: Self) -> Self {
                 self.max(other)
             }
+            fn fill_normal(normals: Normals, from: u64, out: &mut [Self]) {
+                normals.$fill(from, out);
+            }
             fn write(x: &[Self], to: &mut Vec<u8>) {
                 to.extend(x.iter().flat_map(|value| value.to_le_bytes()));
             }
@@ -210,7 +218,7 @@ macro_rules! complex {
     };
 }
 
-real!(f32);
-real!(f64);
+real!(f32, fill_f32);
+real!(f64, fill_f64);
 complex!(Complex32, f32);
 complex!(Complex64, f64);
