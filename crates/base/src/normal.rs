@@ -159,58 +159,65 @@ fn pair_f64(bits: u64, turn: u64) -> (f64, f64) {
     (radius * cos, radius * sin)
 }
 
-/// Fills by batches of `SIZE` numbers, aligned in the sequence; what is asked for may begin and end inside of one.
+/// Fills by batches of some numbers, aligned in the sequence; what is asked for may begin and end inside of one.
+macro_rules! by_batches {
+    ($normals:ident, $from:ident, $out:ident, $size:expr, $batch:ident) => {{
+        let size = $size as u64;
+        let (mut number, mut skip) = ($from / size, ($from % size) as usize);
+        let mut rest = $out;
+        while !rest.is_empty() {
+            let values = $batch($normals, number);
+            let count = rest.len().min($size - skip);
+            let (now, later) = rest.split_at_mut(count);
+            now.copy_from_slice(&values[skip..skip + count]);
+            (rest, skip, number) = (later, 0, number + 1);
+        }
+    }};
+}
+
 #[inline(always)]
-fn by_batches<T: Copy, const SIZE: usize>(from: u64, out: &mut [T], batch: impl Fn(u64) -> [T; SIZE]) {
-    let size = SIZE as u64;
-    let (mut number, mut skip) = (from / size, (from % size) as usize);
-    let mut rest = out;
-    while !rest.is_empty() {
-        let values = batch(number);
-        let count = rest.len().min(SIZE - skip);
-        let (now, later) = rest.split_at_mut(count);
-        now.copy_from_slice(&values[skip..skip + count]);
-        (rest, skip, number) = (later, 0, number + 1);
+fn batch_f32(normals: Normals, number: u64) -> [f32; 4 * LANES] {
+    let words = normals.blocks(number.wrapping_mul(LANES as u64));
+    let mut parts = [[0.0; LANES]; 4];
+    for lane in 0..LANES {
+        (parts[0][lane], parts[1][lane]) = pair_f32(words[0][lane], words[1][lane]);
     }
+    for lane in 0..LANES {
+        (parts[2][lane], parts[3][lane]) = pair_f32(words[2][lane], words[3][lane]);
+    }
+    let mut values = [0.0; 4 * LANES];
+    for lane in 0..LANES {
+        for part in 0..4 {
+            values[4 * lane + part] = parts[part][lane];
+        }
+    }
+    values
+}
+
+#[inline(always)]
+fn batch_f64(normals: Normals, number: u64) -> [f64; 2 * LANES] {
+    let words = normals.blocks(number.wrapping_mul(LANES as u64));
+    let mut parts = [[0.0; LANES]; 2];
+    for lane in 0..LANES {
+        let long = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        let (bits, turn) = (long(words[0][lane], words[1][lane]), long(words[2][lane], words[3][lane]));
+        (parts[0][lane], parts[1][lane]) = pair_f64(bits, turn);
+    }
+    let mut values = [0.0; 2 * LANES];
+    for lane in 0..LANES {
+        values[2 * lane] = parts[0][lane];
+        values[2 * lane + 1] = parts[1][lane];
+    }
+    values
 }
 
 simd! {
 fn fill_f32(normals: Normals, from: u64, out: &mut [f32]) {
-    by_batches(from, out, |number| {
-        let words = normals.blocks(number * LANES as u64);
-        let mut parts = [[0.0; LANES]; 4];
-        for lane in 0..LANES {
-            (parts[0][lane], parts[1][lane]) = pair_f32(words[0][lane], words[1][lane]);
-        }
-        for lane in 0..LANES {
-            (parts[2][lane], parts[3][lane]) = pair_f32(words[2][lane], words[3][lane]);
-        }
-        let mut values = [0.0; 4 * LANES];
-        for lane in 0..LANES {
-            for part in 0..4 {
-                values[4 * lane + part] = parts[part][lane];
-            }
-        }
-        values
-    });
+    by_batches!(normals, from, out, 4 * LANES, batch_f32);
 }
 
 fn fill_f64(normals: Normals, from: u64, out: &mut [f64]) {
-    by_batches(from, out, |number| {
-        let words = normals.blocks(number * LANES as u64);
-        let long = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
-        let mut parts = [[0.0; LANES]; 2];
-        for lane in 0..LANES {
-            let (bits, turn) = (long(words[0][lane], words[1][lane]), long(words[2][lane], words[3][lane]));
-            (parts[0][lane], parts[1][lane]) = pair_f64(bits, turn);
-        }
-        let mut values = [0.0; 2 * LANES];
-        for lane in 0..LANES {
-            values[2 * lane] = parts[0][lane];
-            values[2 * lane + 1] = parts[1][lane];
-        }
-        values
-    });
+    by_batches!(normals, from, out, 2 * LANES, batch_f64);
 }
 }
 

@@ -57,10 +57,10 @@ pub trait Element:
 }
 
 macro_rules! kernels {
-    ($type:ty, $substitute:ident, $product:ident) => {
+    ($type:ty, $width:expr, $substitute:ident, $product:ident) => {
         simd! {
         fn $substitute(n: usize, u: &[$type], step: usize, x: &mut [$type], columns: usize) {
-            triangular::substitute(n, u, step, x, columns);
+            triangular::substitute::<$type, { $width }>(n, u, step, x, columns);
         }
 
         fn $product(n: usize, a: &[$type], sign: f64, x: &[$type], y: &mut [$type]) {
@@ -70,10 +70,11 @@ macro_rules! kernels {
     };
 }
 
-kernels!(f32, substitute_f32, product_f32);
-kernels!(f64, substitute_f64, product_f64);
-kernels!(Complex32, substitute_c32, product_c32);
-kernels!(Complex64, substitute_c64, product_c64);
+// Columns in registers: eight AVX2 ones, enough to hide a multiply-add's latency.
+kernels!(f32, 64, substitute_f32, product_f32);
+kernels!(f64, 32, substitute_f64, product_f64);
+kernels!(Complex32, 32, substitute_c32, product_c32);
+kernels!(Complex64, 16, substitute_c64, product_c64);
 
 macro_rules! shared {
     ($substitute:ident, $product:ident) => {

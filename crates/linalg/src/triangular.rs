@@ -10,8 +10,6 @@ use crate::gemm::{View, multiply};
 
 /// Columns of a triangle that are treated at once, without a further split.
 const LEAF: usize = 64;
-/// Columns of a solve that a leaf keeps in registers.
-const WIDTH: usize = 32;
 
 fn split(n: usize) -> usize {
     (n / 2).next_multiple_of(LEAF)
@@ -106,9 +104,9 @@ fn solve_part<T: Element>(n: usize, u: &[T], step: usize, x: &mut [T], b: usize)
     solve_part(n - half, &u[half * step + half..], step, second, b);
 }
 
-/// Leaf of [`solve_adjoint`]: x_i ← (x_i − Σ_{k<i} u_ki x_k)/u_ii by rows, some columns at a time in registers.
+/// Leaf of [`solve_adjoint`]: x_i ← (x_i − Σ_{k<i} u_ki x_k)/u_ii by rows, `WIDTH` columns at a time in registers.
 #[inline(always)]
-pub(crate) fn substitute<T: Element>(n: usize, u: &[T], step: usize, x: &mut [T], columns: usize) {
+pub(crate) fn substitute<T: Element, const WIDTH: usize>(n: usize, u: &[T], step: usize, x: &mut [T], columns: usize) {
     let mut inverse = [T::default(); LEAF];
     for i in 0..n {
         let (re, im) = u[i * step + i].parts();
@@ -144,32 +142,55 @@ pub(crate) fn substitute<T: Element>(n: usize, u: &[T], step: usize, x: &mut [T]
     }
 }
 
+/// Side of the tiles of transpositions. A tile is read into a place of its own, or rows that are a power of two apart would
+/// drive each other out of the first-level cache.
+const TILE: usize = 16;
+
+/// The tile of `from` (rows `step` apart) at (i, j), at most `rows` × `cols` of it.
+#[inline(always)]
+fn tile<T: Element>(from: &[T], step: usize, i: usize, j: usize, rows: usize, cols: usize) -> [[T; TILE]; TILE] {
+    let mut tile = [[T::default(); TILE]; TILE];
+    for (r, row) in tile.iter_mut().enumerate().take(rows) {
+        let from = &from[(i + r) * step + j..(i + r) * step + j + cols];
+        match from.first_chunk() {
+            Some(whole) => *row = *whole,
+            None => row[..cols].copy_from_slice(from),
+        }
+    }
+    tile
+}
+
 /// Makes the lower triangle the adjoint of the upper one, and the diagonal real.
 pub fn mirror<T: Element>(n: usize, a: &mut [T]) {
-    const TILE: usize = 16;
-    for i0 in (0..n).step_by(TILE) {
-        for j0 in (i0..n).step_by(TILE) {
-            for i in i0..(i0 + TILE).min(n) {
-                for j in j0.max(i)..(j0 + TILE).min(n) {
-                    if i == j {
-                        a[i * n + i] = T::from_parts(a[i * n + i].parts().0, 0.0);
-                    } else {
-                        a[j * n + i] = a[i * n + j].conjugate();
-                    }
+    for i in (0..n).step_by(TILE) {
+        for j in (i..n).step_by(TILE) {
+            let (rows, cols) = (TILE.min(n - i), TILE.min(n - j));
+            let upper = tile(a, n, i, j, rows, cols);
+            for c in 0..cols {
+                // Below the diagonal only.
+                let rows = if i == j { c } else { rows };
+                let to = &mut a[(j + c) * n + i..(j + c) * n + i + rows];
+                for (r, to) in to.iter_mut().enumerate() {
+                    *to = upper[r][c].conjugate();
                 }
             }
         }
     }
+    for i in 0..n {
+        a[i * n + i] = T::from_parts(a[i * n + i].parts().0, 0.0);
+    }
 }
 
-/// `to` (n × m) ← the transpose of `from` (m × n), in tiles that stay in the first-level cache.
-pub fn transpose<T: Copy>(m: usize, n: usize, from: &[T], to: &mut [T]) {
-    const TILE: usize = 16;
-    for i0 in (0..m).step_by(TILE) {
-        for j0 in (0..n).step_by(TILE) {
-            for j in j0..(j0 + TILE).min(n) {
-                for i in i0..(i0 + TILE).min(m) {
-                    to[j * m + i] = from[i * n + j];
+/// `to` (n × m) ← the transpose of `from` (m × n).
+pub fn transpose<T: Element>(m: usize, n: usize, from: &[T], to: &mut [T]) {
+    for i in (0..m).step_by(TILE) {
+        for j in (0..n).step_by(TILE) {
+            let (rows, cols) = (TILE.min(m - i), TILE.min(n - j));
+            let tile = tile(from, n, i, j, rows, cols);
+            for c in 0..cols {
+                let to = &mut to[(j + c) * m + i..(j + c) * m + i + rows];
+                for (r, to) in to.iter_mut().enumerate() {
+                    *to = tile[r][c];
                 }
             }
         }

@@ -29,7 +29,8 @@ fn replay<T: Number>(case: &Value) {
     let text = |key: &str| case[key].as_str().expect("a word").to_string();
     let number = |key: &str| case[key].as_f64().expect("a number");
     let name = text("name");
-    let shape: Vec<usize> = case["shape"].as_array().expect("a list").iter().map(|n| n.as_u64().unwrap() as usize).collect();
+    let shape: Vec<usize> =
+        case["shape"].as_array().expect("a list").iter().map(|n| n.as_u64().unwrap() as usize).collect();
     let count: usize = shape.iter().product();
     let kind = text("kind");
     let torch = kind == "kron_torch";

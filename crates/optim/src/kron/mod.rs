@@ -92,7 +92,7 @@ impl<T: Number> KronPsgd<T> {
         Ok(Self {
             settings: *settings,
             count,
-            memory: Memory::new(count, &factors),
+            memory: Memory::new(settings.geometry, count, &factors),
             factors,
             scale,
             momentum: vec![T::default(); momentum],
@@ -111,12 +111,28 @@ impl<T: Number> KronPsgd<T> {
         &self.factors
     }
 
+    /// Another μ from the next update on, for schedules of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// `option-out-of-range` if it is not in (0, 1].
+    pub fn set_precond_lr(&mut self, precond_lr: f64) -> Result<(), Error> {
+        let settings = Settings { precond_lr, ..self.settings };
+        settings.check()?;
+        self.settings = settings;
+        Ok(())
+    }
+
     /// P·x with the factors as they are committed.
+    ///
+    /// # Panics
+    ///
+    /// If an array has another size than the tensor.
     pub fn apply(&mut self, x: &[T], out: &mut [T]) {
         assert!(x.len() == self.count && out.len() == self.count, "an array of the tensor's size");
         self.refresh();
         let Memory { h, v, .. } = &mut self.memory;
-        contract_all(&self.factors, Form::Full, |f| f.operator(false), x, h, v);
+        contract_all(&self.factors, Form::Hermitian, |f| f.operator(false), x, h, v);
         out.copy_from_slice(h);
     }
 
@@ -212,13 +228,20 @@ fn in_factors(geometry: Geometry, scale: f64) -> f64 {
     if geometry.fits_p() { scale * scale } else { scale }
 }
 
-/// The scale with P = scale²·I of about the right size: 1/(mean |h|⁴)^{1/4}, times the root mean square of v for pairs.
+/// The scale at the beginning, P = scale²·I.
+///
+/// Whitening: 1/(mean |h|⁴)^{1/4}. Newton: the root mean square of v in the numerator, and N^{1/4} below. A pair tells the
+/// root mean square of H's eigenvalues; the largest one is between that and √N times as large. P too large by c lets steps
+/// grow until it is learned, too small by c costs ln c/ln 5 updates, so the middle of the two is taken. Measured on
+/// quadratics with a condition number of 1e6 (64 × 48, 20 seeds, lr = μ = 0.5): without N^{1/4} the objective grew up to
+/// 26-fold first (EQ), with it never; it costs 3 to 6 steps.
 fn initial_scale<T: Number>(criterion: Criterion, v: &[T], h: &[T]) -> f64 {
-    let unit = match criterion {
-        Criterion::Whitening => 1.0,
-        Criterion::Newton => (vector::squares(v) / v.len() as f64).sqrt(),
-    };
-    (unit / vector::quartic_mean(h)).sqrt()
+    let count = h.len() as f64;
+    let size = vector::quartic_mean(h);
+    match criterion {
+        Criterion::Whitening => (1.0 / size).sqrt(),
+        Criterion::Newton => ((vector::squares(v) / count).sqrt() / size / count.powf(0.25)).sqrt(),
+    }
 }
 
 /// Smallest |diagonal element| and largest |element|.
@@ -298,7 +321,14 @@ impl<T: Number> Rule<T> for KronPsgd<T> {
         proposal.factor_range = Some(if self.moved { self.range_next } else { self.range });
         let (moved, scaled) = (self.moved, settings.momentum == 0.0 && clipped != 1.0);
         let source = if settings.momentum > 0.0 { &self.momentum_next[..] } else { gradient };
-        contract_all(&self.factors, Form::Full, |f| f.operator(moved), source, &mut self.update, &mut self.memory.h);
+        contract_all(
+            &self.factors,
+            Form::Hermitian,
+            |f| f.operator(moved),
+            source,
+            &mut self.update,
+            &mut self.memory.h,
+        );
         if scaled {
             vector::scale(clipped, &mut self.update);
         }
@@ -354,18 +384,16 @@ impl<T: Number> KronPsgd<T> {
     /// Clips the update; Σ|u|² of what is left.
     fn shorten(&mut self) -> f64 {
         let settings = &self.settings;
-        let mut squares = vector::squares(&self.update);
+        let (mut squares, mut largest) = vector::squares_and_largest(&self.update);
         let rms = (squares / self.count as f64).sqrt();
         if rms > settings.clip_rms {
-            vector::scale(settings.clip_rms / rms, &mut self.update);
-            squares *= (settings.clip_rms / rms).powi(2);
+            let factor = settings.clip_rms / rms;
+            vector::scale(factor, &mut self.update);
+            (squares, largest) = (squares * factor * factor, largest * factor * factor);
         }
-        if settings.clip_element.is_finite() {
-            // No element is longer than the whole.
-            if squares > settings.clip_element * settings.clip_element {
-                vector::clip(settings.clip_element, &mut self.update);
-                squares = vector::squares(&self.update);
-            }
+        if largest > settings.clip_element * settings.clip_element {
+            vector::clip(settings.clip_element, &mut self.update);
+            squares = vector::squares(&self.update);
         }
         squares
     }

@@ -25,7 +25,7 @@
 use headwater_linalg::gemm::{View, multiply};
 use headwater_linalg::triangular::{add_upper_product, gram_of_upper, mirror, upper_of_product};
 
-use super::factor::{Factor, Form, contract_all, fill_identity};
+use super::factor::{Factor, Form, conjugated, contract_all, fill_identity};
 use super::settings::{Criterion, Geometry, Settings};
 use super::{norm, procrustes, vector};
 use crate::number::{Number, Real};
@@ -40,6 +40,8 @@ pub struct Memory<T> {
     pub v: Vec<T>,
     a: Vec<T>,
     spare: Vec<T>,
+    /// For the geometry that needs all others at once.
+    turned: Vec<T>,
     /// Conjugates, for complex numbers only.
     conjugate: Vec<T>,
     /// As large as the largest dense factor.
@@ -49,7 +51,7 @@ pub struct Memory<T> {
 
 impl<T: Number> Memory<T> {
     /// For these factors of a tensor of `count` elements.
-    pub fn new(count: usize, factors: &[Factor<T>]) -> Self {
+    pub fn new(geometry: Geometry, count: usize, factors: &[Factor<T>]) -> Self {
         let side = factors.iter().filter(|f| f.dense).map(|f| f.n).max().unwrap_or(0);
         let longest = factors.iter().map(|f| f.n).max().unwrap_or(0);
         let array = |length: usize| vec![T::default(); length];
@@ -61,20 +63,12 @@ impl<T: Number> Memory<T> {
             v: array(count),
             a: array(count),
             spare: array(count),
+            turned: array(if geometry == Geometry::Qep { count } else { 0 }),
             conjugate: array(conjugate),
             squares,
             norm: norm::Work { vectors: array(4 * side), numbers },
         }
     }
-}
-
-/// The conjugate of `x`: itself, or written to `into`.
-fn conjugate<'a, T: Number>(x: &'a [T], into: &'a mut [T]) -> &'a [T] {
-    if !T::COMPLEX {
-        return x;
-    }
-    into.iter_mut().zip(x).for_each(|(to, x)| *to = x.conj());
-    &into[..x.len()]
 }
 
 /// What an update multiplies the factors by on the way: the initial scale, or a balance.
@@ -117,12 +111,12 @@ pub fn update<T: Number>(
         (gain_a, gain_b) = (total, 1.0 / total);
         contract_all(factors, Form::Upper, |f| &f.q, &memory.h, &mut memory.a, &mut memory.spare);
         for factor in &*factors {
-            let inverse = conjugate(&factor.q, &mut memory.conjugate);
+            let inverse = conjugated(&factor.q, &mut memory.conjugate);
             factor.solve(inverse, &mut memory.v, &mut memory.spare);
         }
     } else {
         (gain_a, gain_b) = (if geometry.fits_p() { total } else { total * total }, 1.0);
-        contract_all(factors, Form::Full, |f| f.operator(false), &memory.h, &mut memory.a, &mut memory.spare);
+        contract_all(factors, Form::Hermitian, |f| f.operator(false), &memory.h, &mut memory.a, &mut memory.spare);
     }
     // Whitening with v integrated out: N/n of the identity, or of QQᴴ.
     let integrated = settings.criterion == Criterion::Whitening && geometry != Geometry::Eq;
@@ -150,12 +144,12 @@ pub fn update<T: Number>(
                 vector::scale(gain * scale, &mut memory.spare);
             }
         }
-        let Memory { h, v, a, spare, conjugate: other, squares, norm } = &mut *memory;
-        let (x, y) = if geometry == Geometry::Qep { (&*h, &*spare) } else { (&*a, &*v) };
+        let Memory { h, v, a, spare, turned, conjugate: other, squares, norm } = &mut *memory;
+        let (x, y, turned) = if geometry == Geometry::Qep { (&*h, &*spare, turned) } else { (&*a, &*v, spare) };
         let [first, term, third] = squares;
-        factor.gram(x, conjugate(x, other), first);
+        factor.gram(x, other, turned, first);
         match second {
-            Second::Gram => factor.gram(y, conjugate(y, other), term),
+            Second::Gram => factor.gram(y, other, turned, term),
             Second::Identity(_) => {}
             Second::Factor(weight) => square_of_factor(factor, weight, other, term),
         }
@@ -183,10 +177,8 @@ pub fn update<T: Number>(
     }
     for factor in factors.iter_mut() {
         check(What::State, T::reals(&factor.q_next))?;
+        // Should P overflow, so does the update, and its candidate is refused.
         square(settings.geometry, factor, &mut memory.conjugate, true);
-        if !factor.p_next.is_empty() {
-            check(What::State, T::reals(&factor.p_next))?;
-        }
     }
     Ok(())
 }
@@ -208,7 +200,7 @@ fn fit<T: Number>(memory: &mut Memory<T>, gain_a: f64, gain_b: f64, integrated: 
 fn square_of_factor<T: Number>(factor: &Factor<T>, weight: f64, other: &mut [T], out: &mut [T]) {
     let n = factor.n;
     if factor.dense {
-        let adjoint = View::new(conjugate(&factor.q, other), n, n, n).transposed();
+        let adjoint = View::new(conjugated(&factor.q, other), n, n, n).transposed();
         let weight = T::real(T::Real::from_f64(weight));
         upper_of_product(weight, View::new(&factor.q, n, n, n), adjoint, T::default(), out, n);
     } else {
@@ -357,7 +349,7 @@ fn square<T: Number>(geometry: Geometry, factor: &mut Factor<T>, other: &mut [T]
         return;
     }
     let view = View::new(&q[..], n, n, n);
-    let adjoint = View::new(conjugate(q, other), n, n, n).transposed();
+    let adjoint = View::new(conjugated(q, other), n, n, n).transposed();
     if geometry == Geometry::Eq {
         gram_of_upper(n, adjoint, view, p);
     } else {

@@ -26,6 +26,24 @@ pub fn squares<T: Number>(x: &[T]) -> f64 {
     sum(x, |x| x * x)
 }
 
+/// (Σ|x|², the largest |x|²) in one pass.
+pub fn squares_and_largest<T: Number>(x: &[T]) -> (f64, f64) {
+    let (chunks, rest) = x.as_chunks::<WIDTH>();
+    let (mut sums, mut most) = ([0.0; WIDTH], [T::Real::default(); WIDTH]);
+    for chunk in chunks {
+        for e in 0..WIDTH {
+            let square = chunk[e].square();
+            sums[e] += square.to_f64();
+            most[e] = if square > most[e] { square } else { most[e] };
+        }
+    }
+    for (e, x) in rest.iter().enumerate() {
+        sums[e] += x.square().to_f64();
+        most[e] = most[e].max(x.square());
+    }
+    (sums.iter().sum(), most.iter().fold(0.0, |a, b| f64::max(a, b.to_f64())))
+}
+
 /// Largest |part|.
 pub fn peak<T: Number>(x: &[T]) -> f64 {
     let (chunks, rest) = T::reals(x).as_chunks::<WIDTH>();
@@ -35,8 +53,7 @@ pub fn peak<T: Number>(x: &[T]) -> f64 {
             largest[e] = if chunk[e].abs() > largest[e] { chunk[e].abs() } else { largest[e] };
         }
     }
-    let all = largest.iter().chain(rest).fold(0.0_f64, |most, x| most.max(x.abs().to_f64()));
-    all
+    largest.iter().chain(rest).fold(0.0, |most, x| f64::max(most, x.abs().to_f64()))
 }
 
 /// (mean of |x|⁴)^{1/4}, without overflow.
