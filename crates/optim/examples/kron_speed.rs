@@ -57,7 +57,9 @@ fn main() {
                 begin.elapsed().as_secs_f64() * 1e3
             };
             // Step 0 updates, step 1 does not.
-            (0..10).for_each(|_| drop(time(&mut rule, 0)));
+            (0..10).for_each(|_| {
+                time(&mut rule, 0);
+            });
             let full = median((0..runs).map(|_| time(&mut rule, 0)).collect());
             let plain = median((0..runs).map(|_| time(&mut rule, 1)).collect());
             let scheduled = Schedule::Constant(0.03);

@@ -81,7 +81,8 @@ pub struct Settings {
     pub criterion: Criterion,
     /// How its factors move. Default Q0.5EQ1.5: the fewest updates to a fit among those that hold no solves.
     pub geometry: Geometry,
-    /// μ in (0, 1], the relative size of an update. Default 0.1 for whitening, whose statistics are noisy (it averages
+    /// μ in (0, 1], the relative size of an update; of an array with r axes at most 1/r, the limit of stability (see
+    /// [`update`](super::update)). Default 0.1 for whitening, whose statistics are noisy (it averages
     /// about 1/μ of them); 0.5 for the Newton criterion, whose pairs are exact.
     pub precond_lr: f64,
     /// βL in [0, 1): memory of the smoothness L ← max(βL·L + (1 − βL)ℓ, ℓ). Default 0.9.

@@ -10,7 +10,9 @@
 //!
 //! with T₁ = X_(k)X_(k)ᴴ, ℰ = T₁ − T₂, s = μ/L, L ← max(βL·L + (1 − βL)ℓ, ℓ), ℓ = ‖T₁ + T₂‖₂; the second form of T₂ is that
 //! of whitening, where v is integrated out. A diagonal factor takes the diagonals of T₁ and T₂. Every factor uses the X and
-//! Y from before any of them has moved.
+//! Y from before any of them has moved: where P is (1 + δ) times too large, r factors that each move by −μδρ, ρ <= 1 being
+//! the mean eigenvalue of T₁ over the largest, take P to 1 + δ(1 − 2rμρ). So no μ above 1/r is used; with μ = 0.5, arrays of
+//! 4 × 4 × 4 × 4 never come nearer than 40 %, with 1/4 they fit to rounding in 200 updates.
 //!
 //! X and Y are scaled by a power of two before they are squared where they are very large or small, and L by its square:
 //! exact, and nothing overflows that is not out of range itself.
@@ -121,6 +123,7 @@ pub fn update<T: Number>(
     // Whitening with v integrated out: N/n of the identity, or of QQᴴ.
     let integrated = settings.criterion == Criterion::Whitening && geometry != Geometry::Eq;
     let count = memory.h.len() as f64;
+    let precond_lr = settings.precond_lr.min(1.0 / factors.len() as f64);
     let shared = if geometry == Geometry::Qep { 1.0 } else { fit(memory, gain_a, gain_b, integrated) };
     for k in 0..factors.len() {
         let (factor, gain) = (&mut factors[k], gains.each[k]);
@@ -164,11 +167,8 @@ pub fn update<T: Number>(
         if !factor.smoothness_next.is_finite() {
             return Err(Fault { what: What::State, index: k, value: factor.smoothness_next });
         }
-        let step = if factor.smoothness_next == 0.0 {
-            0.0
-        } else {
-            settings.precond_lr / factor.smoothness_next / scale / scale
-        };
+        let step =
+            if factor.smoothness_next == 0.0 { 0.0 } else { precond_lr / factor.smoothness_next / scale / scale };
         if factor.dense {
             move_dense(settings, factor, gain, step, [first, term, third], norm);
         } else {
