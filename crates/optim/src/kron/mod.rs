@@ -332,7 +332,7 @@ impl<T: Number> Rule<T> for KronPsgd<T> {
         if scaled {
             vector::scale(clipped, &mut self.update);
         }
-        proposal.update_squares = self.shorten();
+        proposal.update_squares = vector::shorten(settings.clip_rms, settings.clip_element, &mut self.update);
         let keep = 1.0 - step.lr * step.decay;
         match vector::bad_candidate(keep, step.lr, &self.update, parameter) {
             Some((index, value)) => Err(Fault { what: What::Candidate, index, value }),
@@ -377,24 +377,5 @@ impl<T: Number> Rule<T> for KronPsgd<T> {
         state.real("scale", &mut self.scale);
         state.array("momentum", T::reals_mut(&mut self.momentum));
         self.fresh = false;
-    }
-}
-
-impl<T: Number> KronPsgd<T> {
-    /// Clips the update; Σ|u|² of what is left.
-    fn shorten(&mut self) -> f64 {
-        let settings = &self.settings;
-        let (mut squares, mut largest) = vector::squares_and_largest(&self.update);
-        let rms = (squares / self.count as f64).sqrt();
-        if rms > settings.clip_rms {
-            let factor = settings.clip_rms / rms;
-            vector::scale(factor, &mut self.update);
-            (squares, largest) = (squares * factor * factor, largest * factor * factor);
-        }
-        if largest > settings.clip_element * settings.clip_element {
-            vector::clip(settings.clip_element, &mut self.update);
-            squares = vector::squares(&self.update);
-        }
-        squares
     }
 }
