@@ -131,8 +131,8 @@ impl<T: Number> KronPsgd<T> {
     pub fn apply(&mut self, x: &[T], out: &mut [T]) {
         assert!(x.len() == self.count && out.len() == self.count, "an array of the tensor's size");
         self.refresh();
-        let Memory { h, v, .. } = &mut self.memory;
-        contract_all(&self.factors, Form::Hermitian, |f| f.operator(false), x, h, v);
+        let Memory { h, v, turned, .. } = &mut self.memory;
+        contract_all(&self.factors, Form::Hermitian, |f| f.operator(false), x, [h, v, turned]);
         out.copy_from_slice(h);
     }
 
@@ -321,14 +321,9 @@ impl<T: Number> Rule<T> for KronPsgd<T> {
         proposal.factor_range = Some(if self.moved { self.range_next } else { self.range });
         let (moved, scaled) = (self.moved, settings.momentum == 0.0 && clipped != 1.0);
         let source = if settings.momentum > 0.0 { &self.momentum_next[..] } else { gradient };
-        contract_all(
-            &self.factors,
-            Form::Hermitian,
-            |f| f.operator(moved),
-            source,
-            &mut self.update,
-            &mut self.memory.h,
-        );
+        let Memory { h, turned, .. } = &mut self.memory;
+        let memory = [&mut self.update, h, turned];
+        contract_all(&self.factors, Form::Hermitian, |f| f.operator(moved), source, memory);
         if scaled {
             vector::scale(clipped, &mut self.update);
         }
