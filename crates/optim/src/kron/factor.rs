@@ -110,6 +110,10 @@ impl<T: Number> Factor<T> {
         let (n, block) = (self.n, self.n * self.after);
         if !self.dense {
             for (x, y) in x.chunks_exact(block).zip(y.chunks_exact_mut(block)) {
+                if self.after == 1 {
+                    y.iter_mut().zip(x).zip(matrix).for_each(|((y, x), q)| *y = x.scale(q.re()));
+                    continue;
+                }
                 for (i, q) in matrix.iter().enumerate() {
                     let q = q.re();
                     let span = i * self.after..(i + 1) * self.after;
@@ -180,6 +184,10 @@ impl<T: Number> Factor<T> {
         let (n, block) = (self.n, self.n * self.after);
         if !self.dense {
             for x in x.chunks_exact_mut(block) {
+                if self.after == 1 {
+                    x.iter_mut().zip(conjugate).for_each(|(x, q)| *x = T::new(x.re() / q.re(), x.im() / q.re()));
+                    continue;
+                }
                 for (i, q) in conjugate.iter().enumerate() {
                     let q = q.re();
                     for part in T::reals_mut(&mut x[i * self.after..(i + 1) * self.after]) {
@@ -197,18 +205,23 @@ impl<T: Number> Factor<T> {
     }
 
     /// The upper triangle of X_(k)X_(k)ᴴ for the unfolding along this axis; its diagonal alone for a diagonal factor.
-    /// `conjugate` is room for as many elements as x where they are complex, `turned` always. Cost: nN flop.
-    pub fn gram(&self, x: &[T], conjugate: &mut [T], turned: &mut [T], out: &mut [T]) {
+    /// `conjugate` is room for as many elements as x where they are complex, `turned` always; `sums` is
+    /// resized to n. Cost: nN flop.
+    pub fn gram(&self, x: &[T], conjugate: &mut [T], turned: &mut [T], sums: &mut Vec<f64>, out: &mut [T]) {
         let (n, step) = (self.n, self.after);
         let block = n * step;
         if !self.dense {
-            out[..n].fill(T::default());
+            sums.clear();
+            sums.resize(n, 0.0);
             for x in x.chunks_exact(block) {
-                for (i, out) in out[..n].iter_mut().enumerate() {
-                    let squares = super::vector::squares(&x[i * step..(i + 1) * step]);
-                    *out += T::real(T::Real::from_f64(squares));
+                if step == 1 {
+                    sums.iter_mut().zip(x).for_each(|(sum, &x)| *sum += super::vector::square(x));
+                } else {
+                    let rows = x.chunks_exact(step);
+                    sums.iter_mut().zip(rows).for_each(|(sum, row)| *sum += super::vector::squares(row));
                 }
             }
+            out.iter_mut().zip(sums).for_each(|(out, &mut sum)| *out = T::real(T::Real::from_f64(sum)));
             return;
         }
         // With the axis last, GEMM packs both sides along rows: half of the time at n = 512.
@@ -302,7 +315,7 @@ mod tests {
                 assert!(far(&y, &right) < 1e-13);
             }
             let mut found = vec![Complex64::default(); n * n];
-            factor.gram(&x, &mut x.clone(), &mut x.clone(), &mut found);
+            factor.gram(&x, &mut x.clone(), &mut x.clone(), &mut Vec::new(), &mut found);
             for i in 0..n {
                 assert!(far(&found[i * n + i..(i + 1) * n], &gram[i * n + i..(i + 1) * n]) < 1e-12);
             }

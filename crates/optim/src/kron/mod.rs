@@ -250,7 +250,7 @@ fn range<T: Number>(factors: &[Factor<T>], next: bool) -> (f64, f64) {
     for factor in factors {
         let q = if next { &factor.q_next } else { &factor.q };
         let step = if factor.dense { factor.n + 1 } else { 1 };
-        least = q.iter().step_by(step).fold(least, |least, q| least.min(q.re().to_f64().hypot(q.im().to_f64())));
+        least = q.iter().step_by(step).fold(least, |least, q| least.min(vector::modulus(*q)));
         most = most.max(vector::peak(q));
     }
     (least, most)

@@ -59,7 +59,8 @@ impl<T: Number> Memory<T> {
         let array = |length: usize| vec![T::default(); length];
         let conjugate = if T::COMPLEX { count.max(side * side) } else { 0 };
         let squares = [(); 3].map(|()| array((side * side).max(longest)));
-        let numbers = Vec::with_capacity(4 * (side.min(32) * (side.min(32) + 1)).max(side));
+        let exact = side.min(32) * (side.min(32) + 1);
+        let numbers = Vec::with_capacity((4 * exact).max(longest));
         Self {
             h: array(count),
             v: array(count),
@@ -155,9 +156,9 @@ pub fn update<T: Number>(
         let Memory { h, v, a, spare, turned, conjugate: other, squares, norm } = &mut *memory;
         let (x, y, turned) = if geometry == Geometry::Qep { (&*h, &*spare, turned) } else { (&*a, &*v, spare) };
         let [first, term, third] = squares;
-        factor.gram(x, other, turned, first);
+        factor.gram(x, other, turned, &mut norm.numbers, first);
         match second {
-            Second::Gram => factor.gram(y, other, turned, term),
+            Second::Gram => factor.gram(y, other, turned, &mut norm.numbers, term),
             Second::Identity(_) => {}
             Second::Factor(weight) => square_of_factor(factor, weight, other, term),
         }

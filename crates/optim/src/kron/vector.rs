@@ -46,13 +46,14 @@ pub fn squares_and_largest<T: Number>(x: &[T]) -> (f64, f64) {
 
 /// |x|² in f64, where that of f32 cannot overflow.
 #[inline(always)]
-fn square<T: Number>(x: T) -> f64 {
+pub fn square<T: Number>(x: T) -> f64 {
     let re = x.re().to_f64();
     if T::COMPLEX { re * re + x.im().to_f64() * x.im().to_f64() } else { re * re }
 }
 
 /// |x| without overflow.
-fn modulus<T: Number>(x: T) -> f64 {
+#[inline(always)]
+pub fn modulus<T: Number>(x: T) -> f64 {
     let re = x.re().to_f64();
     if T::COMPLEX { re.hypot(x.im().to_f64()) } else { re.abs() }
 }
