@@ -146,7 +146,7 @@ impl<T: Number> Factor<T> {
         if self.moves_to_front() {
             self.to_front(x, y);
             front(y, turned, self.before * self.after);
-            self.from_front(turned, y);
+            self.restore(turned, y);
         } else {
             x.chunks_exact(block).zip(y.chunks_exact_mut(block)).for_each(|(x, y)| front(x, y, self.after));
         }
@@ -166,7 +166,7 @@ impl<T: Number> Factor<T> {
     }
 
     /// y[a, i, b] ← x[i, a, b].
-    fn from_front(&self, x: &[T], y: &mut [T]) {
+    fn restore(&self, x: &[T], y: &mut [T]) {
         let (n, after) = (self.n, self.after);
         if after == 1 {
             return transpose(n, self.before, x, y);
@@ -198,7 +198,7 @@ impl<T: Number> Factor<T> {
         } else if self.after == 1 || self.moves_to_front() {
             self.to_front(x, turned);
             solve_adjoint(n, conjugate, turned, self.before * self.after);
-            self.from_front(turned, x);
+            self.restore(turned, x);
         } else {
             x.chunks_exact_mut(block).for_each(|x| solve_adjoint(n, conjugate, x, self.after));
         }
