@@ -39,6 +39,8 @@ pub enum Purpose {
     Synthetic = 4,
     /// Blocks of a bootstrap; the index is the resample.
     Resample = 5,
+    /// Langevin noise; the index is the tensor.
+    Noise = 6,
 }
 
 /// A stream of random numbers.
