@@ -51,6 +51,18 @@ pub(crate) use kernel;
 /// Sums of squares are taken in this many lanes.
 pub const WIDTH: usize = 16;
 
+/// Asks for what lies 2 KiB further on: the processor's own prefetching stops at pages, which took a fifth of the time.
+#[inline(always)]
+pub fn prefetch<R>(place: *const R) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch of any address is harmless.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(place.cast::<i8>().wrapping_add(2048));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
 /// Runs a body for lane `e` of whole blocks of [`WIDTH`] numbers, and then of the rest; inside, the slices are arrays of
 /// one block: loops of a fixed length are what the compiler makes vectors of.
 macro_rules! lanes {
@@ -64,6 +76,8 @@ macro_rules! lanes {
             for block in 0..blocks {
                 $(let $write = &mut $write[block];)+
                 $(let $read = &$read[block];)+
+                $($crate::elementwise::prefetch($write.as_ptr());)+
+                $($crate::elementwise::prefetch($read.as_ptr());)+
                 for $e in 0..W $body
             }
         }

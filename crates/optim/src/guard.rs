@@ -2,11 +2,11 @@
 //!
 //! RUN → SKIP: a step is discarded. After `skips` in a row → BACKOFF: the multiplier s of the learning rate falls by
 //! `factor`. After `backoffs` of these, or with s below `least`, → ROLLBACK to the last good snapshot. After `rollbacks` of
-//! these, or without a snapshot, → HALT. What is not finite in the parameters themselves leads to ROLLBACK at once, since
-//! skipping cannot cure it; a candidate that is not finite to BACKOFF at once. So at most skips·(backoffs+1)·(rollbacks+1)
-//! steps are discarded between two commits.
+//! these, or without a snapshot, → HALT. Parameters that are not finite lead to ROLLBACK at once, since skipping cannot
+//! cure them; a candidate that is not finite to BACKOFF at once. So at most skips·(backoffs+1)·(rollbacks+1) steps are
+//! discarded between two commits.
 //!
-//! s multiplies whatever rate a schedule yields, and every `recovery` good steps win one backoff back.
+//! s multiplies whatever rate a schedule yields; `recovery` good steps win one backoff back.
 //!
 //! It decides and counts; snapshots and arithmetic are the [`crate::stepper`]'s.
 
@@ -105,22 +105,8 @@ pub enum Cause {
     Solver,
     /// A scaled gradient overflowed: the caller's scaler deals with it.
     Overflow,
-}
-
-impl Cause {
-    /// The word used in reports.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Loss => "lossNotFinite",
-            Self::Gradient => "gradientNotFinite",
-            Self::Parameter => "parameterNotFinite",
-            Self::Probe => "probeNotFinite",
-            Self::Candidate => "candidateNotFinite",
-            Self::Spike => "spike",
-            Self::Solver => "solverFailed",
-            Self::Overflow => "overflow",
-        }
-    }
+    /// Too many of the last attempts were discarded, though never enough in a row.
+    SkipRate,
 }
 
 /// What is to be done with a step.
@@ -139,20 +125,27 @@ pub enum Action {
     Rollback,
     /// Go back to the last good snapshot and end.
     Halt,
+    /// Nothing: the gradient is within the caller's tolerance.
+    Rest,
 }
 
-impl Action {
-    /// The word used in reports.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Commit { .. } => "run",
-            Self::Skip => "skip",
-            Self::Backoff => "backoff",
-            Self::Rollback => "rollback",
-            Self::Halt => "halt",
-        }
-    }
+/// Where the machine is, or passes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Steps are committed.
+    Run,
+    /// The last step was discarded.
+    Skip,
+    /// The rate is being lowered.
+    Backoff,
+    /// A snapshot is being restored.
+    Rollback,
+    /// The end.
+    Halt,
 }
+
+/// A phase that was entered, and why (nothing for a return to RUN).
+pub type Transition = (Phase, Option<Cause>);
 
 /// Losses of committed steps from which a good snapshot is told.
 const RECENT: usize = 32;
@@ -161,10 +154,24 @@ const GOOD: f64 = 3.0;
 /// MAD of a normal law to its standard deviation.
 const NORMAL: f64 = 1.4826;
 
+/// Windows that go back with a snapshot.
+#[derive(Clone, Debug, Default)]
+struct Windows {
+    /// Losses of commits, newest last.
+    losses: VecDeque<f64>,
+    /// 1 for an attempt that was discarded, newest last.
+    attempts: VecDeque<f64>,
+}
+
+/// What a guard puts aside with a snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Aside(Windows);
+
 /// Counters and windows; the state of the machine.
 #[derive(Clone, Debug)]
 pub struct Guard {
     settings: GuardSettings,
+    phase: Phase,
     /// s.
     pub multiplier: f64,
     /// Discarded steps in a row.
@@ -173,17 +180,14 @@ pub struct Guard {
     pub backed_off: u64,
     /// Rollbacks, less those won back.
     pub rolled_back: u64,
-    /// Good steps since the last one that was not.
+    /// Commits.
     pub good: u64,
-    /// All steps that were tried, discarded, and rollbacks carried out.
+    /// Attempts, those discarded, and rollbacks carried out.
     pub totals: [u64; 3],
     /// Commits since the last snapshot.
     since: u64,
-    halted: bool,
-    losses: VecDeque<f64>,
-    recent: VecDeque<f64>,
-    /// 1 for a discarded attempt.
-    attempts: VecDeque<f64>,
+    windows: Windows,
+    transitions: Vec<Transition>,
 }
 
 impl Guard {
@@ -191,6 +195,7 @@ impl Guard {
     pub fn new(settings: GuardSettings) -> Self {
         Self {
             settings,
+            phase: Phase::Run,
             multiplier: 1.0,
             skipped: 0,
             backed_off: 0,
@@ -198,16 +203,14 @@ impl Guard {
             good: 0,
             totals: [0; 3],
             since: 0,
-            halted: false,
-            losses: VecDeque::new(),
-            recent: VecDeque::new(),
-            attempts: VecDeque::new(),
+            windows: Windows::default(),
+            transitions: Vec::new(),
         }
     }
 
     /// Whether it has come to its end.
     pub fn halted(&self) -> bool {
-        self.halted
+        self.phase == Phase::Halt
     }
 
     /// Snapshots to be kept.
@@ -215,14 +218,19 @@ impl Guard {
         self.settings.snapshots as usize
     }
 
-    /// How far the loss stands out: (loss − median)/(1.4826 MAD) over the window; `None` with too few of them. A window of
-    /// equal losses counts as one that varies by 1e-6 of their size.
+    /// Phases entered by the last decision, in order.
+    pub fn transitions(&self) -> &[Transition] {
+        &self.transitions
+    }
+
+    /// How far the loss stands out: (loss − median)/(1.4826 MAD) over the window; `None` with too few losses, or if they
+    /// are all the same and tell no scale.
     pub fn score(&self, loss: f64) -> Option<f64> {
-        if (self.losses.len() as u64) < self.settings.samples {
+        if (self.windows.losses.len() as u64) < self.settings.samples {
             return None;
         }
-        let (median, deviation) = spread(&self.losses);
-        Some((loss - median) / (NORMAL * deviation).max(1e-6 * median.abs()).max(f64::MIN_POSITIVE))
+        let (median, deviation) = spread(self.windows.losses.iter().copied());
+        (deviation > 0.0).then(|| (loss - median) / (NORMAL * deviation))
     }
 
     /// Whether this finite loss is a spike.
@@ -230,44 +238,56 @@ impl Guard {
         self.score(loss).is_some_and(|score| score > self.settings.spike)
     }
 
-    /// What to do with a step about which `cause` was found out; nothing if it is good.
-    pub fn decide(&mut self, cause: Option<Cause>, loss: Option<f64>) -> Action {
-        if self.halted {
+    /// What to do with a step about which `cause` was found out; nothing if it is good. `snapshots`: whether there is one.
+    pub fn decide(&mut self, cause: Option<Cause>, loss: Option<f64>, snapshots: bool) -> Action {
+        self.transitions.clear();
+        if self.halted() {
             return Action::Halt;
+        }
+        if cause == Some(Cause::Overflow) {
+            // The scaler's affair; it is neither counted nor forgiven.
+            return Action::Skip;
         }
         self.totals[0] += 1;
         let Some(cause) = cause else { return self.commit(loss) };
         self.totals[1] += 1;
-        if cause == Cause::Overflow {
-            // The scaler's affair; it is neither counted nor forgiven.
-            return Action::Skip;
-        }
-        self.good = 0;
         self.attempt(1.0);
-        if cause == Cause::Parameter {
-            return self.rollback();
+        match cause {
+            Cause::Parameter => return self.rollback(cause, snapshots),
+            Cause::Candidate => return self.backoff(cause, snapshots),
+            _ => {}
         }
         self.skipped += 1;
-        let discarded: f64 = self.attempts.iter().sum();
-        let often = discarded > self.settings.discards * self.settings.window as f64;
-        if cause == Cause::Candidate || self.skipped >= self.settings.skips || often {
+        self.enter(Phase::Skip, Some(cause));
+        if self.skipped == self.settings.skips {
             if cause == Cause::Spike {
                 // Perhaps it is the new regime: accept it once.
-                self.losses.clear();
+                self.windows.losses.clear();
             }
-            if often {
-                self.attempts.clear();
-            }
-            return self.backoff();
+            return self.backoff(cause, snapshots);
+        }
+        let discarded: f64 = self.windows.attempts.iter().sum();
+        if discarded > self.settings.discards * self.settings.window as f64 {
+            return self.backoff(Cause::SkipRate, snapshots);
         }
         Action::Skip
+    }
+
+    fn enter(&mut self, phase: Phase, cause: Option<Cause>) {
+        self.transitions.push((phase, cause));
+        self.phase = phase;
     }
 
     fn commit(&mut self, loss: Option<f64>) -> Action {
         self.attempt(0.0);
         self.skipped = 0;
+        if self.phase != Phase::Run {
+            self.enter(Phase::Run, None);
+        }
+        if let Some(loss) = loss {
+            push(&mut self.windows.losses, loss, self.settings.window);
+        }
         self.good += 1;
-        self.since += 1;
         if self.good.is_multiple_of(self.settings.recovery) {
             self.multiplier = (self.multiplier / self.settings.factor).min(1.0);
             self.backed_off = self.backed_off.saturating_sub(1);
@@ -275,15 +295,13 @@ impl Guard {
         if self.good.is_multiple_of(10 * self.settings.recovery) {
             self.rolled_back = self.rolled_back.saturating_sub(1);
         }
-        let fine = loss.is_none_or(|loss| {
-            let (median, deviation) = spread(&self.recent);
-            self.recent.is_empty() || loss <= median + GOOD * deviation
-        });
-        if let Some(loss) = loss {
-            push(&mut self.losses, loss, self.settings.window as usize);
-            push(&mut self.recent, loss, RECENT);
-        }
-        let snapshot = self.since >= self.settings.snapshot_every && fine;
+        self.since += 1;
+        let due = self.since >= self.settings.snapshot_every;
+        let snapshot = due
+            && loss.is_none_or(|loss| {
+                let (median, deviation) = spread(self.windows.losses.iter().rev().take(RECENT).copied());
+                loss <= median + GOOD * deviation
+            });
         if snapshot {
             self.since = 0;
         }
@@ -291,40 +309,49 @@ impl Guard {
     }
 
     fn attempt(&mut self, discarded: f64) {
-        push(&mut self.attempts, discarded, self.settings.window as usize);
+        push(&mut self.windows.attempts, discarded, self.settings.window);
     }
 
-    fn backoff(&mut self) -> Action {
+    fn backoff(&mut self, cause: Cause, snapshots: bool) -> Action {
+        self.enter(Phase::Backoff, Some(cause));
         self.multiplier *= self.settings.factor;
         self.backed_off += 1;
         self.skipped = 0;
+        // It has answered for these discards.
+        self.windows.attempts.clear();
         if self.backed_off > self.settings.backoffs || self.multiplier < self.settings.least {
-            return self.rollback();
+            return self.rollback(cause, snapshots);
         }
+        self.enter(Phase::Run, None);
         Action::Backoff
     }
 
-    fn rollback(&mut self) -> Action {
-        self.multiplier = self.settings.least.max(self.multiplier * self.settings.factor);
-        self.backed_off = 0;
-        self.skipped = 0;
-        self.rolled_back += 1;
-        self.attempts.clear();
-        if self.rolled_back > self.settings.rollbacks { self.halt() } else { Action::Rollback }
-    }
-
-    /// The end; also what the stepper says when it has no snapshot to go back to.
-    pub fn halt(&mut self) -> Action {
-        self.halted = true;
-        Action::Halt
-    }
-
-    /// Takes the windows of a snapshot; counters go on.
-    pub fn restored(&mut self, from: &Guard) {
-        self.losses = from.losses.clone();
-        self.recent = from.recent.clone();
-        self.since = 0;
+    fn rollback(&mut self, cause: Cause, snapshots: bool) -> Action {
+        self.enter(Phase::Rollback, Some(cause));
         self.totals[2] += 1;
+        if snapshots {
+            self.multiplier = self.settings.least.max(self.multiplier * self.settings.factor);
+            self.backed_off = 0;
+            self.skipped = 0;
+            self.since = 0;
+            self.rolled_back += 1;
+        }
+        if !snapshots || self.rolled_back > self.settings.rollbacks {
+            self.enter(Phase::Halt, Some(cause));
+            return Action::Halt;
+        }
+        self.enter(Phase::Run, None);
+        Action::Rollback
+    }
+
+    /// What belongs to a snapshot taken now.
+    pub fn aside(&self) -> Aside {
+        Aside(self.windows.clone())
+    }
+
+    /// Takes the windows of a snapshot that was restored; counters go on.
+    pub fn restored(&mut self, from: &Aside) {
+        self.windows = from.0.clone();
     }
 
     /// Everything, to be saved or loaded.
@@ -342,36 +369,45 @@ impl Guard {
         for (name, value) in ["attempted", "discarded", "restored"].into_iter().zip(&mut self.totals) {
             state.whole(name, value);
         }
-        let mut halted = u64::from(self.halted);
-        state.whole("halted", &mut halted);
-        self.halted = halted != 0;
-        for (name, window, most) in [
-            ("losses", &mut self.losses, self.settings.window as usize),
-            ("recent", &mut self.recent, RECENT),
-            ("attempts", &mut self.attempts, self.settings.window as usize),
-        ] {
+        let mut phase = self.phase as u64;
+        state.whole("phase", &mut phase);
+        self.phase = [Phase::Run, Phase::Skip].get(phase as usize).copied().unwrap_or(Phase::Halt);
+        self.windows.state(state, self.settings.window);
+    }
+}
+
+impl Aside {
+    /// To be saved or loaded, with the settings of its guard.
+    pub fn state(&mut self, state: &mut dyn State<f64>, settings: &GuardSettings) {
+        self.0.state(state, settings.window);
+    }
+}
+
+impl Windows {
+    fn state(&mut self, state: &mut dyn State<f64>, most: u64) {
+        for (name, window) in [("losses", &mut self.losses), ("attempts", &mut self.attempts)] {
             let mut length = window.len() as u64;
             state.whole(name, &mut length);
             // What is read decides, as far as it can be true.
-            window.resize((length as usize).min(most), 0.0);
+            window.resize(length.min(most) as usize, 0.0);
             state.array(name, window.make_contiguous());
         }
     }
 }
 
-fn push(window: &mut VecDeque<f64>, value: f64, most: usize) {
-    while window.len() >= most {
+fn push(window: &mut VecDeque<f64>, value: f64, most: u64) {
+    while window.len() as u64 >= most {
         window.pop_front();
     }
     window.push_back(value);
 }
 
 /// Median, and median of the distances from it (0, 0 of nothing).
-fn spread(values: &VecDeque<f64>) -> (f64, f64) {
-    let mut sorted: Vec<f64> = values.iter().copied().collect();
-    let middle = median(&mut sorted);
-    let mut distances: Vec<f64> = values.iter().map(|value| (value - middle).abs()).collect();
-    (middle, median(&mut distances))
+fn spread(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let mut values: Vec<f64> = values.collect();
+    let middle = median(&mut values);
+    values.iter_mut().for_each(|value| *value = (*value - middle).abs());
+    (middle, median(&mut values))
 }
 
 fn median(values: &mut [f64]) -> f64 {
@@ -387,22 +423,37 @@ fn median(values: &mut [f64]) -> f64 {
 mod tests {
     use super::*;
 
+    const WORDS: [&str; 5] = ["run", "skip", "backoff", "rollback", "halt"];
+
+    fn word(action: Action) -> &'static str {
+        WORDS[match action {
+            Action::Commit { .. } => 0,
+            Action::Skip => 1,
+            Action::Backoff => 2,
+            Action::Rollback => 3,
+            Action::Halt => 4,
+            Action::Rest => unreachable!("no decision"),
+        }]
+    }
+
     fn words(guard: &mut Guard, causes: &[Option<Cause>]) -> Vec<&'static str> {
-        causes.iter().map(|cause| guard.decide(*cause, Some(1.0)).as_str()).collect()
+        causes.iter().map(|cause| word(guard.decide(*cause, Some(1.0), true))).collect()
     }
 
     #[test]
-    fn a_lasting_failure_ends_after_27_discarded_steps() {
-        let mut guard = Guard::new(GuardSettings::default());
-        let mut found = Vec::new();
-        while !guard.halted() {
-            found.push(guard.decide(Some(Cause::Gradient), None).as_str());
+    fn a_lasting_failure_ends_after_27_discarded_steps_and_after_18_without_a_snapshot() {
+        for (snapshots, last) in [(true, 3), (false, 0)] {
+            let mut guard = Guard::new(GuardSettings::default());
+            let mut found = Vec::new();
+            while !guard.halted() {
+                found.push(word(guard.decide(Some(Cause::Gradient), None, snapshots)));
+            }
+            // s = 1 → 2⁻⁵ by five backoffs, the sixth is a rollback; then s is at its least, and each backoff is one.
+            let mut expected = ["skip", "skip", "backoff"].repeat(5);
+            expected.extend(["skip", "skip", "rollback"].repeat(last));
+            expected.extend(["skip", "skip", "halt"]);
+            assert_eq!(found, expected);
         }
-        // s = 1 → 2⁻⁵ by five backoffs, the sixth is a rollback; then s is at its least, and each backoff is one.
-        let mut expected = ["skip", "skip", "backoff"].repeat(5);
-        expected.extend(["skip", "skip", "rollback"].repeat(3));
-        expected.extend(["skip", "skip", "halt"]);
-        assert_eq!(found, expected);
     }
 
     #[test]
@@ -438,7 +489,7 @@ mod tests {
         for at in 0..100 {
             let loss = 1.0 + 0.01 * f64::from(at % 7);
             assert!(!guard.spikes(loss));
-            guard.decide(None, Some(loss));
+            guard.decide(None, Some(loss), true);
         }
         assert!(guard.spikes(5.0) && !guard.spikes(0.1), "only upwards");
         assert_eq!(words(&mut guard, &[Some(Cause::Spike); 3]), ["skip", "skip", "backoff"]);
@@ -449,8 +500,8 @@ mod tests {
     fn discards_between_commits_are_noticed() {
         // Two of three steps are discarded, never three in a row.
         let mut guard = Guard::new(GuardSettings::default());
-        let found: Vec<&str> =
-            (0..60).map(|at| guard.decide((at % 3 != 0).then_some(Cause::Gradient), None).as_str()).collect();
+        let causes: Vec<_> = (0..60).map(|at| (at % 3 != 0).then_some(Cause::Gradient)).collect();
+        let found = words(&mut guard, &causes);
         // 0.2 · 128 = 25.6: the 26th discarded step, the 39th attempt.
         assert_eq!(found.iter().position(|word| *word == "backoff"), Some(38));
         assert_eq!(found.iter().filter(|word| **word == "backoff").count(), 1);
@@ -463,7 +514,7 @@ mod tests {
         for at in 0..200 {
             // At the 50th the loss is high, though no spike.
             let loss = if at == 49 { 1.2 } else { 1.0 + 0.01 * f64::from(at % 7) };
-            if guard.decide(None, Some(loss)) == (Action::Commit { snapshot: true }) {
+            if guard.decide(None, Some(loss), true) == (Action::Commit { snapshot: true }) {
                 taken.push(at);
             }
         }

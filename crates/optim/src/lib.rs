@@ -6,6 +6,7 @@
 
 pub mod adamw;
 pub mod elementwise;
+pub mod file;
 pub mod guard;
 pub mod lion;
 pub mod memory;
@@ -21,7 +22,7 @@ pub mod survey;
 
 pub use adamw::{AdamW, SecondMoment};
 pub use elementwise::Elementwise;
-pub use guard::{Action, Cause, Guard, GuardSettings};
+pub use guard::{Action, Cause, Guard, GuardSettings, Phase};
 pub use lion::Lion;
 pub use method::Method;
 pub use num_complex::{Complex32, Complex64};

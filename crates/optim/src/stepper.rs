@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use headwater_base::Error;
 
-use crate::guard::{Action, Cause, Guard, GuardSettings};
+use crate::guard::{Action, Aside, Cause, Guard, GuardSettings};
 use crate::memory::{Reader, Writer};
 use crate::method::Method;
 use crate::number::{Parts, PartsMut};
@@ -65,18 +65,33 @@ pub struct Rates {
 }
 
 /// What the caller knows of a step beside the arrays.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Told {
     /// Loss at the parameters, if it is known.
     pub loss: Option<f64>,
     /// Temperature of the noise.
     pub temperature: f64,
+    /// A gradient of at most this norm ends the minimisation: no step is done then. Negative for none.
+    pub tolerance: f64,
     /// A linear solve behind the loss or the gradient did not converge.
     pub solver_failed: bool,
     /// The scaled gradient overflowed.
     pub overflow: bool,
     /// The scale is below its least: an overflow counts as a gradient that is not finite.
     pub scale_exhausted: bool,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self {
+            loss: None,
+            temperature: 0.0,
+            tolerance: -1.0,
+            solver_failed: false,
+            overflow: false,
+            scale_exhausted: false,
+        }
+    }
 }
 
 /// What became of a step.
@@ -109,7 +124,7 @@ struct Snapshot {
     count: u64,
     parameters: Vec<Owned>,
     memory: Vec<u8>,
-    guard: Guard,
+    aside: Aside,
 }
 
 /// An optimiser: rules for all tensors, and the guard.
@@ -242,16 +257,16 @@ impl Stepper {
                 }
             }
         }
-        let first = self.snapshots.is_empty() && self.guard.is_some();
-        if first && !report.fault.is_some_and(|(_, fault)| fault.what == What::Parameter) {
-            self.remember(parameters);
-        }
         report.cause = self.objection(told, &mut report);
         let mut steps = Vec::new();
         let mut proposals = Vec::new();
         if report.cause.is_none() {
             let squares: f64 = surveys.iter().map(|survey| survey.gradient_squares).sum();
             report.gradient_norm = squares.sqrt();
+            if report.gradient_norm <= told.tolerance {
+                report.action = Action::Rest;
+                return Ok(report);
+            }
             let clip = self.settings.clip_norm.map_or(1.0, |most| (most / report.gradient_norm).min(1.0));
             steps = (0..self.slots.len()).map(|at| self.step_of(at, rates[at], told, surveys[at], clip)).collect();
             for (at, slot) in self.slots.iter_mut().enumerate() {
@@ -268,7 +283,7 @@ impl Stepper {
             }
         }
         report.action = match &mut self.guard {
-            Some(guard) => guard.decide(report.cause, told.loss),
+            Some(guard) => guard.decide(report.cause, told.loss, !self.snapshots.is_empty()),
             None if report.cause.is_none() => Action::Commit { snapshot: false },
             None => Action::Skip,
         };
@@ -279,14 +294,9 @@ impl Stepper {
                     self.remember(parameters);
                 }
             }
-            Action::Skip | Action::Backoff => {}
+            Action::Skip | Action::Backoff | Action::Rest => {}
             Action::Rollback | Action::Halt => {
                 report.restored = self.restore(parameters)?;
-                if !report.restored
-                    && let Some(guard) = &mut self.guard
-                {
-                    report.action = guard.halt();
-                }
             }
         }
         Ok(report)
@@ -294,13 +304,13 @@ impl Stepper {
 
     /// What speaks against a step before it is computed.
     fn objection(&self, told: &Told, report: &mut Report) -> Option<Cause> {
-        if told.overflow && !told.scale_exhausted {
-            return Some(Cause::Overflow);
-        }
         if let Some((_, fault)) = report.fault
             && fault.what == What::Parameter
         {
             return Some(Cause::Parameter);
+        }
+        if told.overflow && !told.scale_exhausted {
+            return Some(Cause::Overflow);
         }
         if told.loss.is_some_and(|loss| !loss.is_finite()) {
             return Some(Cause::Loss);
@@ -357,7 +367,7 @@ impl Stepper {
             count: self.count,
             parameters: parameters.iter().map(|parts| Owned::of(parts.shared())).collect(),
             memory,
-            guard: guard.clone(),
+            aside: guard.aside(),
         };
         if self.snapshots.len() >= guard.snapshots() {
             self.snapshots.pop_front();
@@ -379,7 +389,7 @@ impl Stepper {
         self.slots.iter_mut().for_each(|slot| slot.load(&mut reader));
         reader.finish()?;
         if let Some(guard) = &mut self.guard {
-            guard.restored(&snapshot.guard);
+            guard.restored(&snapshot.aside);
         }
         self.count = snapshot.count;
         self.epoch += 1;
@@ -410,7 +420,9 @@ impl Stepper {
             for parameter in &mut snapshot.parameters {
                 parameter.state("parameter", &mut writer);
             }
-            snapshot.guard.state(&mut writer);
+            if let Some(settings) = &self.settings.guard {
+                snapshot.aside.state(&mut writer, settings);
+            }
             writer.bytes.extend(&snapshot.memory);
         }
         writer.bytes
@@ -432,7 +444,8 @@ impl Stepper {
         // A walk over the rules is how a snapshot's memory is read, so the present one is kept aside.
         let now = self.memory();
         for _ in 0..(held as usize).min(most) {
-            let Some(mut guard) = self.settings.guard.map(Guard::new) else { break };
+            let Some(settings) = &self.settings.guard else { break };
+            let mut aside = Aside::default();
             let mut count = 0;
             State::<f64>::whole(&mut reader, "count", &mut count);
             let mut parameters: Vec<Owned> = self
@@ -446,10 +459,10 @@ impl Stepper {
             for parameter in &mut parameters {
                 parameter.state("parameter", &mut reader);
             }
-            guard.state(&mut reader);
+            aside.state(&mut reader, settings);
             self.slots.iter_mut().for_each(|slot| slot.load(&mut reader));
             let memory = self.memory();
-            self.snapshots.push_back(Snapshot { count, parameters, memory, guard });
+            self.snapshots.push_back(Snapshot { count, parameters, memory, aside });
         }
         let mut again = Reader::new(&now);
         self.slots.iter_mut().for_each(|slot| slot.load(&mut again));

@@ -2,6 +2,7 @@
 
 use headwater_linalg::simd;
 
+use crate::elementwise::prefetch;
 use crate::number::Real;
 
 /// What an array holds.
@@ -43,6 +44,7 @@ fn extent<R: Real>(x: &[R]) -> Extent {
             squares[e] = wide.mul_add(wide, squares[e]);
         };
         for block in blocks {
+            prefetch(block.as_ptr());
             for e in 0..WIDTH {
                 see(e, block[e]);
             }
