@@ -45,9 +45,9 @@ describe('recorded trajectories', () => {
       let list = factors(shape, kase.init_scale, geometry, { maxSkew: kase.max_skew ?? Infinity })
       const pair = stream(kase)
       const stored = list.map((_, k) => array('kron', kase.files[`Q${k}`]!))
-      // All steps of the large ones agree too, in half a minute.
-      const large = count(shape) > 1000
-      const checkpoints = large ? kase.checkpoints.filter((steps) => steps <= 10) : kase.checkpoints
+      // All 200 steps of the larger ones agree too, but take half a minute.
+      const size = count(shape)
+      const checkpoints = kase.checkpoints.filter((steps) => steps <= (size > 1000 ? 10 : size > 150 ? 50 : 200))
       for (let iteration = 0, done = 0; done < checkpoints.length; iteration++) {
         const { v, g } = pair(iteration)
         const mean = g.re.reduce((sum, re, k) => sum + Math.hypot(re, g.im[k]!), 0) / g.re.length
@@ -65,7 +65,7 @@ describe('recorded trajectories', () => {
           list.forEach(({ smoothness }, k) => expect(smoothness / kase.L[iteration + 1]![k]!).toBeCloseTo(1, 12))
         done++
       }
-      if (large) return
+      if (checkpoints.length < kase.checkpoints.length) return
       const expected = vectorOf(array('kron', kase.files['P_times_first_g']!))
       expect(largest(minus(precondition(list, geometry, pair(0).g), expected)) / largest(expected)).toBeLessThan(
         tolerance,
@@ -296,8 +296,7 @@ describe('problems', () => {
     const spread = shape.map((n) => matrixFrom(n, n, (i, j) => (i === j ? 2 ** i : 0)))
     for (const [geometry, maxSkew] of [
       ['EQ', Infinity],
-      ['Q0.5EQ1.5', Infinity],
-      ['QUAD', 0],
+      ['Q0.5EQ1.5', 0],
     ] as const) {
       let list = factors(shape, 0.2, geometry, { maxSkew })
       const g = (): Tensor => spread.reduce((out, m, k) => contract(out, k, m), draw(next, shape))
