@@ -116,8 +116,8 @@ describe('sequences', () => {
 
   test('rollbacks are forgiven after 2000 commits', () => {
     const start = play([...times(60, fine), parameters]).state
-    expect(play(times(1939, fine), start).state.rollbacks).toBe(1)
-    expect(play(times(1940, fine), start).state.rollbacks).toBe(0)
+    const before = play(times(1939, fine), start).state
+    expect([before.rollbacks, play([fine], before).state.rollbacks]).toEqual([1, 0])
   })
 })
 
@@ -221,6 +221,6 @@ test('on any events: bounded discards, s in its range, a state that survives JSO
         expect(state.phase).toBe(state.skips > 0 ? 'SKIP' : 'RUN')
       }
     }),
-    { numRuns: 40 },
+    { numRuns: 20 },
   )
 })

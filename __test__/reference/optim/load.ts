@@ -8,7 +8,13 @@ import { count, tensor, type Tensor } from './tensor.ts'
 type Folder = 'adamw' | 'kron' | 'kron_problems'
 const url = (folder: Folder, file: string): URL => new URL(`../../fixtures/solvers/${folder}/${file}`, import.meta.url)
 export const cases = <T>(folder: Folder): T => JSON.parse(readFileSync(url(folder, 'cases.json'), 'utf8')) as T
-export const array = (folder: Folder, file: string): NpyArray => parseNpy(readFileSync(url(folder, file)))
+const read = new Map<string, NpyArray>()
+/** Each file is read once. */
+export function array(folder: Folder, file: string): NpyArray {
+  const found = read.get(`${folder}/${file}`) ?? parseNpy(readFileSync(url(folder, file)))
+  read.set(`${folder}/${file}`, found)
+  return found
+}
 
 export const vectorOf = (found: NpyArray): Vector => (found.complex ? fromInterleaved(found.data) : vector(found.data))
 export function matrixOf(folder: Folder, file: string): Matrix {

@@ -103,15 +103,15 @@ describe('AdamW', () => {
     for (const cap of [0.5, 2]) {
       const lr = 0.4 / cap / 2
       // G = cap in all steps, since 1/√v̂ is larger; h G λ = 0.4, 4000 chains: σ of the variance is √(2/4000).
-      const found = sample(4000, 60, 2, { lr, cap, temperature: 1e-3, complex: false })
+      const found = sample(4000, 25, 2, { lr, cap, temperature: 1e-3, complex: false })
       expect(Math.abs(found / stationaryVariance(0.4) - 1)).toBeLessThan(3 * Math.sqrt(2 / 4000))
     }
-    const complexOne = sample(4000, 60, 2, { lr: 0.2, cap: 1, temperature: 1e-3, complex: true, secondMoment: 'modulus' }) // prettier-ignore
+    const complexOne = sample(4000, 25, 2, { lr: 0.2, cap: 1, temperature: 1e-3, complex: true, secondMoment: 'modulus' }) // prettier-ignore
     expect(Math.abs(complexOne / stationaryVariance(0.4) - 1)).toBeLessThan(3 * Math.sqrt(1 / 4000))
   })
 
   test('momentum warms by the stated factor', () => {
-    const found = sample(4000, 300, 1, { lr: 0.02, cap: 1, temperature: 1e-3, beta1: 0.9, complex: false })
+    const found = sample(4000, 200, 1, { lr: 0.02, cap: 1, temperature: 1e-3, beta1: 0.9, complex: false })
     expect(stationaryVariance(0.02, 0.9)).toBeCloseTo(1.19, 10)
     expect(Math.abs(found / 1.19 - 1)).toBeLessThan(3 * Math.sqrt(2 / 4000) + 0.02)
   })
@@ -153,7 +153,7 @@ describe('SGD and Lion', () => {
     const [lr, lambda, temperature, n] = [0.2, 2, 0.5, 4000]
     for (const isComplex of [false, true]) {
       let theta = scaled(0.5, draw(next, n, isComplex))
-      for (let k = 0; k < 60; k++) ({ theta } = sgd(theta, scaled(lambda, theta), sgdStart(n), { lr, momentum: 0, nesterov: false, weightDecay: 0, temperature, noise: next.normal, complex: isComplex })) // prettier-ignore
+      for (let k = 0; k < 25; k++) ({ theta } = sgd(theta, scaled(lambda, theta), sgdStart(n), { lr, momentum: 0, nesterov: false, weightDecay: 0, temperature, noise: next.normal, complex: isComplex })) // prettier-ignore
       const found = rms(theta) ** 2 / (isComplex ? 2 : 1)
       expect(Math.abs(found / (temperature / (lambda * (1 - (lr * lambda) / 2))) - 1)).toBeLessThan(3 * Math.sqrt((isComplex ? 1 : 2) / n)) // prettier-ignore
     }
