@@ -1,6 +1,7 @@
 /** The reference of the guard: the sequences that the specification names, by hand, and its guarantee on random events. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { guardEvents } from './guard-events.ts'
 import { classify, DEFAULTS, guard, guardStart, isSpike, mad, median, type GuardAction, type GuardEvent, type GuardState } from './guard.ts' // prettier-ignore
 
 const fine: GuardEvent = { kind: 'finite', loss: 1 }
@@ -223,4 +224,37 @@ test('on any events: bounded discards, s in its range, a state that survives JSO
     }),
     { numRuns: 20 },
   )
+})
+
+test('the stream of events for comparisons meets every state and cause', () => {
+  const met = new Set<string>()
+  for (let seed = 0; seed < 12; seed++) {
+    let state = guardStart()
+    for (const event of guardEvents(seed, 3000)) {
+      const { state: next, action } = guard(state, event)
+      for (const { to, cause } of action.transitions) met.add(`${to} ${cause ?? ''}`.trim())
+      if (action.take !== undefined) met.add('take')
+      if (action.restore !== undefined) met.add(action.drop.length > 0 ? 'restore the older' : 'restore')
+      state = next
+      if (state.phase === 'HALT') break
+    }
+  }
+  for (const to of [
+    'RUN',
+    'SKIP loss',
+    'SKIP gradient',
+    'SKIP solver',
+    'SKIP spike',
+    'BACKOFF loss',
+    'BACKOFF spike',
+    'BACKOFF candidate',
+    'BACKOFF skipRate',
+    'ROLLBACK parameters',
+    'ROLLBACK gradient',
+    'take',
+    'restore',
+    'restore the older',
+  ])
+    expect(met).toContain(to)
+  expect([...met].some((what) => what.startsWith('HALT'))).toBe(true)
 })

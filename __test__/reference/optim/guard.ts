@@ -195,7 +195,12 @@ export function guard(
   event: GuardEvent,
   config: GuardConfig = DEFAULTS,
 ): { state: GuardState; action: GuardAction } {
-  const state = structuredClone(before)
+  // Arrays of numbers are replaced, never written to.
+  const state: GuardState = {
+    ...before,
+    snapshots: before.snapshots.map((one) => ({ ...one })),
+    totals: { ...before.totals },
+  }
   const action: GuardAction = { commit: false, transitions: [], drop: [] }
   if (state.phase === 'HALT') throw new Error('the guard has halted')
   const enter = (to: Phase, cause?: Cause): void => {
@@ -229,7 +234,7 @@ export function guard(
     const calm = loss === undefined || loss <= median(recent) + config.snapshotMads * mad(recent)
     if (state.sinceSnapshot >= config.snapshotEvery && calm) {
       action.take = ++state.totals.snapshots
-      const { losses, attempts } = structuredClone(state)
+      const { losses, attempts } = state
       state.snapshots.push({ number: action.take, commits: state.totals.commits, losses, attempts, restored: false })
       while (state.snapshots.length > config.keep) action.drop.push(state.snapshots.shift()!.number)
       state.sinceSnapshot = 0
