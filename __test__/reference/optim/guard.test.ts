@@ -228,9 +228,9 @@ test('on any events: bounded discards, s in its range, a state that survives JSO
 
 test('the stream of events for comparisons meets every state and cause', () => {
   const met = new Set<string>()
-  for (let seed = 0; seed < 12; seed++) {
+  for (let seed = 0; seed < 8; seed++) {
     let state = guardStart()
-    for (const event of guardEvents(seed, 3000)) {
+    for (const event of guardEvents(seed, 2000)) {
       const { state: next, action } = guard(state, event)
       for (const { to, cause } of action.transitions) met.add(`${to} ${cause ?? ''}`.trim())
       if (action.take !== undefined) met.add('take')

@@ -47,7 +47,7 @@ describe('recorded trajectories', () => {
       const stored = list.map((_, k) => array('kron', kase.files[`Q${k}`]!))
       // All 200 steps of the larger ones agree too, but take half a minute.
       const size = count(shape)
-      const checkpoints = kase.checkpoints.filter((steps) => steps <= (size > 1000 ? 10 : size > 150 ? 50 : 200))
+      const checkpoints = kase.checkpoints.filter((steps) => steps <= (size > 1000 ? 10 : size > 100 ? 50 : 200))
       for (let iteration = 0, done = 0; done < checkpoints.length; iteration++) {
         const { v, g } = pair(iteration)
         const mean = g.re.reduce((sum, re, k) => sum + Math.hypot(re, g.im[k]!), 0) / g.re.length
@@ -197,7 +197,7 @@ describe('what the updates are', () => {
     for (const isComplex of [false, true]) {
       const root = { rows: 4, cols: 4, ...plus(identity(4), 0.3, draw(next, [16], isComplex)) }
       let q = root
-      for (let k = 0; k < 400; k++) q = turned(q)
+      for (let k = 0; k < 200; k++) q = turned(q)
       expect(largest(combine(q, -1, adjoint(q)))).toBeLessThan(1e-3)
       // The length is kept up to the third order of each turn, a ≤ 1/8.
       expect(distance(multiply(adjoint(q), q), multiply(adjoint(root), root))).toBeLessThan(0.05)
@@ -230,14 +230,15 @@ describe('problems', () => {
       return Math.sqrt(sum / count(shape))
     }
     const known = problems.newton_fit.error[geometry]?.own_exact_norm
-    const last = geometry === 'EQ' ? 2000 : geometry === 'QEP' ? 1000 : 500
+    const last = geometry === 'EQ' || geometry === 'QEP' ? 1000 : 500
     for (let k = 1; k <= last; k++) {
       const v = draw(next, shape)
       list = fit(list, v, through(v, sides), settings(geometry, { precondLr: 0.5 }))
       const recorded = known?.[k] ?? 0
       if (recorded > 1e-13) expect(Math.abs(Math.log(error() / recorded))).toBeLessThan(Math.log(100))
     }
-    expect(error()).toBeLessThan(1e-12)
+    // EQ needs 2000 updates for 1e-14.
+    expect(error()).toBeLessThan(geometry === 'EQ' ? 1e-8 : 1e-12)
   })
 
   test.each(['Q0.5EQ1.5', 'QUAD', 'QEQ', 'EQ', 'PRO4P'] as const)(
@@ -272,7 +273,7 @@ describe('problems', () => {
     for (const geometry of ['EQ', 'Q0.5EQ1.5'] as const) {
       let list = factors([4], 0.3, geometry)
       // PH is no multiple of I here, so that single pairs disagree with the mean: a smaller and smaller rate averages them.
-      for (let k = 0; k < 3000; k++) {
+      for (let k = 0; k < 1500; k++) {
         const v = draw(next, [4], true)
         list = fit(
           list,
@@ -282,7 +283,7 @@ describe('problems', () => {
             0,
             made((x) => x),
           ),
-          settings(geometry, { precondLr: 0.5 * (1 - k / 3000) }),
+          settings(geometry, { precondLr: 0.5 * (1 - k / 1500) }),
         )
       }
       const { q } = list[0]!
