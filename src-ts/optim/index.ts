@@ -4,6 +4,8 @@
  * @packageDocumentation
  */
 export { guard } from './guard.ts'
+export { KronPsgd } from './kron-psgd.ts'
+export type { Geometry, KronPsgdOptions } from './kron-psgd.ts'
 export { load } from './load.ts'
 export type { LoadOptions } from './load.ts'
 export { AdamW, Lion, Sgd } from './methods.ts'

@@ -2,11 +2,12 @@
 import { InvalidInputError } from '../errors.ts'
 import { call } from '../solve/backend.ts'
 import { readGuard } from './guard.ts'
+import { KronPsgd } from './kron-psgd.ts'
 import { AdamW, Lion, Sgd } from './methods.ts'
 import { Optimizer } from './optimizer.ts'
 import type { GuardOptions, TensorInfo } from './types.ts'
 
-const CLASSES: Readonly<Record<string, new (options: never) => Optimizer>> = { AdamW, Lion, Sgd }
+const CLASSES: Readonly<Record<string, new (options: never) => Optimizer>> = { AdamW, KronPsgd, Lion, Sgd }
 
 interface Header {
   optimizer: string

@@ -4,7 +4,8 @@ import { Optimizer } from './optimizer.ts'
 import { readCommon, type Plan } from './options.ts'
 import type { CommonOptions, Schedule } from './types.ts'
 
-const given = (options: object): Record<string, unknown> => ({ ...options })
+/** A copy of the options as they were given. */
+export const given = (options: object): Record<string, unknown> => ({ ...options })
 
 /** Options of {@link Sgd}. */
 export interface SgdOptions extends CommonOptions {
@@ -38,7 +39,7 @@ export class Sgd extends Optimizer {
 function sgdPlan(options: SgdOptions): Plan {
   const checker = new Checker(options, 'Sgd: options')
   const { common, settings } = readCommon(checker, { lr: 0.01 }, true)
-  const momentum = fraction(checker, 'momentum')
+  const momentum = below1(checker, 'momentum')
   const nesterov = checker.boolean('nesterov')
   if (nesterov === true && !(momentum !== undefined && momentum > 0)) {
     checker.problem('options-conflict', 'nesterov', 'nesterov needs a momentum above 0')
@@ -95,8 +96,8 @@ function adamwPlan(options: AdamWOptions): Plan {
   const checker = new Checker(options, 'AdamW: options')
   const { common, settings } = readCommon(checker, { lr: 1e-3, weightDecay: 0.01 }, true)
   const own = {
-    beta1: fraction(checker, 'beta1'),
-    beta2: fraction(checker, 'beta2'),
+    beta1: below1(checker, 'beta1'),
+    beta2: below1(checker, 'beta2'),
     epsilon: checker.positive('epsilon'),
     secondMoment: checker.oneOf('secondMoment', ['modulus', 'perPart']),
     metricCap: checker.positive('metricCap'),
@@ -130,13 +131,13 @@ export class Lion extends Optimizer {
 function lionPlan(options: LionOptions): Plan {
   const checker = new Checker(options, 'Lion: options')
   const { common, settings } = readCommon(checker, { lr: 1e-4 })
-  const own = { beta1: fraction(checker, 'beta1'), beta2: fraction(checker, 'beta2') }
+  const own = { beta1: below1(checker, 'beta1'), beta2: below1(checker, 'beta2') }
   checker.finish()
   return { name: 'Lion', options: given(options), common, settings: { method: 'lion', ...settings, ...present(own) } }
 }
 
 /** A number in [0, 1). */
-function fraction(checker: Checker, name: string): number | undefined {
+export function below1(checker: Checker, name: string): number | undefined {
   const value = checker.number(name, { min: 0, max: 1 })
   if (value !== 1) return value
   checker.problem('option-out-of-range', name, `${name} must be below 1`)
@@ -144,7 +145,7 @@ function fraction(checker: Checker, name: string): number | undefined {
 }
 
 /** The properties that are there. */
-function present<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+export function present<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as ReturnType<
     typeof present<T>
   >

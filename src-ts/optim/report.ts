@@ -34,7 +34,8 @@ export function unpack(numbers: Float64Array, tensors: readonly TensorInfo[], re
     restored: at(2) === 1,
     updateRms: at(6),
     noiseRatio: at(7),
-    preconditionerUpdated: at(8) === 1,
+    preconditionerUpdated: (at(8) & 1) === 1,
+    preconditionerReset: (at(8) & 2) === 2,
     events: [],
     warnings: [],
   }

@@ -149,6 +149,8 @@ export interface StepReport {
   noiseRatio: number
   /** A preconditioner was updated. */
   preconditionerUpdated: boolean
+  /** A preconditioner was about to become singular and went back to its initial scale. */
+  preconditionerReset: boolean
   /** Smallest |diagonal| and largest |element| of the preconditioners' factors. */
   factorRange?: [number, number]
   /** (loss − median)/(1.4826 MAD) of the guard's window. */

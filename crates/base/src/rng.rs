@@ -6,8 +6,8 @@
 //! Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw (2011),
 //! "Parallel random numbers: as easy as 1, 2, 3", SC '11.
 
-const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
-const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+pub(crate) const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+pub(crate) const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
 /// Ten rounds of the Philox bijection: 128 bits of counter to 128 random bits, under a 64-bit key.
 pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
@@ -39,8 +39,10 @@ pub enum Purpose {
     Synthetic = 4,
     /// Blocks of a bootstrap; the index is the resample.
     Resample = 5,
-    /// Langevin noise; the index is the tensor.
-    Noise = 6,
+    /// Probes that a preconditioner is fitted with; the index is the tensor.
+    Preconditioner = 6,
+    /// Noise of a sampler; the index is the tensor.
+    Noise = 7,
 }
 
 /// A stream of random numbers.

@@ -9,11 +9,16 @@
 pub mod cholesky;
 pub mod dense;
 pub mod eigen;
+pub mod element;
 pub mod gemm;
 pub mod gram;
+pub mod hermitian;
 pub mod nnls;
-pub mod simd;
+pub mod triangular;
 pub mod tridiagonal;
+
+/// Kernels compiled for several instruction sets; the module, and the macro of the same name.
+pub use headwater_base::simd;
 
 /// Systems treated at once: one AVX-512 register or two AVX2 registers of f64.
 pub const LANES: usize = 8;

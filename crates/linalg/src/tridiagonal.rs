@@ -70,7 +70,7 @@ pub fn symmetric_unless(n: usize, a: &[f64], stop: &dyn Fn() -> bool) -> Option<
 
 simd! {
 /// The trailing block, from row and column `first` on: A ← (I − βvvᵀ)A(I − βvvᵀ), lower triangle.
-fn reflect(n: usize, first: usize, beta: f64, v: &[f64], a: &mut [f64], w: &mut [f64]) {
+pub(crate) fn reflect(n: usize, first: usize, beta: f64, v: &[f64], a: &mut [f64], w: &mut [f64]) {
     w.fill(0.0);
     for (i, row) in a[first * n..].chunks_exact(n).enumerate() {
         let row = &row[first..first + i + 1];

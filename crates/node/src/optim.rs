@@ -1,6 +1,7 @@
 //! Optimisers: an object that keeps the state, and one call a step, on the caller's thread and in the caller's arrays.
 
 use headwater_base::Error;
+use headwater_optim::kron::{self, Balance, Geometry, Norm, Schedule, Source};
 use headwater_optim::{
     Action, AdamW, GuardSettings, Lion, Method, Parts, PartsMut, ProbeParts, Rates, Report, SecondMoment, Sgd, Stepper,
     StepperSettings, Tensor, Told, What, file,
@@ -17,7 +18,7 @@ type Array<'a> = Either<Float32ArraySlice<'a>, Float64ArraySlice<'a>>;
 /// Settings of an optimiser. What is absent has the engine's default.
 #[napi(object, object_to_js = false)]
 pub struct NativeOptimizerSettings {
-    /// `sgd`, `adamw` or `lion`.
+    /// `sgd`, `adamw`, `lion` or `kron`.
     pub method: String,
     /// Key of all random numbers, below 2^53.
     pub seed: Option<f64>,
@@ -25,7 +26,7 @@ pub struct NativeOptimizerSettings {
     pub clip_norm: Option<f64>,
     /// Largest norm of the update (Newton's criterion).
     pub update_cap: Option<f64>,
-    /// Of `sgd`.
+    /// Of `sgd` and `kron`.
     pub momentum: Option<f64>,
     /// Of `sgd`.
     pub nesterov: Option<bool>,
@@ -41,6 +42,40 @@ pub struct NativeOptimizerSettings {
     pub metric_cap: Option<f64>,
     /// Of `adamw`.
     pub burn_in: Option<bool>,
+    /// Of `kron`: `whitening` or `newton`.
+    pub criterion: Option<String>,
+    /// Of `kron`: `EQ`, `QEP`, `QEQ`, `QUAD`, `Q0.5EQ1.5`, `QUAD4P` or `PRO4P`.
+    pub geometry: Option<String>,
+    /// Of `kron`.
+    pub precond_lr: Option<f64>,
+    /// Of `kron`.
+    pub norm_memory: Option<f64>,
+    /// Of `kron`: the exact norm for sides of any length.
+    pub exact_norm: Option<bool>,
+    /// Of `kron`.
+    pub max_size: Option<f64>,
+    /// Of `kron`.
+    pub max_skew: Option<f64>,
+    /// Of `kron`.
+    pub damping: Option<f64>,
+    /// Of `kron`.
+    pub scale: Option<f64>,
+    /// Of `kron`: p, or the floor of the annealed schedule with the next two.
+    pub update_probability: Option<f64>,
+    /// Of `kron`.
+    pub update_flat: Option<f64>,
+    /// Of `kron`.
+    pub update_rate: Option<f64>,
+    /// Of `kron`.
+    pub balance_every: Option<f64>,
+    /// Of `kron`.
+    pub balance_ratio: Option<f64>,
+    /// Of `kron`: whiten the momentum instead of the gradient.
+    pub whiten_momentum: Option<bool>,
+    /// Of `kron`.
+    pub clip_rms: Option<f64>,
+    /// Of `kron`.
+    pub clip_element: Option<f64>,
     /// With a guard.
     pub guard: Option<NativeGuardSettings>,
 }
@@ -123,7 +158,54 @@ impl NativeOptimizerSettings {
                 let base = Lion::default();
                 Method::Lion(Lion { beta1: self.beta1.unwrap_or(base.beta1), beta2: self.beta2.unwrap_or(base.beta2) })
             }
+            "kron" => Method::KronPsgd(Box::new(self.kron()?)),
             other => return unknown("method", other),
+        })
+    }
+
+    fn kron(&self) -> Result<kron::Settings, Error> {
+        let base = match self.criterion.as_deref() {
+            None | Some("whitening") => kron::Settings::whitening(),
+            Some("newton") => kron::Settings::newton(),
+            Some(other) => return unknown("criterion", other),
+        };
+        let count = |name: &str, value: f64| integer(name, value, f64::from(u32::MAX));
+        Ok(kron::Settings {
+            geometry: match self.geometry.as_deref() {
+                None => base.geometry,
+                Some("EQ") => Geometry::Eq,
+                Some("QEP") => Geometry::Qep,
+                Some("QEQ") => Geometry::Qeq,
+                Some("QUAD") => Geometry::Quad,
+                Some("Q0.5EQ1.5") => Geometry::Q0p5Eq1p5,
+                Some("QUAD4P") => Geometry::Quad4p,
+                Some("PRO4P") => Geometry::Pro4p,
+                Some(other) => return unknown("geometry", other),
+            },
+            precond_lr: self.precond_lr.unwrap_or(base.precond_lr),
+            norm_memory: self.norm_memory.unwrap_or(base.norm_memory),
+            norm: if self.exact_norm == Some(true) { Norm::Exact } else { base.norm },
+            max_size: self.max_size.map_or(Ok(base.max_size), |size| Ok(count("maxSize", size)? as usize))?,
+            max_skew: self.max_skew.unwrap_or(base.max_skew),
+            damping: self.damping.unwrap_or(base.damping),
+            scale: self.scale.or(base.scale),
+            schedule: match (self.update_probability, self.update_flat, self.update_rate) {
+                (None, None, None) => base.schedule,
+                (Some(p), None, None) => Schedule::Constant(p),
+                (Some(floor), Some(flat), Some(rate)) => {
+                    Schedule::Annealed { flat: count("updates.flat", flat)?, rate, floor }
+                }
+                _ => return Err(Error::new("option-missing", "updates needs flat, rate and floor, or is a number")),
+            },
+            balance: Balance {
+                every: self.balance_every.map_or(Ok(base.balance.every), |every| count("balance.every", every))?,
+                ratio: self.balance_ratio.unwrap_or(base.balance.ratio),
+            },
+            momentum: self.momentum.unwrap_or(base.momentum),
+            source: if self.whiten_momentum == Some(true) { Source::Momentum } else { base.source },
+            clip_rms: self.clip_rms.unwrap_or(base.clip_rms),
+            clip_element: self.clip_element.unwrap_or(base.clip_element),
+            ..base
         })
     }
 
@@ -271,7 +353,7 @@ fn packed(stepper: &Stepper, report: &Report) -> Vec<f64> {
         report.gradient_norm,
         report.update_rms,
         report.noise_ratio,
-        f64::from(u8::from(report.preconditioner_updated)),
+        f64::from(u8::from(report.preconditioner_updated) + 2 * u8::from(report.preconditioner_reset)),
         report.factor_range.map_or(absent, |range| range.0),
         report.factor_range.map_or(absent, |range| range.1),
         report.score.unwrap_or(absent),

@@ -17,8 +17,7 @@
 
 use headwater_base::Error;
 
-use crate::elementwise::{Bounds, Chunk, Plan, Recurrence, WIDTH, change, kernel, lanes};
-use crate::noise;
+use crate::elementwise::{Bounds, Chunk, LARGEST_NOISE, Plan, Recurrence, WIDTH, change, kernel, lanes};
 use crate::number::{Number, Real};
 use crate::rule::{Change, Step};
 use crate::settings::{at_least, fraction, positive};
@@ -115,7 +114,7 @@ where
         let keep = 1.0 - step.lr * step.decay;
         let reach = keep.abs() * step.survey.parameter_peak
             + rate * metric * bounds[0]
-            + noise * metric.sqrt() * noise::LARGEST
+            + noise * metric.sqrt() * LARGEST_NOISE
             + rate
             + noise;
         let number = <T::Real as Real>::from_f64;

@@ -6,12 +6,17 @@
 //! anyway) and from bounds of the state that are carried along. If the bounds are finite numbers of the type, the step is
 //! carried out in place by `commit`. If not, `propose` computes it beside the arrays and looks at every number.
 
-use crate::noise;
+use headwater_base::normal::Normals;
+use headwater_base::rng::Purpose;
+
 use crate::number::{Number, Real};
 use crate::rule::{Change, Fault, Probe, Proposal, Rule, State, Step, What, check};
 
 /// Parts treated between two draws of noise: small enough for the first cache.
 const CHUNK: usize = 2048;
+
+/// No standard normal number that is drawn is larger: √(−2 ln 2⁻⁶⁵) = 9.5.
+pub const LARGEST_NOISE: f64 = 10.0;
 
 /// Bounds of the two arrays of a state.
 pub type Bounds = [f64; 2];
@@ -164,6 +169,9 @@ fn run<T: Number, K: Recurrence<T>>(
     state: &mut [Vec<T::Real>; 2],
 ) -> Change {
     let mut drawn = [T::Real::default(); CHUNK];
+    // A function of seed, tensor and step: nothing to be saved or taken back.
+    let normals = Normals::new(step.seed, Purpose::Noise, step.tensor);
+    let origin = step.count.wrapping_mul((parameter.len() * T::PARTS) as u64);
     let size = CHUNK / T::PARTS;
     let elements = parameter.len().max(1);
     let [first, second] = state;
@@ -173,7 +181,7 @@ fn run<T: Number, K: Recurrence<T>>(
         let (begin, count) = (at * size, theta.len());
         let noise = if plan.noisy {
             let to = &mut drawn[..count * T::PARTS];
-            noise::fill(step.seed, step.tensor, step.count, begin * T::PARTS, to);
+            T::Real::fill_normal(normals, origin + (begin * T::PARTS) as u64, to);
             &*to
         } else {
             &[]

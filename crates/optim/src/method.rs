@@ -4,11 +4,12 @@ use headwater_base::Error;
 
 use crate::adamw::AdamW;
 use crate::elementwise::Elementwise;
+use crate::kron::{self, KronPsgd};
 use crate::lion::Lion;
 use crate::number::{Complex32, Complex64, Number};
 use crate::rule::Rule;
 use crate::sgd::Sgd;
-use crate::slot::{Slot, Typed};
+use crate::slot::{Slot, Typed, unsuitable};
 use crate::stepper::Tensor;
 use crate::survey::Surveyed;
 use crate::{adamw, lion, sgd};
@@ -22,6 +23,8 @@ pub enum Method {
     AdamW(AdamW),
     /// Lion.
     Lion(Lion),
+    /// Kron-PSGD.
+    KronPsgd(Box<kron::Settings>),
 }
 
 impl Method {
@@ -31,6 +34,7 @@ impl Method {
             Self::Sgd(settings) => settings.check(),
             Self::AdamW(settings) => settings.check(),
             Self::Lion(settings) => settings.check(),
+            Self::KronPsgd(settings) => settings.check(),
         }
     }
 
@@ -53,6 +57,12 @@ impl Method {
             Self::Sgd(settings) => Box::new(Elementwise::new(*settings, size)),
             Self::AdamW(settings) => Box::new(Elementwise::new(*settings, size)),
             Self::Lion(settings) => Box::new(Elementwise::new(*settings, size)),
+            Self::KronPsgd(settings) => {
+                Box::new(KronPsgd::new(&tensor.shape, settings).map_err(|error| match error.code {
+                    "option-out-of-range" => unsuitable(&tensor.name, &error.message),
+                    _ => error,
+                })?)
+            }
         })
     }
 }

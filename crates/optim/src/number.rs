@@ -3,11 +3,14 @@
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
+use headwater_base::normal::Normals;
+use headwater_linalg::element::Element;
 pub use num_complex::{Complex32, Complex64};
 
 /// An element of a parameter. A complex array is also an array of twice as many reals ([`Number::reals`]).
 pub trait Number:
-    Copy
+    Element
+    + Copy
     + Send
     + Sync
     + Debug
@@ -77,6 +80,8 @@ pub trait Real: Number<Real = Self> + PartialOrd + Div<Output = Self> {
     fn of(parts: Parts<'_>) -> Option<&[Self]>;
     /// The same, to be written.
     fn of_mut<'a>(parts: &'a mut PartsMut<'_>) -> Option<&'a mut [Self]>;
+    /// Numbers `from`, `from + 1`, … of a sequence of standard normal ones.
+    fn fill_normal(normals: Normals, from: u64, out: &mut [Self]);
     /// Little-endian bytes appended.
     fn write(x: &[Self], to: &mut Vec<u8>);
     /// From little-endian bytes, of which there are as many as `to` needs.
@@ -112,7 +117,7 @@ impl PartsMut<'_> {
 }
 
 macro_rules! real {
-    ($type:ident, $variant:ident) => {
+    ($type:ident, $variant:ident, $fill:ident) => {
         impl Number for $type {
             type Real = $type;
             const COMPLEX: bool = false;
@@ -193,6 +198,9 @@ macro_rules! real {
                     _ => None,
                 }
             }
+            fn fill_normal(normals: Normals, from: u64, out: &mut [Self]) {
+                normals.$fill(from, out);
+            }
             fn write(x: &[Self], to: &mut Vec<u8>) {
                 to.extend(x.iter().flat_map(|value| value.to_le_bytes()));
             }
@@ -254,7 +262,7 @@ macro_rules! complex {
     };
 }
 
-real!(f32, F32);
-real!(f64, F64);
+real!(f32, F32, fill_f32);
+real!(f64, F64, fill_f64);
 complex!(Complex32, f32);
 complex!(Complex64, f64);

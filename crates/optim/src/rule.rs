@@ -52,6 +52,8 @@ pub struct Proposal {
     pub preconditioner_updated: bool,
     /// Smallest |diagonal element| and largest |element| of the preconditioner's factors, where there is one.
     pub factor_range: Option<(f64, f64)>,
+    /// Whether the preconditioner goes back to its initial scale, since a factor would have become singular.
+    pub preconditioner_reset: bool,
 }
 
 /// What a step has done to a tensor.

@@ -12,8 +12,7 @@
 
 use headwater_base::Error;
 
-use crate::elementwise::{Bounds, Chunk, Plan, Recurrence, WIDTH, change, kernel, lanes};
-use crate::noise;
+use crate::elementwise::{Bounds, Chunk, LARGEST_NOISE, Plan, Recurrence, WIDTH, change, kernel, lanes};
 use crate::number::{Number, Real};
 use crate::rule::{Change, Step};
 use crate::settings::fraction;
@@ -65,7 +64,7 @@ where
         let keep = 1.0 - step.lr * step.decay;
         let noise = (2.0 * step.temperature * step.lr).sqrt();
         let direction = if self.nesterov { peak + self.momentum * momentum } else { momentum };
-        let reach = keep.abs() * step.survey.parameter_peak + step.lr * (1.0 + direction) + noise * noise::LARGEST;
+        let reach = keep.abs() * step.survey.parameter_peak + step.lr * (1.0 + direction) + noise * LARGEST_NOISE;
         let number = <T::Real as Real>::from_f64;
         let coefficients = Coefficients {
             scale: number(step.gradient_scale),

@@ -133,7 +133,7 @@ where
 
 /// A setting that does not suit a tensor.
 pub fn unsuitable(name: &str, message: &str) -> Error {
-    Error::new("tensor-not-suitable", format!("tensor '{name}' {message}"))
+    Error::new("tensor-not-suitable", format!("tensor '{name}': {message}"))
 }
 
 /// Copies `from` over `to`, which have the same type and length.

@@ -111,6 +111,8 @@ pub struct Report {
     pub noise_ratio: f64,
     /// A preconditioner was updated.
     pub preconditioner_updated: bool,
+    /// A preconditioner was about to become singular and went back to its initial scale.
+    pub preconditioner_reset: bool,
     /// Smallest |diagonal| and largest |element| of the preconditioners' factors.
     pub factor_range: Option<(f64, f64)>,
     /// Robust z of the loss.
@@ -158,7 +160,7 @@ impl Stepper {
             .iter()
             .map(|tensor| {
                 if tensor.is_empty() {
-                    return Err(unsuitable(&tensor.name, "has no elements"));
+                    return Err(unsuitable(&tensor.name, "it has no elements"));
                 }
                 method.slot(tensor)
             })
@@ -235,6 +237,7 @@ impl Stepper {
             update_rms: 0.0,
             noise_ratio: 0.0,
             preconditioner_updated: false,
+            preconditioner_reset: false,
             factor_range: None,
             score: None,
             restored: false,
@@ -352,6 +355,7 @@ impl Stepper {
             report.noise_ratio = (total.noise_squares / rest.max(f64::MIN_POSITIVE)).sqrt();
         }
         report.preconditioner_updated = proposals.iter().any(|proposal| proposal.preconditioner_updated);
+        report.preconditioner_reset = proposals.iter().any(|proposal| proposal.preconditioner_reset);
         report.factor_range = proposals
             .iter()
             .filter_map(|proposal| proposal.factor_range)
