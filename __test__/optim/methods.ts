@@ -1,5 +1,14 @@
 /** One of every kind of optimiser, made to be compared with another of the same kind. */
-import { AdamW, Lion, Sgd, type Optimizer, type StepInput } from '../../src-ts/optim/index.ts'
+import {
+  AdamW,
+  KronPsgd,
+  Lion,
+  Sgd,
+  type Optimizer,
+  type RealArray,
+  type StepInput,
+  type Tensors,
+} from '../../src-ts/optim/index.ts'
 
 export interface Method {
   name: string
@@ -18,4 +27,14 @@ export const METHODS: readonly Method[] = [
     make: () => new AdamW({ lr: 0.01, beta1: 0, beta2: 0.9, temperature: 0.01, metricCap: 10 }),
   },
   { name: 'Lion', make: () => new Lion({ lr: 0.01 }) },
+  { name: 'KronPsgd', make: () => new KronPsgd({ lr: 0.01, updates: 0.4 }) },
+  { name: 'KronPsgd, EQ', make: () => new KronPsgd({ lr: 0.01, geometry: 'EQ', updates: 1, whitenMomentum: true }) },
+  { name: 'KronPsgd, Newton', make: () => new KronPsgd({ lr: 0.1, mode: 'newton', updates: 0.5, updateCap: 1 }), hvp },
 ]
+
+/** A diagonal Hessian. */
+function hvp(v: Readonly<Record<string, RealArray>>): Tensors {
+  return Object.fromEntries(
+    Object.entries(v).map(([name, x]) => [name, x.map((y, k) => y * (1 + k / 10)) as RealArray]),
+  )
+}
