@@ -148,6 +148,7 @@ test('P of a whitened gradient whitens: P² E ggᴴ = I', () => {
     lr: 1,
     momentum: 0,
     precondLr: 0.05,
+    maxSkew: 1,
     updates: 1,
     clipRms: Infinity,
     clipElement: Infinity,
