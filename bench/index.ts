@@ -9,6 +9,7 @@ const steps: Record<string, readonly string[]> = {
   large: [process.execPath, 'bench/large.ts', '10000', '100', '8', '1'],
   'larger, two threads': [process.execPath, 'bench/large.ts', '100000', '100', '8', '2'],
   solve: [process.execPath, 'bench/solve.ts'],
+  optim: [process.execPath, 'bench/optim.ts'],
   esat: [process.execPath, 'bench/peers/esat/compare.ts'],
   errors: [process.execPath, 'bench/errors.ts'],
   coverage: [process.execPath, 'bench/coverage.ts'],

@@ -54,6 +54,14 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   'callback-asynchronous': 'A function returned a promise in a synchronous solve.',
   'callback-not-valid': 'A function returned a vector instead of writing it into its second argument.',
   'not-converged': 'A `SolverError`: `assertConverged` was given a result that is not converged.',
+  // Optimisers
+  'tensor-not-valid': 'A parameter or gradient is not a typed array or not of the tensor that it was before.',
+  'tensor-not-suitable': 'The optimiser cannot treat a tensor of this shape; the message says which it can.',
+  'arrays-overlap': 'A parameter shares its memory with another array of the same step.',
+  'state-not-valid': 'Bytes are no saved optimiser, are damaged, or belong to another optimiser.',
+  'function-needed': 'A saved optimiser had a function among its options, which must be given again.',
+  'probe-needed': "Newton's criterion needs products with the Hessian, and no `hvp` was given.",
+  'guard-halted': 'A `GuardError`: steps failed until the guard gave up; it says where and why.',
   // Command line
   'output-not-empty': 'The folder or file to write to holds something else, and --force was not given.',
   'output-not-writable': 'A result cannot be written; the message says why.',

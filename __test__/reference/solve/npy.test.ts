@@ -26,12 +26,19 @@ test('all element types of the fixtures are read', () => {
   expect(parseNpy(file('<f8', '', bytes(Float64Array.of(7)))).shape).toEqual([])
 })
 
+test("Fortran's order comes out row-major", () => {
+  const cube = Float64Array.from({ length: 24 }, (_, k) => k)
+  const found = parseNpy(file('<f8', '2, 3, 4', bytes(cube), 'True'))
+  expect([found.data[0], found.data[1], found.data[4], found.data[12], found.data[23]]).toEqual([0, 6, 2, 1, 23])
+  expect([...parseNpy(file('<c16', '2, 2', bytes(Float64Array.of(0, 1, 2, 3, 4, 5, 6, 7)), 'True')).data]).toEqual([0, 1, 4, 5, 2, 3, 6, 7]) // prettier-ignore
+})
+
 test('what is not understood is refused', () => {
   const one = bytes(Float64Array.of(1))
   expect(() => parseNpy(Uint8Array.of(1, 2, 3))).toThrow('not a .npy file')
   expect(() => parseNpy(file('<f8', '1,', one, 'False', 2))).toThrow('version 2.0')
   expect(() => parseNpy(file('>f8', '1,', one))).toThrow('>f8')
-  expect(() => parseNpy(file('<f8', '1,', one, 'True'))).toThrow('C order')
+  expect(() => parseNpy(file('<f8', '1,', one, 'maybe'))).toThrow('no order')
   expect(() => parseNpy(file('<f8', '2,', one))).toThrow('8 bytes of data, 16 expected')
   expect(() => parseNpy(file('<i8', '1,', bytes(BigInt64Array.of(2n ** 60n))))).toThrow('does not fit')
 })

@@ -1,4 +1,4 @@
-/** Arrays of NumPy's file format, version 1.0, little-endian, C order: what the fixtures are stored in. */
+/** Arrays of NumPy's file format, version 1.0, little-endian: what the fixtures are stored in. */
 
 export interface NpyArray {
   shape: number[]
@@ -32,16 +32,30 @@ export function parseNpy(bytes: Uint8Array): NpyArray {
   const descr = /'descr':\s*'([^']+)'/.exec(header)?.[1]
   const reader = READERS[descr ?? '']
   if (reader === undefined) throw new TypeError(`element type ${descr} is not read here`)
-  if (!/'fortran_order':\s*False/.test(header)) throw new TypeError('only C order is read here')
+  const order = /'fortran_order':\s*(True|False)/.exec(header)?.[1]
+  if (order === undefined) throw new TypeError('the header has no order')
   const dimensions = /'shape':\s*\(([^)]*)\)/.exec(header)?.[1]
   if (dimensions === undefined) throw new TypeError('the header has no shape')
   const shape = dimensions.split(',').filter((part) => part.trim() !== '').map(Number) // prettier-ignore
   const count = shape.reduce((product, size) => product * size, 1) * reader.parts
   if (bytes.length !== start + count * reader.size)
     throw new TypeError(`${bytes.length - start} bytes of data, ${count * reader.size} expected`)
-  return {
-    shape,
-    complex: reader.parts === 2,
-    data: Float64Array.from({ length: count }, (_, k) => reader.read(view, start + k * reader.size)),
-  }
+  const stored = Float64Array.from({ length: count }, (_, k) => reader.read(view, start + k * reader.size))
+  const data = order === 'True' ? rowMajor(stored, shape, reader.parts) : stored
+  return { shape, complex: reader.parts === 2, data }
+}
+
+/** From Fortran's order, in which the first index moves fastest. */
+function rowMajor(stored: Float64Array, shape: readonly number[], parts: number): Float64Array {
+  return stored.map((_, at) => {
+    let rest = Math.floor(at / parts)
+    let place = 0
+    let stride = stored.length / parts
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      stride /= shape[axis]!
+      place += (rest % shape[axis]!) * stride
+      rest = Math.floor(rest / shape[axis]!)
+    }
+    return stored[place * parts + (at % parts)]!
+  })
 }

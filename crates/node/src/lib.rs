@@ -17,6 +17,7 @@ mod environment;
 mod estimate;
 mod job;
 mod objective;
+mod optim;
 mod outcome;
 mod panic_message;
 mod pmf;

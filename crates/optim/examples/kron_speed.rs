@@ -47,6 +47,7 @@ fn main() {
                     lr: 1e-3,
                     decay: 0.01,
                     gradient_scale: 1.0,
+                    temperature: 0.0,
                     seed: 1,
                     tensor: 0,
                     survey: Default::default(),

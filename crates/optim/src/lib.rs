@@ -4,11 +4,31 @@
 //! tensor has been proposed, [`Rule::commit`] cannot fail. A step that is given up leaves parameters, moments,
 //! preconditioners and random numbers as they were, to the bit.
 
+pub mod adamw;
+pub mod elementwise;
+pub mod file;
+pub mod guard;
 pub mod kron;
+pub mod lion;
+pub mod memory;
+pub mod method;
 pub mod number;
 pub mod rule;
+pub mod settings;
+pub mod sgd;
+pub mod slot;
+pub mod stepper;
+pub mod survey;
 
+pub use adamw::{AdamW, SecondMoment};
+pub use elementwise::Elementwise;
+pub use guard::{Action, Cause, Guard, GuardSettings, Phase};
 pub use kron::KronPsgd;
+pub use lion::Lion;
+pub use method::Method;
 pub use num_complex::{Complex32, Complex64};
-pub use number::{Number, Real};
-pub use rule::{Fault, Probe, Proposal, Rule, State, Step, Survey, What};
+pub use number::{Number, Parts, PartsMut, Real};
+pub use rule::{Change, Fault, Probe, Proposal, Rule, State, Step, Survey, What};
+pub use sgd::Sgd;
+pub use slot::ProbeParts;
+pub use stepper::{Rates, Report, Stepper, StepperSettings, Tensor, Told};

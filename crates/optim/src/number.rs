@@ -76,6 +76,10 @@ pub trait Real: Number<Real = Self> + PartialOrd + Div<Output = Self> {
     fn is_finite(self) -> bool;
     /// The larger one; the other where one is NaN.
     fn max(self, other: Self) -> Self;
+    /// The array, if it is one of this type.
+    fn of(parts: Parts<'_>) -> Option<&[Self]>;
+    /// The same, to be written.
+    fn of_mut<'a>(parts: &'a mut PartsMut<'_>) -> Option<&'a mut [Self]>;
     /// Numbers `from`, `from + 1`, … of a sequence of standard normal ones.
     fn fill_normal(normals: Normals, from: u64, out: &mut [Self]);
     /// Little-endian bytes appended.
@@ -84,8 +88,36 @@ pub trait Real: Number<Real = Self> + PartialOrd + Div<Output = Self> {
     fn read(from: &[u8], to: &mut [Self]);
 }
 
+/// The parts of an array of any type.
+#[derive(Clone, Copy, Debug)]
+pub enum Parts<'a> {
+    /// In single precision.
+    F32(&'a [f32]),
+    /// In double precision.
+    F64(&'a [f64]),
+}
+
+/// The same, to be written.
+#[derive(Debug)]
+pub enum PartsMut<'a> {
+    /// In single precision.
+    F32(&'a mut [f32]),
+    /// In double precision.
+    F64(&'a mut [f64]),
+}
+
+impl PartsMut<'_> {
+    /// To be read.
+    pub fn shared(&self) -> Parts<'_> {
+        match self {
+            Self::F32(parts) => Parts::F32(parts),
+            Self::F64(parts) => Parts::F64(parts),
+        }
+    }
+}
+
 macro_rules! real {
-    ($type:ident, $fill:ident) => {
+    ($type:ident, $variant:ident, $fill:ident) => {
         impl Number for $type {
             type Real = $type;
             const COMPLEX: bool = false;
@@ -154,6 +186,18 @@ macro_rules! real {
             fn max(self, other: Self) -> Self {
                 self.max(other)
             }
+            fn of(parts: Parts<'_>) -> Option<&[Self]> {
+                match parts {
+                    Parts::$variant(parts) => Some(parts),
+                    _ => None,
+                }
+            }
+            fn of_mut<'a>(parts: &'a mut PartsMut<'_>) -> Option<&'a mut [Self]> {
+                match parts {
+                    PartsMut::$variant(parts) => Some(parts),
+                    _ => None,
+                }
+            }
             fn fill_normal(normals: Normals, from: u64, out: &mut [Self]) {
                 normals.$fill(from, out);
             }
@@ -218,7 +262,7 @@ macro_rules! complex {
     };
 }
 
-real!(f32, fill_f32);
-real!(f64, fill_f64);
+real!(f32, F32, fill_f32);
+real!(f64, F64, fill_f64);
 complex!(Complex32, f32);
 complex!(Complex64, f64);

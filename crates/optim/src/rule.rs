@@ -24,6 +24,8 @@ pub struct Step {
     pub decay: f64,
     /// Factor in (0, 1] on the gradient, from clipping by its norm.
     pub gradient_scale: f64,
+    /// Temperature T of Langevin noise; 0 for none.
+    pub temperature: f64,
     /// Keys of the step's random numbers, with `count`.
     pub seed: u64,
     /// Number of the tensor.
@@ -44,7 +46,7 @@ pub struct Probe<'a, T> {
 /// What was proposed, all of it finite.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Proposal {
-    /// Σ|u|² of the update u, before it is scaled by the rate.
+    /// Σ|u|² of the update u, before it is scaled by the rate; 0 of a rule whose updates are not to be capped.
     pub update_squares: f64,
     /// Whether the preconditioner changes in this step.
     pub preconditioner_updated: bool,
@@ -52,8 +54,15 @@ pub struct Proposal {
     pub factor_range: Option<(f64, f64)>,
     /// Whether the preconditioner goes back to its initial scale, since a factor would have become singular.
     pub preconditioner_reset: bool,
-    /// Root mean square of the noise over that of the drift, where noise is added.
-    pub noise_ratio: Option<f64>,
+}
+
+/// What a step has done to a tensor.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Change {
+    /// Σ|θ′ − θ|², of noise and decay too.
+    pub squares: f64,
+    /// The share of it that is Langevin noise.
+    pub noise_squares: f64,
 }
 
 /// Where a number was found that is not finite.
@@ -94,8 +103,8 @@ pub trait Rule<T: Number>: Send {
     ) -> Result<Proposal, Fault>;
 
     /// Carries out what was proposed last, with the same arguments; cannot fail. `scale` in (0, 1] shortens the update
-    /// (a cap on its norm over all tensors).
-    fn commit(&mut self, step: &Step, parameter: &mut [T], gradient: &[T], scale: f64);
+    /// of rules that report `update_squares` (a cap on its norm over all tensors).
+    fn commit(&mut self, step: &Step, parameter: &mut [T], gradient: &[T], scale: f64) -> Change;
 
     /// Whether the next step needs a probe pair, and then writes v.
     fn probe(&mut self, _step: &Step, _v: &mut Vec<T>) -> bool {

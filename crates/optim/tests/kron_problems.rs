@@ -379,7 +379,9 @@ fn a_factorisation_takes_half_of_the_steps_of_adam() {
                 squares += rules[k].propose(&steps[k], &x[k], &g[k], Some(probe)).expect("finite").update_squares;
             }
             let cap = (1.0 / squares.sqrt()).min(1.0);
-            (0..2).for_each(|k| rules[k].commit(&steps[k], &mut x[k], &g[k], cap));
+            for k in 0..2 {
+                rules[k].commit(&steps[k], &mut x[k], &g[k], cap);
+            }
             count += 1;
             assert!(count <= 144, "seed {seed}");
         }

@@ -21,7 +21,7 @@ use crate::newton::Request;
 use crate::problem::Problem;
 use crate::reduced::Reduced;
 use headwater_base::parallel::Crew;
-use headwater_linalg::{LANES, nnls, packed_len};
+use headwater_linalg::{LANES, nnls, packed, packed_len};
 
 /// The element that is held, and what its gauge takes.
 #[derive(Clone, Copy)]
@@ -61,7 +61,7 @@ const FAITH: f64 = 5.0;
 /// Parts of a step that are tried.
 const TRIALS: usize = 10;
 /// Share of the distance from an aim that may remain to be gained.
-const LOOSE: f64 = 0.02;
+const LOOSE: f64 = 0.03;
 
 /// How a minimisation at fixed c ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -155,7 +155,7 @@ impl Pin<'_> {
     }
 
     /// Moves `at` in H, λ and c together towards the point of the path where φ is `aim`, outwards in the direction
-    /// `sign`: each step goes to where the quadratic model puts it. False, with `at` where it was, if the model does not
+    /// `sign`: each step goes to where the quadratic model puts it. False, with the best point met, if the model does not
     /// predict well: then c is to be found with the others settled for each.
     pub fn approach(
         &self,
@@ -167,7 +167,7 @@ impl Pin<'_> {
         miss: f64,
     ) -> bool {
         let held = self.element(at.long.p);
-        let (start, learnt) = (at.clone(), hessian.clone());
+        let mut best = at.clone();
         let mut worse = 0;
         let mut off = f64::INFINITY;
         for _ in 0..20 {
@@ -178,7 +178,9 @@ impl Pin<'_> {
                 return true;
             }
             worse = if now > 0.5 * off { worse + 1 } else { 0 };
-            off = off.min(now);
+            if now < off {
+                (off, best) = (now, at.clone());
+            }
             // a + 2bx + dx² = aim.
             let a = at.value - step.promise - aim;
             let b = step.slope * sign;
@@ -196,7 +198,7 @@ impl Pin<'_> {
                 break;
             }
         }
-        (*at, *hessian) = (start, learnt);
+        *at = best;
         false
     }
 
@@ -227,6 +229,27 @@ impl Pin<'_> {
         let ended = self.finish(at, tolerance);
         *hessian = self.renewed(at);
         ended
+    }
+
+    /// `at` after `count` sweeps: H for given W, the held element staying, then W and λ for that H. From far away they
+    /// lower φ faster than steps on a Hessian of another place.
+    pub fn swept(&self, mut at: Point, hessian: &Hessian, count: usize, close: f64) -> Point {
+        if !self.problem.short.squares() {
+            // One member cannot be held there; the steps come down alone.
+            return at;
+        }
+        let mut normal = Normal::new(self.problem.short.blocks(), at.long.p);
+        for _ in 0..count {
+            if !at.value.is_finite() || self.crew.stopped() {
+                break;
+            }
+            let mut short = at.short.clone();
+            block::solve(&self.problem.short, &at.long.rows, &mut short, &mut normal, self.crew);
+            let c = at.short.rows[self.element(at.long.p)];
+            hold(&normal, &mut short, self.species, self.factor, c);
+            at = self.evaluate(short, &at.long, at.multiplier, hessian.compliance(), close);
+        }
+        at
     }
 
     /// Whether steps from `at` lead below `beat`; they end as soon as that looks hopeless.
@@ -402,6 +425,27 @@ fn closed(gap: f64, close: f64) -> bool {
 /// lower minimum.
 fn closeness(tolerance: f64, promise: f64) -> f64 {
     (1e-3 * promise).clamp(0.1 * tolerance, 100.0 * tolerance)
+}
+
+/// Solves one member again, from the normal equations that stand, with its `k`th element held at `c`.
+fn hold(normal: &Normal, factor: &mut Factor, member: usize, k: usize, c: f64) {
+    let p = factor.p;
+    let (pairs, lane) = (packed_len(p) * LANES, p * LANES);
+    let (block, e) = (member / LANES, member % LANES);
+    let mut a = normal.a[block * pairs..][..pairs].to_vec();
+    let mut b = normal.b[block * lane..][..lane].to_vec();
+    for l in (0..p).filter(|&l| l != k) {
+        let pair = packed(k.max(l), k.min(l)) * LANES + e;
+        b[l * LANES + e] -= c * a[pair];
+        a[pair] = 0.0;
+    }
+    b[k * LANES + e] = c * a[packed(k, k) * LANES + e];
+    let mut x = vec![0.0; lane];
+    let passive = &mut factor.passive[block * lane..][..lane];
+    nnls::solve(p, &a, &b, factor.bounded, passive, &mut x, &mut nnls::Scratch::new(p));
+    for l in 0..p {
+        factor.rows[member * p + l] = if l == k { c } else { x[l * LANES + e] };
+    }
 }
 
 /// Solves the rows again with another linear term, from the normal equations that stand.

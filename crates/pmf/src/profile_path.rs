@@ -58,6 +58,8 @@ const LOWER: f64 = MISS;
 const ROUNDS: usize = 3;
 /// Perturbed bases from which a lower branch is looked for.
 const PERTURBED: usize = 3;
+/// Sweeps from each of them: they begin some hundred levels above.
+const SWEEPS: usize = 5;
 /// Share of a level by which a refit must end below the base to say that the base is no minimum.
 const DECREASE: f64 = 1e-3;
 
@@ -310,6 +312,9 @@ impl Study<'_> {
             short.rows[held] = path.held();
             short.guess_passive();
             let mut point = path.pin.evaluate(short, self.long, 0.0, path.hessian.compliance(), 0.1 * rest);
+            if trial > 0 {
+                point = path.pin.swept(point, &path.hessian, SWEEPS, 100.0 * rest);
+            }
             let mut hessian = path.hessian.clone();
             if !path.pin.falls_below(&mut point, &mut hessian, rest, beat) {
                 continue;

@@ -22,7 +22,7 @@ use napi::Env;
 use napi::bindgen_prelude::{Object, ToNapiValue};
 
 /// `{ ok: true, value }`, or the failure.
-fn tagged<'env, V: ToNapiValue>(env: &'env Env, result: Result<V, Error>) -> napi::Result<Object<'env>> {
+pub fn tagged<'env, V: ToNapiValue>(env: &'env Env, result: Result<V, Error>) -> napi::Result<Object<'env>> {
     let mut object = Object::new(env)?;
     object.set("ok", result.is_ok())?;
     match result {

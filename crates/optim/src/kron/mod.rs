@@ -40,7 +40,7 @@ pub use settings::{Balance, Criterion, Geometry, Norm, Settings, Source};
 use update::{Gains, Memory, reset, square_now, update};
 
 use crate::number::{Number, Real};
-use crate::rule::{Fault, Probe, Proposal, Rule, State, Step, What};
+use crate::rule::{Change, Fault, Probe, Proposal, Rule, State, Step, What};
 
 /// Most axes.
 pub const MAX_RANK: usize = 4;
@@ -335,11 +335,11 @@ impl<T: Number> Rule<T> for KronPsgd<T> {
         }
     }
 
-    fn commit(&mut self, step: &Step, parameter: &mut [T], _gradient: &[T], scale: f64) {
+    fn commit(&mut self, step: &Step, parameter: &mut [T], _gradient: &[T], scale: f64) -> Change {
         if self.count == 0 {
-            return;
+            return Change::default();
         }
-        vector::descend(1.0 - step.lr * step.decay, step.lr * scale, &self.update, parameter);
+        let squares = vector::descend(1.0 - step.lr * step.decay, step.lr * scale, &self.update, parameter);
         std::mem::swap(&mut self.momentum, &mut self.momentum_next);
         if self.moved {
             for factor in &mut self.factors {
@@ -350,6 +350,7 @@ impl<T: Number> Rule<T> for KronPsgd<T> {
             (self.scale, self.range) = (self.scale_next, self.range_next);
             self.moved = false;
         }
+        Change { squares, noise_squares: 0.0 }
     }
 
     /// Newton criterion only: v where the schedule fires.

@@ -63,7 +63,16 @@ pub fn gaussian<T: Number>(count: usize, index: u32, from: u64) -> Vec<T> {
 
 /// A step of rate `lr` after `count` others.
 pub fn step(count: u64, lr: f64) -> Step {
-    Step { count, lr, decay: 0.0, gradient_scale: 1.0, seed: 1, tensor: 0, survey: Default::default() }
+    Step {
+        count,
+        lr,
+        decay: 0.0,
+        gradient_scale: 1.0,
+        temperature: 0.0,
+        seed: 1,
+        tensor: 0,
+        survey: Default::default(),
+    }
 }
 
 /// Proposes and commits.

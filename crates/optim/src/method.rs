@@ -1,0 +1,68 @@
+//! The methods and their settings; which rule a tensor gets.
+
+use headwater_base::Error;
+
+use crate::adamw::AdamW;
+use crate::elementwise::Elementwise;
+use crate::kron::{self, KronPsgd};
+use crate::lion::Lion;
+use crate::number::{Complex32, Complex64, Number};
+use crate::rule::Rule;
+use crate::sgd::Sgd;
+use crate::slot::{Slot, Typed, unsuitable};
+use crate::stepper::Tensor;
+use crate::survey::Surveyed;
+use crate::{adamw, lion, sgd};
+
+/// A method with its settings.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Method {
+    /// Gradient descent, momentum, Langevin dynamics.
+    Sgd(Sgd),
+    /// AdamW, preconditioned Langevin dynamics.
+    AdamW(AdamW),
+    /// Lion.
+    Lion(Lion),
+    /// Kron-PSGD.
+    KronPsgd(Box<kron::Settings>),
+}
+
+impl Method {
+    /// Refuses settings outside their ranges.
+    pub fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Sgd(settings) => settings.check(),
+            Self::AdamW(settings) => settings.check(),
+            Self::Lion(settings) => settings.check(),
+            Self::KronPsgd(settings) => settings.check(),
+        }
+    }
+
+    /// The rule of one tensor.
+    pub(crate) fn slot(&self, tensor: &Tensor) -> Result<Box<dyn Slot>, Error> {
+        Ok(match (tensor.double, tensor.complex) {
+            (false, false) => Typed::boxed(self.rule::<f32>(tensor)?),
+            (true, false) => Typed::boxed(self.rule::<f64>(tensor)?),
+            (false, true) => Typed::boxed(self.rule::<Complex32>(tensor)?),
+            (true, true) => Typed::boxed(self.rule::<Complex64>(tensor)?),
+        })
+    }
+
+    fn rule<T: Number>(&self, tensor: &Tensor) -> Result<Box<dyn Rule<T>>, Error>
+    where
+        T::Real: Surveyed + adamw::Kernel + sgd::Kernel + lion::Kernel,
+    {
+        let size = tensor.len();
+        Ok(match self {
+            Self::Sgd(settings) => Box::new(Elementwise::new(*settings, size)),
+            Self::AdamW(settings) => Box::new(Elementwise::new(*settings, size)),
+            Self::Lion(settings) => Box::new(Elementwise::new(*settings, size)),
+            Self::KronPsgd(settings) => {
+                Box::new(KronPsgd::new(&tensor.shape, settings).map_err(|error| match error.code {
+                    "option-out-of-range" => unsuitable(&tensor.name, &error.message),
+                    _ => error,
+                })?)
+            }
+        })
+    }
+}
