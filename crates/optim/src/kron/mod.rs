@@ -12,7 +12,7 @@
 //!
 //! 1. m ← β_t m + (1 − β_t)g, β_t = min(t/(t + 1), β): the mean is taken before P is applied, so that it keeps the size of
 //!    a gradient and is always seen with the newest P.
-//! 2. If the schedule says so, one update of Q, see [`update`].
+//! 2. If the schedule says so, one update of Q, see `update.rs`.
 //! 3. u = Pm; whole arrays are shortened to a root mean square, then elements to a modulus.
 //! 4. θ ← (1 − lr·λ)θ − lr·u: the decay is decoupled, P never sees it.
 //!
@@ -24,9 +24,9 @@
 mod factor;
 mod norm;
 mod procrustes;
-pub mod schedule;
-pub mod settings;
-pub mod update;
+mod schedule;
+mod settings;
+mod update;
 mod vector;
 
 use headwater_base::Error;
