@@ -57,6 +57,7 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   // Optimisers
   'tensor-not-valid': 'A parameter or gradient is not a typed array or not of the tensor that it was before.',
   'tensor-not-suitable': 'The optimiser cannot treat a tensor of this shape; the message says which it can.',
+  'parameter-not-admitted': 'A constrained parameter does not obey its constraint at the beginning of a step.',
   'arrays-overlap': 'A parameter shares its memory with another array of the same step.',
   'state-not-valid': 'Bytes are no saved optimiser, are damaged, or belong to another optimiser.',
   'function-needed': 'A saved optimiser had a function among its options, which must be given again.',

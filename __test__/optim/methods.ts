@@ -1,8 +1,10 @@
 /** One of every kind of optimiser, made to be compared with another of the same kind. */
 import {
+  Adafactor,
   AdamW,
   KronPsgd,
   Lion,
+  Muon,
   Sgd,
   type Optimizer,
   type RealArray,
@@ -27,6 +29,8 @@ export const METHODS: readonly Method[] = [
     make: () => new AdamW({ lr: 0.01, beta1: 0, beta2: 0.9, temperature: 0.01, metricCap: 10 }),
   },
   { name: 'Lion', make: () => new Lion({ lr: 0.01 }) },
+  { name: 'Muon', make: () => new Muon({ lr: 0.01, scale: 'rms', restRate: 0.1 }) },
+  { name: 'Adafactor', make: () => new Adafactor({ beta1: 0.5 }) },
   { name: 'KronPsgd', make: () => new KronPsgd({ lr: 0.01, updates: 0.4 }) },
   { name: 'KronPsgd, EQ', make: () => new KronPsgd({ lr: 0.01, geometry: 'EQ', updates: 1, whitenMomentum: true }) },
   { name: 'KronPsgd, Newton', make: () => new KronPsgd({ lr: 0.1, mode: 'newton', updates: 0.5, updateCap: 1 }), hvp },

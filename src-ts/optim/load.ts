@@ -3,11 +3,19 @@ import { InvalidInputError } from '../errors.ts'
 import { call } from '../solve/backend.ts'
 import { readGuard } from './guard.ts'
 import { KronPsgd } from './kron-psgd.ts'
+import { Adafactor, Muon } from './matrix-methods.ts'
 import { AdamW, Lion, Sgd } from './methods.ts'
 import { Optimizer } from './optimizer.ts'
 import type { GuardOptions, TensorInfo } from './types.ts'
 
-const CLASSES: Readonly<Record<string, new (options: never) => Optimizer>> = { AdamW, KronPsgd, Lion, Sgd }
+const CLASSES: Readonly<Record<string, new (options: never) => Optimizer>> = {
+  Adafactor,
+  AdamW,
+  KronPsgd,
+  Lion,
+  Muon,
+  Sgd,
+}
 
 interface Header {
   optimizer: string

@@ -4,7 +4,7 @@ import { HeadwaterError, InvalidInputError } from '../errors.ts'
 import { native } from '../native.ts'
 import { call } from '../solve/backend.ts'
 import { minimize, minimizeSync } from './minimize.ts'
-import { ratesOf, type Plan } from './options.ts'
+import { constraintOf, ratesOf, type Plan } from './options.ts'
 import { unpack } from './report.ts'
 import { arrayFor, arraysOf, describe } from './tensors.ts'
 import type {
@@ -201,9 +201,13 @@ export class Optimizer {
   }
 
   #open(tensors: TensorInfo[]): NativeOptimizer {
-    const { settings } = this.plan
+    const { settings, common } = this.plan
     const guard = this.#guard === undefined ? {} : { guard: this.#guard.options }
-    const optimizer = call((addon) => addon.openOptimizer({ ...settings, ...guard }, tensors)).value
+    const native = tensors.map((tensor) => {
+      const constraint = constraintOf(common, tensor.name)
+      return constraint === undefined ? tensor : { ...tensor, constraint }
+    })
+    const optimizer = call((addon) => addon.openOptimizer({ ...settings, ...guard }, native)).value
     this.#tensors = tensors
     this.#names = tensors.map(({ name }) => name)
     return optimizer

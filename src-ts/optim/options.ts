@@ -2,13 +2,14 @@
 import type { NativeOptimizerSettings } from '#native'
 import { InvalidInputError } from '../errors.ts'
 import { Checker } from '../validate.ts'
-import type { CommonOptions, HealthThresholds, HealthWarning, ParameterGroup, Schedule } from './types.ts'
+import type { Constraint, CommonOptions, HealthThresholds, HealthWarning, ParameterGroup, Schedule } from './types.ts'
 
 /** A group as it is used. */
 interface Group {
   match: (name: string) => boolean
   lr?: (step: number) => number
   weightDecay?: number
+  constraint?: Constraint
 }
 
 /** Rates of all tensors and what warns. */
@@ -94,6 +95,7 @@ function readGroups(checker: Checker): Group[] {
       inner.problem('option-not-valid', 'match', 'match must be a RegExp, an array of names or a function')
     const lr = schedule(inner, 'lr')
     const weightDecay = inner.number('weightDecay', { min: 0 })
+    const constraint = inner.oneOf('constraint', ['stiefel', 'nonnegative'])
     try {
       inner.finish()
     } catch (error) {
@@ -104,6 +106,7 @@ function readGroups(checker: Checker): Group[] {
       match: match ?? (() => false),
       ...(lr === undefined ? {} : { lr }),
       ...(weightDecay === undefined ? {} : { weightDecay }),
+      ...(constraint === undefined ? {} : { constraint }),
     }
   })
 }
@@ -118,6 +121,10 @@ function matcher(match: unknown): ((name: string) => boolean) | undefined {
   if (typeof match === 'function') return (name) => Boolean((match as (name: string) => unknown)(name))
   return undefined
 }
+
+/** Where a parameter of this name stays. */
+export const constraintOf = (common: Common, name: string): Constraint | undefined =>
+  common.groups.find(({ match }) => match(name))?.constraint
 
 /** Learning rate and decay of each tensor at a step, two numbers each. */
 export function ratesOf(common: Common, names: readonly string[], step: number): Float64Array {

@@ -29,12 +29,19 @@ export interface TensorInfo {
 /** A number, or a function of the steps committed so far (0 before the first). */
 export type Schedule = number | ((step: number) => number)
 
+/**
+ * Where a parameter stays. `'stiefel'`: a matrix with orthonormal columns (a unitary one where it is square), moved along
+ * Cayley's curve, which keeps WᴴW = I to rounding; weight decay has no effect then. `'nonnegative'`: no element below 0.
+ */
+export type Constraint = 'stiefel' | 'nonnegative'
+
 /** Other rates for some tensors; the first group that matches a name holds. */
 export interface ParameterGroup {
   /** Names, a pattern for them, or a function that picks them. */
   match: RegExp | readonly string[] | ((name: string) => boolean)
   lr?: Schedule
   weightDecay?: number
+  constraint?: Constraint
 }
 
 /** What has to be known of a step beside parameters and gradients. */

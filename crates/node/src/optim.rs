@@ -2,9 +2,10 @@
 
 use headwater_base::Error;
 use headwater_optim::kron::{self, Balance, Geometry, Norm, Schedule, Source};
+use headwater_optim::muon::Scale as MuonScale;
 use headwater_optim::{
-    Action, AdamW, GuardSettings, Lion, Method, Parts, PartsMut, ProbeParts, Rates, Report, SecondMoment, Sgd, Stepper,
-    StepperSettings, Tensor, Told, What, file,
+    Action, Adafactor, AdamW, Constraint, GuardSettings, Lion, Method, Muon, Parts, PartsMut, ProbeParts, Rates,
+    Report, SecondMoment, Sgd, Stepper, StepperSettings, Tensor, Told, What, file,
 };
 use napi::Env;
 use napi::bindgen_prelude::{Either, Float32ArraySlice, Float64ArraySlice, Object, Uint8ArraySlice};
@@ -18,7 +19,7 @@ type Array<'a> = Either<Float32ArraySlice<'a>, Float64ArraySlice<'a>>;
 /// Settings of an optimiser. What is absent has the engine's default.
 #[napi(object, object_to_js = false)]
 pub struct NativeOptimizerSettings {
-    /// `sgd`, `adamw`, `lion` or `kron`.
+    /// `sgd`, `adamw`, `lion`, `muon`, `adafactor` or `kron`.
     pub method: String,
     /// Key of all random numbers, below 2^53.
     pub seed: Option<f64>,
@@ -26,7 +27,7 @@ pub struct NativeOptimizerSettings {
     pub clip_norm: Option<f64>,
     /// Largest norm of the update (Newton's criterion).
     pub update_cap: Option<f64>,
-    /// Of `sgd` and `kron`.
+    /// Of `sgd`, `muon` and `kron`.
     pub momentum: Option<f64>,
     /// Of `sgd`.
     pub nesterov: Option<bool>,
@@ -42,6 +43,14 @@ pub struct NativeOptimizerSettings {
     pub metric_cap: Option<f64>,
     /// Of `adamw`.
     pub burn_in: Option<bool>,
+    /// Of `muon`: `aspect` or `rms`.
+    pub muon_scale: Option<String>,
+    /// Of `muon`.
+    pub rest_rate: Option<f64>,
+    /// Of `adafactor`.
+    pub relative: Option<bool>,
+    /// Of `adafactor`.
+    pub epsilon2: Option<f64>,
     /// Of `kron`: `whitening` or `newton`.
     pub criterion: Option<String>,
     /// Of `kron`: `EQ`, `QEP`, `QEQ`, `QUAD`, `Q0.5EQ1.5`, `QUAD4P` or `PRO4P`.
@@ -158,6 +167,30 @@ impl NativeOptimizerSettings {
                 let base = Lion::default();
                 Method::Lion(Lion { beta1: self.beta1.unwrap_or(base.beta1), beta2: self.beta2.unwrap_or(base.beta2) })
             }
+            "muon" => {
+                let base = Muon::default();
+                Method::Muon(Muon {
+                    momentum: self.momentum.unwrap_or(base.momentum),
+                    nesterov: self.nesterov.unwrap_or(base.nesterov),
+                    scale: match self.muon_scale.as_deref() {
+                        None | Some("aspect") => MuonScale::Aspect,
+                        Some("rms") => MuonScale::Rms,
+                        Some(other) => return unknown("scale", other),
+                    },
+                    rest_rate: self.rest_rate.unwrap_or(base.rest_rate),
+                    rest: base.rest,
+                })
+            }
+            "adafactor" => {
+                let base = Adafactor::default();
+                Method::Adafactor(Adafactor {
+                    relative: self.relative.unwrap_or(base.relative),
+                    epsilon1: self.epsilon.unwrap_or(base.epsilon1),
+                    epsilon2: self.epsilon2.unwrap_or(base.epsilon2),
+                    clip: self.clip_rms.unwrap_or(base.clip),
+                    beta1: self.beta1.unwrap_or(base.beta1),
+                })
+            }
             "kron" => Method::KronPsgd(Box::new(self.kron()?)),
             other => return unknown("method", other),
         })
@@ -232,6 +265,8 @@ pub struct NativeTensor {
     pub shape: Vec<f64>,
     /// `float32`, `float64`, `complex64` or `complex128`.
     pub dtype: String,
+    /// `stiefel` or `nonnegative`.
+    pub constraint: Option<String>,
 }
 
 impl NativeTensor {
@@ -245,7 +280,13 @@ impl NativeTensor {
             other => return unknown("dtype", other),
         };
         let shape = self.shape.into_iter().map(axis).collect::<Result<_, _>>()?;
-        Ok(Tensor { name: self.name, shape, double, complex })
+        let constraint = match self.constraint.as_deref() {
+            None => None,
+            Some("stiefel") => Some(Constraint::Stiefel),
+            Some("nonnegative") => Some(Constraint::NonNegative),
+            Some(other) => return unknown("constraint", other),
+        };
+        Ok(Tensor { name: self.name, shape, double, complex, constraint })
     }
 }
 

@@ -43,7 +43,7 @@ fn main() {
         if only.as_deref().is_some_and(|only| only != name) {
             continue;
         }
-        let tensor = Tensor { name: "w".into(), shape: vec![size], double: false, complex: false };
+        let tensor = Tensor { name: "w".into(), shape: vec![size], double: false, complex: false, constraint: None };
         let mut stepper = Stepper::new(&method, vec![tensor], StepperSettings::default()).expect("an optimiser");
         let mut parameter = vec![1.0_f32; size];
         let told = Told { temperature: if name.contains("sampling") { 1e-4 } else { 0.0 }, ..Told::default() };

@@ -4,7 +4,9 @@
 //! tensor has been proposed, [`Rule::commit`] cannot fail. A step that is given up leaves parameters, moments,
 //! preconditioners and random numbers as they were, to the bit.
 
+pub mod adafactor;
 pub mod adamw;
+pub mod constrained;
 pub mod elementwise;
 pub mod file;
 pub mod guard;
@@ -12,6 +14,7 @@ pub mod kron;
 pub mod lion;
 pub mod memory;
 pub mod method;
+pub mod muon;
 pub mod number;
 pub mod rule;
 pub mod settings;
@@ -20,12 +23,15 @@ pub mod slot;
 pub mod stepper;
 pub mod survey;
 
+pub use adafactor::Adafactor;
 pub use adamw::{AdamW, SecondMoment};
+pub use constrained::Constraint;
 pub use elementwise::Elementwise;
 pub use guard::{Action, Cause, Guard, GuardSettings, Phase};
 pub use kron::KronPsgd;
 pub use lion::Lion;
 pub use method::Method;
+pub use muon::Muon;
 pub use num_complex::{Complex32, Complex64};
 pub use number::{Number, Parts, PartsMut, Real};
 pub use rule::{Change, Fault, Probe, Proposal, Rule, State, Step, Survey, What};

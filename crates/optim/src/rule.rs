@@ -1,5 +1,7 @@
 //! What every optimiser is: a rule for one tensor, in two phases.
 
+use headwater_base::Error;
+
 use crate::number::{Number, Real};
 
 /// What the stepper has found in one pass over a tensor's gradient and values, all of them finite.
@@ -93,6 +95,11 @@ pub struct Fault {
 
 /// An optimiser's arithmetic and memory for one tensor.
 pub trait Rule<T: Number>: Send {
+    /// Refuses a parameter that is not where this rule keeps it.
+    fn admits(&self, _parameter: &[T]) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Computes the step without touching anything that is visible: neither `parameter` nor what [`Rule::state`] shows.
     fn propose(
         &mut self,

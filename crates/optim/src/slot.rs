@@ -18,6 +18,8 @@ pub struct ProbeParts<'a> {
 
 /// A tensor's rule behind a common face. Arrays have the tensor's type and length: the stepper has checked that.
 pub trait Slot: Send {
+    /// See [`Rule::admits`].
+    fn admits(&self, parameter: Parts<'_>) -> Result<(), Error>;
     /// One pass over parameter and gradient.
     fn survey(&self, parameter: Parts<'_>, gradient: Parts<'_>) -> Result<Survey, Fault>;
     /// See [`Rule::propose`].
@@ -70,6 +72,10 @@ impl<T: Number> Slot for Typed<T>
 where
     T::Real: Surveyed,
 {
+    fn admits(&self, parameter: Parts<'_>) -> Result<(), Error> {
+        self.rule.admits(view(parameter))
+    }
+
     fn survey(&self, parameter: Parts<'_>, gradient: Parts<'_>) -> Result<Survey, Fault> {
         let (theta, g) = (T::reals(view::<T>(parameter)), T::reals(view::<T>(gradient)));
         let (of_theta, of_g) = (T::Real::extent(theta), T::Real::extent(g));

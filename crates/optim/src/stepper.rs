@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use headwater_base::Error;
 
+use crate::constrained::Constraint;
 use crate::guard::{Action, Aside, Cause, Guard, GuardSettings};
 use crate::memory::{Reader, Writer};
 use crate::method::Method;
@@ -23,6 +24,8 @@ pub struct Tensor {
     pub double: bool,
     /// (re, im) interleaved.
     pub complex: bool,
+    /// Where it must stay.
+    pub constraint: Option<Constraint>,
 }
 
 impl Tensor {
@@ -261,6 +264,14 @@ impl Stepper {
             }
         }
         report.cause = self.objection(told, &mut report);
+        if report.cause.is_none() {
+            for (at, slot) in self.slots.iter().enumerate() {
+                slot.admits(parameters[at].shared()).map_err(|error| Error {
+                    message: format!("tensor '{}': {}", self.tensors[at].name, error.message),
+                    ..error
+                })?;
+            }
+        }
         let mut steps = Vec::new();
         let mut proposals = Vec::new();
         if report.cause.is_none() {

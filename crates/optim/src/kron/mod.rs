@@ -27,7 +27,7 @@ mod procrustes;
 mod schedule;
 mod settings;
 mod update;
-mod vector;
+pub(crate) mod vector;
 
 use headwater_base::Error;
 use headwater_base::normal::Normals;
