@@ -71,7 +71,8 @@ fn a_rule_restored_from_its_state_goes_on_with_the_same_bits() {
             let settings = Settings { geometry, ..settings };
             let (mut rule, mut x) = experienced(&settings, 6);
             let saved = snapshot(&mut rule);
-            let mut other = KronPsgd::<f64>::new(&[9, 7], &settings).expect("valid settings");
+            // One that has been somewhere else.
+            let (mut other, _) = experienced(&settings, 3);
             let mut restore = Restore(saved.into_iter());
             other.state(&mut restore);
             assert_eq!(restore.0.len(), 0);
@@ -98,6 +99,12 @@ fn faults_say_what_is_not_finite() {
     assert_eq!(fault.what, What::Candidate);
     let fault = rule.propose(&step(3, 0.1), &poisoned, &fine, None).expect_err("a fault");
     assert_eq!((fault.what, fault.index, fault.value), (What::Candidate, 40, f64::INFINITY));
+    // A factor that overflows on the way, from finite numbers.
+    let settings = Settings { geometry: Geometry::Eq, ..plain(Settings::newton(), 1e33) };
+    let mut rule = KronPsgd::<f32>::new(&[2], &settings).expect("valid settings");
+    let (v, h) = ([1.0, -1.0], [1e-30, 1e-30]);
+    let fault = rule.propose(&step(0, 0.1), &[0.0; 2], &[1e-30; 2], Some(Probe { v: &v, h: &h })).expect_err("a fault");
+    assert_eq!(fault.what, What::State);
 }
 
 #[test]
