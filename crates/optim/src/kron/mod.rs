@@ -16,7 +16,8 @@
 //! 3. u = Pm; whole arrays are shortened to a root mean square, then elements to a modulus.
 //! 4. θ ← (1 − lr·λ)θ − lr·u: the decay is decoupled, P never sees it.
 //!
-//! Memory for a parameter of N elements: m twice, u, and four arrays of N for updates; per dense factor 4n² (2n² in the
+//! Memory for a parameter of N elements: m twice, u, and four arrays of N for updates (one more for complex numbers, one
+//! more for QEP and where axes between others are followed by fewer than 32 numbers); per dense factor 4n² (2n² in the
 //! geometries that fit P), and 3n² of the longest. Nothing is allocated after the construction but GEMM's packing buffers.
 //!
 //! Cost of a step without an update, for a matrix n × n: 4n³ flop, two products with the cached P₁, P₂.
