@@ -5,8 +5,6 @@ use crate::number::{Number, Real};
 
 /// Sums kept side by side.
 const WIDTH: usize = crate::elementwise::WIDTH;
-/// Parts whose squares are summed in their own type.
-const CHUNK: usize = 2048;
 
 /// Σ over the parts x of `array` of f(x), in f64.
 #[inline(always)]
@@ -154,19 +152,14 @@ pub fn shorten<T: Number>(rms: f64, limit: f64, x: &mut [T]) -> f64 {
 pub fn descend<T: Number>(keep: f64, rate: f64, u: &[T], theta: &mut [T]) -> f64 {
     let (keep, rate) = (T::Real::from_f64(keep), T::Real::from_f64(rate));
     let (theta, u) = (T::reals_mut(theta), T::reals(u));
-    let mut squares = [T::Real::default(); WIDTH];
-    let mut total = 0.0;
-    for (theta, u) in theta.chunks_mut(CHUNK).zip(u.chunks(CHUNK)) {
-        squares.fill(T::Real::default());
-        lanes!(write theta; read u; e => {
-            let next = keep * theta[e] - rate * u[e];
-            let by = next - theta[e];
-            squares[e] += by * by;
-            theta[e] = next;
-        });
-        total += squares.iter().map(|sum| sum.to_f64()).sum::<f64>();
-    }
-    total
+    let mut squares = [0.0; WIDTH];
+    lanes!(write theta; read u; e => {
+        let next = keep * theta[e] - rate * u[e];
+        let by = (next - theta[e]).to_f64();
+        squares[e] += by * by;
+        theta[e] = next;
+    });
+    squares.iter().sum()
 }
 
 /// The first part of keep·θ − rate·u that is not finite, with its position.
