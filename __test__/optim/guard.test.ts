@@ -136,3 +136,19 @@ test('health warns and never touches the rate', () => {
   expect(report.warnings).toEqual([{ measure: 'gradientNorm', value: 2, threshold: 1.5, step: 2 }])
   expect([seen, theta[0]]).toEqual([['gradientNorm'], -3])
 })
+
+test('after a rollback the noise is drawn anew', () => {
+  const theta = Float64Array.of(0)
+  const optimizer = guard(new Sgd({ lr: 0.1, temperature: 1 }), { snapshotEvery: 2 })
+  const step = (): number => {
+    optimizer.step({ theta }, { theta: Float64Array.of(0) })
+    return theta[0]!
+  }
+  step()
+  const snapshot = step()
+  const first = step()
+  theta[0] = NaN
+  expect(optimizer.step({ theta }, { theta: Float64Array.of(0) })).toMatchObject({ action: 'rollback', restored: true, step: 2 }) // prettier-ignore
+  expect([theta[0], optimizer.epoch]).toEqual([snapshot, 1])
+  expect(step()).not.toBe(first)
+})
