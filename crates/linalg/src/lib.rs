@@ -13,6 +13,7 @@ pub mod gemm;
 pub mod gram;
 pub mod nnls;
 pub mod simd;
+pub mod singular;
 pub mod tridiagonal;
 
 /// Systems treated at once: one AVX-512 register or two AVX2 registers of f64.

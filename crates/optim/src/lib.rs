@@ -5,9 +5,12 @@
 //! preconditioners and random numbers as they were, to the bit.
 
 pub mod adamw;
+pub mod dialogue;
 pub mod elementwise;
 pub mod file;
 pub mod guard;
+pub mod lbfgs;
+pub mod line_search;
 pub mod lion;
 pub mod memory;
 pub mod method;
@@ -21,8 +24,10 @@ pub mod stepper;
 pub mod survey;
 
 pub use adamw::{AdamW, SecondMoment};
+pub use dialogue::{Dialogue, Exchange, Halt, Request};
 pub use elementwise::Elementwise;
 pub use guard::{Action, Cause, Guard, GuardSettings, Phase};
+pub use lbfgs::{LbfgsOutcome, LbfgsReason, LbfgsSettings, Searched, lbfgs};
 pub use lion::Lion;
 pub use method::Method;
 pub use num_complex::{Complex32, Complex64};
