@@ -5,10 +5,10 @@
 
 use crate::dense::{add_scaled, inner, rotate};
 
-/// ‖x‖ without overflow or underflow of the squares.
+/// ‖x‖ without overflow or underflow of the squares; NaN if an element is.
 pub fn norm(x: &[f64]) -> f64 {
     let squares = inner(x, x);
-    if squares > 1e-280 && squares < f64::INFINITY {
+    if squares.is_nan() || squares > 1e-280 && squares < f64::INFINITY {
         return squares.sqrt();
     }
     let peak = x.iter().fold(0.0, |most: f64, x| most.max(x.abs()));

@@ -5,11 +5,15 @@
 //! preconditioners and random numbers as they were, to the bit.
 
 pub mod adamw;
+mod descent;
 pub mod dialogue;
 pub mod elementwise;
+pub mod estimates;
 pub mod file;
+mod fit;
 pub mod guard;
 pub mod lbfgs;
+pub mod least_squares;
 pub mod line_search;
 pub mod lion;
 pub mod memory;
@@ -22,12 +26,15 @@ pub mod sgd;
 pub mod slot;
 pub mod stepper;
 pub mod survey;
+mod trust_region;
 
 pub use adamw::{AdamW, SecondMoment};
 pub use dialogue::{Dialogue, Exchange, Halt, Request};
 pub use elementwise::Elementwise;
+pub use estimates::Estimates;
 pub use guard::{Action, Cause, Guard, GuardSettings, Phase};
 pub use lbfgs::{LbfgsOutcome, LbfgsReason, LbfgsSettings, Searched, lbfgs};
+pub use least_squares::{Derivative, LeastSquaresOutcome, LeastSquaresReason, LeastSquaresSettings, least_squares};
 pub use lion::Lion;
 pub use method::Method;
 pub use num_complex::{Complex32, Complex64};

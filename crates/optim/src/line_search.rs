@@ -47,6 +47,8 @@ pub struct LineSearch {
     width_before: f64,
     least: f64,
     most: f64,
+    /// Share of a refused step that is tried next: 1/4, 1/16, 1/256, … so that a few trials are enough from anywhere.
+    retreat: f64,
     /// No step beyond: values there are not finite.
     limit: f64,
     step: f64,
@@ -69,6 +71,7 @@ impl LineSearch {
             width_before: f64::INFINITY,
             least: 0.0,
             most: (1.0 + GROWTH) * first,
+            retreat: 0.5,
             limit: f64::INFINITY,
             step: first,
         }
@@ -82,6 +85,7 @@ impl LineSearch {
     /// Tells what the last trial has found, both numbers finite.
     pub fn tell(&mut self, value: f64, slope: f64) -> Verdict {
         let here = Sample { step: self.step, value, slope };
+        self.retreat = 0.5;
         let line = self.c1 * self.start.slope;
         let enough = self.start.value + here.step * line;
         let flat = slope.abs() <= self.c2 * -self.start.slope;
@@ -120,7 +124,8 @@ impl LineSearch {
         if self.step > base {
             self.limit = self.limit.min(base + 0.9 * (self.step - base));
         }
-        let next = base + 0.25 * (self.step - base);
+        self.retreat *= self.retreat;
+        let next = base + self.retreat * (self.step - base);
         if next == base || next == self.step {
             return Verdict::Fail;
         }
@@ -304,7 +309,7 @@ mod tests {
         }
         // Nothing but a wall.
         let nothing = |a: f64| if a == 0.0 { (0.0, -1.0) } else { (f64::INFINITY, 0.0) };
-        assert_eq!(search(nothing, 1.0, [1e-4, 0.9]).1.len(), 60);
+        assert_eq!(search(nothing, 1.0, [1e-4, 0.9]).0, Verdict::Fail);
         // It falls up to the wall.
         let cliff = |a: f64| if a < 1.0 { (-a, -1.0) } else { (f64::NAN, 0.0) };
         assert_eq!(search(cliff, 4.0, [1e-4, 0.9]).0, Verdict::Accept);
