@@ -299,6 +299,16 @@ mod tests {
     }
 
     #[test]
+    fn within_the_rounding_of_the_loss_the_slope_decides() {
+        let verdict = |rounding: f64, slope: f64| {
+            LineSearch::new(1.0, -1e-9, 1.0, [1e-4, 0.9], rounding).tell(1.0 + 4e-15, slope)
+        };
+        assert_eq!(verdict(1e-14, -1e-10), Verdict::Accept);
+        assert!(matches!(verdict(1e-14, 1e-8), Verdict::Try(_)));
+        assert!(matches!(verdict(1e-15, -1e-10), Verdict::Try(_)));
+    }
+
+    #[test]
     fn steps_that_are_not_finite_are_gone_back_from() {
         // A wall at 1, the minimum at 0.9 before it.
         let wall = |a: f64| if a < 1.0 { ((a - 0.9).powi(2), 2.0 * (a - 0.9)) } else { (f64::NAN, f64::NAN) };
