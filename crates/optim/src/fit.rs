@@ -160,7 +160,7 @@ impl Fit {
                     0.5 * self.r.iter().zip(r).map(|(old, new)| (old - new) * (old + new)).sum::<f64>()
                 });
                 let hidden = invisible && actual.abs() <= rounding;
-                if invisible && !hidden {
+                if invisible && actual < -rounding {
                     return Ok(Rounding);
                 }
                 let gain = if hidden { 1.0 } else { actual / step.predicted };
