@@ -51,8 +51,8 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
     'Propagation needs H = Hᴴ, or exp(-iHt) is not unitary; bounds of a spectrum need A = Aᴴ, or it is not real.',
   'unconverged-gradient': 'A solve behind a gradient did not converge, and `allowInexact` was not given.',
   'propagator-busy': 'A synchronous call came while an asynchronous one of the same propagator was running.',
-  'callback-asynchronous': 'A function returned a promise in a synchronous solve.',
-  'callback-not-valid': 'A function returned a vector instead of writing it into its second argument.',
+  'callback-asynchronous': 'A function returned a promise in a synchronous call.',
+  'callback-not-valid': 'A function returned something else than it has to; the message says what that is.',
   'not-converged': 'A `SolverError`: `assertConverged` was given a result that is not converged.',
   // Optimisers
   'tensor-not-valid': 'A parameter or gradient is not a typed array or not of the tensor that it was before.',
@@ -61,6 +61,9 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   'arrays-overlap': 'A parameter shares its memory with another array of the same step.',
   'state-not-valid': 'Bytes are no saved optimiser, are damaged, or belong to another optimiser.',
   'function-needed': 'A saved optimiser had a function among its options, which must be given again.',
+  'start-not-finite':
+    'Parameters, loss, gradient or residuals are not finite where a minimisation begins; the message says which.',
+  'start-not-feasible': 'A fit begins outside its bounds; `row` is the parameter.',
   'probe-needed': "Newton's criterion needs products with the Hessian, and no `hvp` was given.",
   'guard-halted': 'A `GuardError`: steps failed until the guard gave up; it says where and why.',
   // Command line
@@ -100,6 +103,10 @@ export const WARNING_CODES: Readonly<Record<string, string>> = {
   'factors-swapped': 'Factors exchange their identities at the lowest level of a displacement.',
   'displacement-failed': 'Refits of some displaced elements did not settle: their ends are NaN.',
   'displacement-incomplete': 'A displacement was stopped before all elements were done.',
+  'parameter-not-identified': 'The residuals of a fit do not determine a parameter: its standard error is NaN.',
+  'no-degrees-of-freedom':
+    'A fit has no more residuals than parameters: their scatter, and with it standard errors, is unknown.',
+  'jacobian-unknown': 'A fit ended before there was a Jacobian at its end: gradient and standard errors are NaN.',
   'lower-unconverged-start': 'A start that did not converge ended with a lower Q than the one returned.',
 }
 

@@ -107,7 +107,7 @@ test('every warning of a result is in the table of warnings, and the table lists
   const given = [...sources.matchAll(/Warning \{ code: "([a-z-]+)"/g)].map(([, code]) => code!)
   expect(given.length).toBeGreaterThan(3)
   expect(given.filter((code) => !(code in WARNING_CODES))).toEqual([])
-  const api = files('src-ts/pmf', '.ts')
+  const api = [...files('src-ts/pmf', '.ts'), ...files('src-ts/optim', '.ts')]
     .map((name) => readFileSync(name, 'utf8'))
     .join('\n')
   const isGiven = (code: string): boolean => sources.includes(`"${code}"`) || api.includes(`code: '${code}'`)

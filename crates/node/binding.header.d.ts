@@ -300,3 +300,40 @@ export interface NativeTangent {
   forward: Float64Array<ArrayBuffer>
   tangent: Float64Array<ArrayBuffer>
 }
+
+/** A running minimisation; known to its functions only. */
+export interface NativeDescent {
+  readonly opaque: never
+}
+
+/** A running least-squares fit; known to its functions only. */
+export interface NativeLeastSquares {
+  readonly opaque: never
+}
+
+export interface NativeLeastSquaresResult {
+  reason: string
+  parameters: Float64Array<ArrayBuffer>
+  residuals: Float64Array<ArrayBuffer>
+  gradient: Float64Array<ArrayBuffer>
+  cost: number
+  gradientNorm: number
+  offset: number
+  relativeStep: number
+  /** −1 at the lower bound, 1 at the upper one, 0 free. */
+  held: number[]
+  iterations: number
+  evaluations: number
+  jacobians: number
+  nonFinite: number
+  estimates?: {
+    covariance: Float64Array<ArrayBuffer>
+    standardErrors: Float64Array<ArrayBuffer>
+    correlation: Float64Array<ArrayBuffer>
+    unidentified: number[]
+    rank: number
+    condition: number
+    degreesOfFreedom: number
+    reduced: number
+  }
+}

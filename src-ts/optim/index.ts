@@ -6,6 +6,17 @@
 export { guard } from './guard.ts'
 export { KronPsgd } from './kron-psgd.ts'
 export type { Geometry, KronPsgdOptions } from './kron-psgd.ts'
+export { lbfgs, lbfgsSync } from './lbfgs.ts'
+export type {
+  LbfgsIteration,
+  LbfgsJobOptions,
+  LbfgsOptions,
+  LbfgsReason,
+  LbfgsResult,
+  LossAndGradient,
+} from './lbfgs.ts'
+export { LEAST_SQUARES_REASONS, leastSquares, leastSquaresSync } from './least-squares.ts'
+export type * from './least-squares-types.ts'
 export { load } from './load.ts'
 export type { LoadOptions } from './load.ts'
 export { Adafactor, Muon } from './matrix-methods.ts'

@@ -16,8 +16,8 @@ interface Limits {
   tolerance: number
   target: number
   onStep: MinimizeOptions['onStep'] | undefined
-  signal: AbortSignal | undefined
-  onAbort: 'reject' | 'partial' | undefined
+  signal: JobOptions['signal']
+  onAbort: JobOptions['onAbort']
 }
 
 function limitsOf(options: unknown, where: string): Limits {
@@ -33,7 +33,8 @@ function limitsOf(options: unknown, where: string): Limits {
   return limits
 }
 
-function signalOf(checker: Checker): Pick<Limits, 'signal' | 'onAbort'> {
+/** The options of an asynchronous minimisation that are not about numbers. */
+export function signalOf(checker: Checker): { signal: JobOptions['signal']; onAbort: JobOptions['onAbort'] } {
   const { signal, onAbort } = checker.job()
   return { signal, onAbort }
 }
@@ -81,12 +82,12 @@ class Descent {
   }
 }
 
-function checked(evaluation: Evaluation): Evaluation {
-  const given: unknown = evaluation
-  if (typeof given !== 'object' || given === null || !('loss' in given) || !('grads' in given)) {
+/** Loss and gradients as a function returned them. */
+export function checked(evaluation: unknown): Evaluation {
+  if (typeof evaluation !== 'object' || evaluation === null || !('loss' in evaluation) || !('grads' in evaluation)) {
     throw new InvalidInputError('callback-not-valid', 'the function must return { loss, grads }')
   }
-  if (typeof evaluation.loss === 'number') return evaluation
+  if (typeof evaluation.loss === 'number') return evaluation as Evaluation
   throw new InvalidInputError('callback-not-valid', `the loss must be a number, got ${typeof evaluation.loss}`)
 }
 

@@ -237,7 +237,9 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 /** Resolves at the abort; `close` takes the listener off. */
-function watchSignal(signal: AbortSignal | undefined): { aborted: Promise<void>; close: () => void } | undefined {
+export function watchSignal(
+  signal: AbortSignal | undefined,
+): { aborted: Promise<void>; close: () => void } | undefined {
   if (signal === undefined) return undefined
   const { promise, resolve } = Promise.withResolvers<void>()
   const listener = (): void => resolve()

@@ -22,6 +22,27 @@ pub(crate) fn dot(x: &[f64], y: &[f64]) -> f64 {
 }
 
 simd! {
+    /// x·y.
+    pub fn inner(x: &[f64], y: &[f64]) -> f64 {
+        dot(x, y)
+    }
+
+    /// y += a x.
+    pub fn add_scaled(a: f64, x: &[f64], y: &mut [f64]) {
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = a.mul_add(x, *y);
+        }
+    }
+
+    /// (c x − s y, s x + c y): a rotation of two vectors.
+    pub fn rotate(c: f64, s: f64, x: &mut [f64], y: &mut [f64]) {
+        for (x, y) in x.iter_mut().zip(y) {
+            let (u, v) = (*x, *y);
+            *x = c * u - s * v;
+            *y = s * u + c * v;
+        }
+    }
+
     /// out = A x, with as many columns as x has elements.
     pub fn product(a: &[f64], x: &[f64], out: &mut [f64]) {
         let n = x.len();

@@ -14,6 +14,7 @@ pub mod gemm;
 pub mod gram;
 pub mod hermitian;
 pub mod nnls;
+pub mod singular;
 pub mod triangular;
 pub mod tridiagonal;
 

@@ -14,7 +14,8 @@ use napi_derive::napi;
 use crate::settings::{integer, key};
 use crate::solve::tagged;
 
-type Array<'a> = Either<Float32ArraySlice<'a>, Float64ArraySlice<'a>>;
+/// Memory of a tensor.
+pub(crate) type Array<'a> = Either<Float32ArraySlice<'a>, Float64ArraySlice<'a>>;
 
 /// Settings of an optimiser. What is absent has the engine's default.
 #[napi(object, object_to_js = false)]
@@ -270,7 +271,7 @@ pub struct NativeTensor {
 }
 
 impl NativeTensor {
-    fn tensor(self) -> Result<Tensor, Error> {
+    pub(crate) fn tensor(self) -> Result<Tensor, Error> {
         let axis = |size: f64| integer("shape", size, f64::from(u32::MAX)).map(|size| size as usize);
         let (double, complex) = match self.dtype.as_str() {
             "float32" => (false, false),
@@ -330,14 +331,14 @@ pub fn state_header<'env>(env: &'env Env, bytes: &[u8]) -> napi::Result<Object<'
     }
 }
 
-fn shared<'a>(array: &'a Array<'_>) -> Parts<'a> {
+pub(crate) fn shared<'a>(array: &'a Array<'_>) -> Parts<'a> {
     match array {
         Either::A(array) => Parts::F32(array),
         Either::B(array) => Parts::F64(array),
     }
 }
 
-fn exclusive<'a>(array: &'a mut Array<'_>) -> PartsMut<'a> {
+pub(crate) fn exclusive<'a>(array: &'a mut Array<'_>) -> PartsMut<'a> {
     match array {
         // SAFETY: nothing else runs on this thread meanwhile; `apart` has found that no other array has this memory.
         Either::A(array) => PartsMut::F32(unsafe { array.as_mut() }),
@@ -347,7 +348,7 @@ fn exclusive<'a>(array: &'a mut Array<'_>) -> PartsMut<'a> {
 }
 
 /// Refuses arrays that are to be written and share memory with any other.
-fn apart(written: &[Array<'_>], read: &[&[Array<'_>]]) -> Result<(), Error> {
+pub(crate) fn apart(written: &[Array<'_>], read: &[&[Array<'_>]]) -> Result<(), Error> {
     let span = |array: &Array<'_>, written: bool| {
         let (start, bytes) = match shared(array) {
             Parts::F32(parts) => (parts.as_ptr() as usize, size_of_val(parts)),
