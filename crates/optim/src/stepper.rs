@@ -360,10 +360,9 @@ impl Stepper {
             total.noise_squares += change.noise_squares;
         }
         let elements: usize = self.tensors.iter().map(Tensor::len).sum();
-        let rest = (total.squares - total.noise_squares).max(0.0);
-        report.update_rms = (rest / elements as f64).sqrt();
+        report.update_rms = (total.squares / elements as f64).sqrt();
         if total.noise_squares > 0.0 {
-            report.noise_ratio = (total.noise_squares / rest.max(f64::MIN_POSITIVE)).sqrt();
+            report.noise_ratio = (total.noise_squares / total.squares.max(f64::MIN_POSITIVE)).sqrt();
         }
         report.preconditioner_updated = proposals.iter().any(|proposal| proposal.preconditioner_updated);
         report.preconditioner_reset = proposals.iter().any(|proposal| proposal.preconditioner_reset);
