@@ -49,10 +49,10 @@ pub trait Element:
         c: (*mut Self, isize, isize),
     );
 
-    /// [`triangular::substitute`] for this type.
+    /// The leaf of [`triangular::solve_adjoint`], compiled for several instruction sets.
     fn substitute(n: usize, u: &[Self], step: usize, x: &mut [Self], columns: usize);
 
-    /// [`hermitian::product`] for this type.
+    /// y ← Ax for A = ±Aᴴ by its upper triangle, compiled for several instruction sets.
     fn hermitian_product(n: usize, a: &[Self], sign: f64, x: &[Self], y: &mut [Self]);
 }
 

@@ -1,7 +1,7 @@
 //! Products and solves with upper triangular matrices, and triangles of products, by blocks.
 //!
 //! All matrices are row-major and stored in full. An upper triangular one holds zeros below its diagonal, which leaves of
-//! [`LEAF`] columns multiply along: so that everything but the leaves of a solve is a [`gemm`](crate::gemm). What bounds it:
+//! 64 columns multiply along: so that everything but the leaves of a solve is a [`gemm`](crate::gemm). What bounds it:
 //! the multiply-adds of GEMM (three quarters of the work at n = 512 in blocks of 128 columns and more); the leaves of a
 //! solve by one load per multiply-add.
 

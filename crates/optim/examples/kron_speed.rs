@@ -2,13 +2,15 @@
 //! `cargo run --profile fast -p headwater-optim --example kron_speed [runs]`.
 //!
 //! update: what an update of the factors adds to a step; apply: P·g with the cached factors; step: one without an update;
-//! p = 0.03: mean of 100 steps with the default schedule's last probability.
+//! p = 0.03: mean of 100 steps with the default schedule's last probability; gemm: one product of two n × n matrices at the
+//! same time, the unit that speaks of other machines (apply is two, an EQ update about nine). Medians.
 #![allow(clippy::print_stdout)]
 
 use std::time::Instant;
 
 use headwater_base::normal::Normals;
 use headwater_base::rng::Purpose;
+use headwater_linalg::gemm::{View, multiply};
 use headwater_optim::kron::{Geometry, Schedule, Settings};
 use headwater_optim::{KronPsgd, Rule, Step};
 
@@ -20,8 +22,8 @@ fn median(mut times: Vec<f64>) -> f64 {
 fn main() {
     let runs: usize = std::env::args().nth(1).map_or(15, |runs| runs.parse().expect("a number of runs"));
     println!(
-        "{:<12} {:>5} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "geometry", "n", "update", "apply", "step", "full", "p = 0.03"
+        "{:<12} {:>5} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "geometry", "n", "update", "apply", "step", "full", "p = 0.03", "gemm"
     );
     for n in [128, 256, 512] {
         for geometry in [
@@ -74,8 +76,18 @@ fn main() {
                     })
                     .collect(),
             );
+            let side = View::new(&parameter, n, n, n);
+            let gemm = median(
+                (0..runs)
+                    .map(|_| {
+                        let begin = Instant::now();
+                        multiply(1.0, side, side, 0.0, &mut out, n);
+                        begin.elapsed().as_secs_f64() * 1e3
+                    })
+                    .collect(),
+            );
             println!(
-                "{:<12} {n:>5} {:>9.3} {apply:>9.3} {plain:>9.3} {full:>9.3} {mean:>9.3}",
+                "{:<12} {n:>5} {:>9.3} {apply:>9.3} {plain:>9.3} {full:>9.3} {mean:>9.3} {gemm:>9.3}",
                 format!("{geometry:?}"),
                 full - plain
             );

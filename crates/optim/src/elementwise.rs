@@ -93,10 +93,10 @@ macro_rules! lanes {
 }
 pub(crate) use lanes;
 
-/// The lanes' sums.
+/// The lanes' sums; the largest number where they overflow, since all that is reported is finite.
 #[inline(always)]
 pub fn change<R: Real>(squares: [R; WIDTH], noise_squares: [R; WIDTH]) -> Change {
-    let sum = |lanes: [R; WIDTH]| lanes.iter().map(|lane| lane.to_f64()).sum();
+    let sum = |lanes: [R; WIDTH]| lanes.iter().map(|lane| lane.to_f64()).sum::<f64>().min(f64::MAX);
     Change { squares: sum(squares), noise_squares: sum(noise_squares) }
 }
 

@@ -9,8 +9,8 @@ use crate::number::{Number, Real};
 pub struct Survey {
     /// Largest |part| of the gradient, before it is scaled.
     pub gradient_peak: f64,
-    /// Σ|g|².
-    pub gradient_squares: f64,
+    /// √Σ|g|².
+    pub gradient_norm: f64,
     /// Largest |part| of the parameter.
     pub parameter_peak: f64,
 }

@@ -85,7 +85,7 @@ where
         if !of_g.finite {
             check(What::Gradient, g)?;
         }
-        Ok(Survey { gradient_peak: of_g.peak, gradient_squares: of_g.squares, parameter_peak: of_theta.peak })
+        Ok(Survey { gradient_peak: of_g.peak, gradient_norm: of_g.norm, parameter_peak: of_theta.peak })
     }
 
     fn propose(

@@ -275,8 +275,8 @@ impl Stepper {
         let mut steps = Vec::new();
         let mut proposals = Vec::new();
         if report.cause.is_none() {
-            let squares: f64 = surveys.iter().map(|survey| survey.gradient_squares).sum();
-            report.gradient_norm = squares.sqrt();
+            let norms = surveys.iter().map(|survey| survey.gradient_norm);
+            report.gradient_norm = norms.fold(0.0, f64::hypot).min(f64::MAX);
             if report.gradient_norm <= told.tolerance {
                 report.action = Action::Rest;
                 return Ok(report);
@@ -360,9 +360,10 @@ impl Stepper {
             total.noise_squares += change.noise_squares;
         }
         let elements: usize = self.tensors.iter().map(Tensor::len).sum();
-        report.update_rms = (total.squares / elements as f64).sqrt();
+        let squares = total.squares.min(f64::MAX);
+        report.update_rms = (squares / elements as f64).sqrt();
         if total.noise_squares > 0.0 {
-            report.noise_ratio = (total.noise_squares / total.squares.max(f64::MIN_POSITIVE)).sqrt();
+            report.noise_ratio = (total.noise_squares.min(f64::MAX) / squares.max(1e-300)).sqrt().min(f64::MAX);
         }
         report.preconditioner_updated = proposals.iter().any(|proposal| proposal.preconditioner_updated);
         report.preconditioner_reset = proposals.iter().any(|proposal| proposal.preconditioner_reset);

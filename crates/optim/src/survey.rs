@@ -12,8 +12,8 @@ pub struct Extent {
     pub finite: bool,
     /// Largest |part|.
     pub peak: f64,
-    /// Sum of squares, over chunks in order.
-    pub squares: f64,
+    /// √Σx², also where the squares overflow or vanish.
+    pub norm: f64,
 }
 
 const WIDTH: usize = 16;
@@ -54,7 +54,13 @@ fn extent<R: Real>(x: &[R]) -> Extent {
     }
     let finite = nothing.iter().all(|sum| *sum == zero);
     let peak = peak.iter().fold(0.0, |most: f64, lane| most.max(lane.to_f64()));
-    Extent { finite, peak, squares: total }
+    let norm = if total.is_normal() || peak == 0.0 || !finite {
+        total.sqrt()
+    } else {
+        // Large or small beyond the range of squares.
+        peak * x.iter().map(|x| (x.to_f64() / peak).powi(2)).sum::<f64>().sqrt()
+    };
+    Extent { finite, peak, norm }
 }
 
 simd! {
@@ -87,11 +93,15 @@ mod tests {
         let x: Vec<f64> = (0..20_003).map(|i| (i as f64 * 0.7).sin()).collect();
         let found = f64::extent(&x);
         let plain: f64 = x.iter().map(|x| x * x).sum();
-        assert!(found.finite && (found.squares - plain).abs() < 1e-9 * plain);
+        assert!(found.finite && (found.norm - plain.sqrt()).abs() < 1e-12 * plain.sqrt());
         assert_eq!(found.peak, x.iter().fold(0.0, |most: f64, x| most.max(x.abs())));
         let mut narrow = vec![1e30_f32; 1001];
         let found = f32::extent(&narrow);
-        assert!(found.finite && found.squares.is_finite());
+        assert!(found.finite && (found.norm / 1e30 - 1001_f64.sqrt()).abs() < 1e-5);
+        for size in [1e200, 1e-200, 5e-324] {
+            let found = f64::extent(&[size; 100]);
+            assert!((found.norm / size - 10.0).abs() < 1e-12, "{size}: {}", found.norm);
+        }
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             for at in [0, 5, 991, 999, 1000] {
                 narrow[at] = bad;

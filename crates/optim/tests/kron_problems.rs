@@ -4,7 +4,7 @@ mod common;
 
 use common::{dot, gaussian, json, npy, plain, sandwich, step, take};
 use headwater_optim::kron::{Geometry, Schedule, Settings};
-use headwater_optim::{KronPsgd, Probe, Rule};
+use headwater_optim::{Complex32, Complex64, KronPsgd, Number, Probe, Real, Rule};
 
 const ALL: [Geometry; 7] = [
     Geometry::Q0p5Eq1p5,
@@ -79,6 +79,55 @@ fn newton_fits_reach_the_recorded_accuracy_in_every_geometry() {
         };
         assert!(errors.iter().zip(bar).all(|(error, bar)| *error <= bar), "{geometry:?}: {errors:?}");
     }
+}
+
+/// Sides beyond 32 have a bound in place of the norm, f32 rounds at 1e-7; both fit as far as that.
+#[test]
+fn newton_fits_hold_for_bounds_of_the_norm_and_for_single_precision() {
+    fn fit<T: Number>(shape: [usize; 2], geometry: Geometry, steps: u64) -> f64 {
+        let [m, n] = shape;
+        let curvature = |at: usize| 10_f64.powf(-((at / n) as f64) / m as f64 - (at % n) as f64 / n as f64);
+        let real = |x: f64| T::Real::from_f64(x);
+        // A reflection from both sides, so that H is not diagonal.
+        let reflect = |x: &mut [T]| {
+            for row in x.chunks_exact_mut(n) {
+                let sum = row.iter().fold(T::default(), |sum, &x| sum + x).scale(real(2.0 / n as f64));
+                row.iter_mut().for_each(|x| *x -= sum);
+            }
+            for j in 0..n {
+                let sum = (0..m).fold(T::default(), |sum, i| sum + x[i * n + j]).scale(real(2.0 / m as f64));
+                (0..m).for_each(|i| x[i * n + j] -= sum);
+            }
+        };
+        let product = |x: &[T]| {
+            let mut x = x.to_vec();
+            reflect(&mut x);
+            x.iter_mut().enumerate().for_each(|(at, x)| *x = x.scale(real(curvature(at))));
+            reflect(&mut x);
+            x
+        };
+        let settings = Settings { geometry, damping: 0.0, ..Settings::newton() };
+        let mut rule = KronPsgd::<T>::new(&shape, &settings).expect("valid settings");
+        let (mut parameter, zero) = (vec![T::default(); m * n], vec![T::default(); m * n]);
+        let mut v = Vec::new();
+        for t in 0..steps {
+            assert!(rule.probe(&step(t, 0.0), &mut v));
+            let h = product(&v);
+            take(&mut rule, &step(t, 0.0), &mut parameter, &zero, Some(Probe { v: &v, h: &h }));
+        }
+        let (x, mut out) = (gaussian::<T>(m * n, 60, 0), zero);
+        rule.apply(&product(&x), &mut out);
+        let far: f64 = out.iter().zip(&x).map(|(a, b)| (*a - *b).square().to_f64()).sum();
+        (far / x.iter().map(|x| x.square().to_f64()).sum::<f64>()).sqrt()
+    }
+    for geometry in [Geometry::Q0p5Eq1p5, Geometry::Quad, Geometry::Qeq, Geometry::Quad4p] {
+        let errors = [fit::<f64>([40, 36], geometry, 300), fit::<Complex64>([40, 36], geometry, 300)];
+        assert!(errors.iter().all(|&error| error < 1e-11), "{geometry:?}: {errors:?}");
+        let errors = [fit::<f32>([40, 36], geometry, 300), fit::<Complex32>([12, 10], geometry, 300)];
+        assert!(errors.iter().all(|&error| error < 3e-6), "{geometry:?}: {errors:?}");
+    }
+    let errors = [fit::<f64>([36, 34], Geometry::Eq, 1500), fit::<f32>([12, 10], Geometry::Eq, 1500)];
+    assert!(errors[0] < 1e-5 && errors[1] < 1e-5, "{errors:?}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn identity(n: usize) -> Vec<f64> {
     (0..n * n).map(|at| f64::from(u8::from(at / n == at % n))).collect()
 }
 
-/// 1. It takes the gradient as both halves of the pair: at Q = I the two terms cancel, and Q stays there for ever.
+/// Error 1: It takes the gradient as both halves of the pair: at Q = I the two terms cancel, and Q stays there for ever.
 #[test]
 fn a_probe_equal_to_the_gradient_learns_nothing_and_ours_is_drawn_independently() {
     let settings = Settings { geometry: Geometry::Eq, ..plain(Settings::whitening(), 1.0) };
@@ -52,7 +52,7 @@ fn probes_depend_on_seed_tensor_and_step_alone() {
     assert!((mean - 1.0).abs() < 0.1, "{mean}");
 }
 
-/// 2 and 3. The upper triangle, without ½, multiplied from the left: one update from Q ≠ I against the formula in loops.
+/// Errors 2 and 3: The upper triangle, without ½, multiplied from the left: one update from Q ≠ I against the formula in loops.
 #[test]
 fn the_update_is_the_whole_upper_triangle_from_the_left() {
     let n = 3;
@@ -92,7 +92,7 @@ fn the_update_is_the_whole_upper_triangle_from_the_left() {
     }
 }
 
-/// 4. Its steps have constant length. Here they go to zero with the misfit, since ℰ does and L does not.
+/// Error 4: Its steps have constant length. Here they go to zero with the misfit, since ℰ does and L does not.
 #[test]
 fn updates_anneal_themselves() {
     let n = 5;
@@ -113,7 +113,7 @@ fn updates_anneal_themselves() {
     assert!(rule.factors()[0].smoothness > 1.0);
 }
 
-/// 5. It applies QQᵀ on the right. P = QᴴQ on every axis, here with complex triangular factors.
+/// Error 5: It applies QQᵀ on the right. P = QᴴQ on every axis, here with complex triangular factors.
 #[test]
 fn what_is_applied_is_q_adjoint_q_on_every_axis() {
     let (m, n) = (4, 3);
@@ -143,7 +143,7 @@ fn what_is_applied_is_q_adjoint_q_on_every_axis() {
     }
 }
 
-/// 7. It rescales by the largest element before momentum, so that steps grow tenfold. Here the final update is bounded.
+/// Error 7: It rescales by the largest element before momentum, so that steps grow tenfold. Here the final update is bounded.
 #[test]
 fn the_final_update_is_clipped_whatever_the_gradients_are() {
     let settings = Settings::whitening();
@@ -171,7 +171,7 @@ fn the_final_update_is_clipped_whatever_the_gradients_are() {
     assert!(x.iter().zip(right).all(|(a, b)| (a - b).norm() < 1e-14), "{x:?}");
 }
 
-/// 8. Its momentum adds up preconditioned gradients, for ten times the rate, with stale preconditioners. Here it is their
+/// Error 8: Its momentum adds up preconditioned gradients, for ten times the rate, with stale preconditioners. Here it is their
 /// mean from the first step on, and P is the newest one.
 #[test]
 fn momentum_is_a_mean_taken_before_preconditioning() {
@@ -201,7 +201,7 @@ fn momentum_is_a_mean_taken_before_preconditioning() {
     assert!(p < 0.99 && (before - x[0] - 5.0 * p).abs() < 1e-14);
 }
 
-/// 9. Its decay is neither L2 nor decoupled. Here θ shrinks by lr·λ, P and momentum never see it.
+/// Error 9: Its decay is neither L2 nor decoupled. Here θ shrinks by lr·λ, P and momentum never see it.
 #[test]
 fn decay_is_decoupled() {
     let run = |decay: f64, gradients: bool| {
@@ -229,7 +229,7 @@ fn decay_is_decoupled() {
     }
 }
 
-/// 10. Its solve answers 0 where a diagonal element is small. Here a diagonal cannot come near zero for μ < 1; where it
+/// Error 10: Its solve answers 0 where a diagonal element is small. Here a diagonal cannot come near zero for μ < 1; where it
 /// does (μ = 1 and a pair that is all h), the factors go back to the initial scale, and the proposal says so.
 #[test]
 fn a_factor_that_would_become_singular_is_an_event() {
@@ -251,7 +251,7 @@ fn a_factor_that_would_become_singular_is_an_event() {
     assert!(!proposal.preconditioner_reset && proposal.factor_range.is_some_and(|(least, _)| least > 0.0));
 }
 
-/// 11. It falls back to plain descent where the shape is not a matrix. Here scalars, vectors and arrays of up to four axes
+/// Error 11: It falls back to plain descent where the shape is not a matrix. Here scalars, vectors and arrays of up to four axes
 /// are preconditioned: every one of them ends with PH = I on a diagonal Hessian that is a Kronecker product.
 #[test]
 fn scalars_vectors_and_higher_arrays_are_preconditioned() {
@@ -292,7 +292,7 @@ fn scalars_vectors_and_higher_arrays_are_preconditioned() {
     take(&mut empty, &step(0, 0.1), &mut [], &[], None);
 }
 
-/// 6. What is whitened is said, and the momentum is smaller than the gradient by √((1 − β)/(1 + β)).
+/// Error 6: What is whitened is said, and the momentum is smaller than the gradient by √((1 − β)/(1 + β)).
 #[test]
 fn the_source_of_whitening_sets_the_size_of_updates() {
     let rms = |source: Source| {

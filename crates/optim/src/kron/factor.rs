@@ -2,7 +2,7 @@
 //!
 //! A row-major tensor of shape n₁ × … × n_r is, for axis k, `before` blocks of n_k × `after` numbers. Contraction of axis k
 //! with M is Y[a, i, b] = Σ_j M_ij X[a, j, b]: one product of matrices for the first and the last axis, one per block
-//! between them. Every axis is contracted by index, without conjugation: for a matrix, Q₁XQ₂ᵀ.
+//! between them (where those are short, one for all, with the axis moved to the front and back). Every axis is contracted by index, without conjugation: for a matrix, Q₁XQ₂ᵀ.
 
 use headwater_linalg::gemm::{View, multiply};
 use headwater_linalg::triangular::{multiply_left, multiply_right, solve_adjoint, transpose, upper_of_product};
@@ -33,6 +33,9 @@ pub struct Factor<T> {
     pub(crate) p: Vec<T>,
     pub(crate) p_next: Vec<T>,
 }
+
+/// Blocks with fewer columns are not worth products of their own.
+const SHORT: usize = 32;
 
 /// How a matrix is stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,12 +99,21 @@ impl<T: Number> Factor<T> {
         }
     }
 
-    /// y ← x contracted with `matrix`, which is as large as this factor. Cost: 2nN flop, half of it where triangular, N
-    /// where diagonal.
-    pub fn contract(&self, form: Form, matrix: &[T], x: &[T], y: &mut [T]) {
+    /// Whether a product per block would be one of slivers.
+    pub fn moves_to_front(&self) -> bool {
+        self.dense && self.before > 1 && (2..SHORT).contains(&self.after)
+    }
+
+    /// y ← x contracted with `matrix`, which is as large as this factor; `turned` is as long as x where the axis is moved.
+    /// Cost: 2nN flop, half of it where triangular, N where diagonal.
+    pub fn contract(&self, form: Form, matrix: &[T], x: &[T], y: &mut [T], turned: &mut [T]) {
         let (n, block) = (self.n, self.n * self.after);
         if !self.dense {
             for (x, y) in x.chunks_exact(block).zip(y.chunks_exact_mut(block)) {
+                if self.after == 1 {
+                    y.iter_mut().zip(x).zip(matrix).for_each(|((y, x), q)| *y = x.scale(q.re()));
+                    continue;
+                }
                 for (i, q) in matrix.iter().enumerate() {
                     let q = q.re();
                     let span = i * self.after..(i + 1) * self.after;
@@ -124,12 +136,44 @@ impl<T: Number> Factor<T> {
             };
         }
         let view = if by_columns { view.transposed() } else { view };
-        let step = self.after;
-        for (x, y) in x.chunks_exact(block).zip(y.chunks_exact_mut(block)) {
+        let front = |x: &[T], y: &mut [T], step: usize| {
             let x = View::new(x, n, step, step);
             match form {
                 Form::Upper => multiply_left(view, x, y, step),
                 _ => multiply(T::ONE, view, x, T::default(), y, step),
+            }
+        };
+        if self.moves_to_front() {
+            self.to_front(x, y);
+            front(y, turned, self.before * self.after);
+            self.restore(turned, y);
+        } else {
+            x.chunks_exact(block).zip(y.chunks_exact_mut(block)).for_each(|(x, y)| front(x, y, self.after));
+        }
+    }
+
+    /// y[i, a, b] ← x[a, i, b].
+    fn to_front(&self, x: &[T], y: &mut [T]) {
+        let (n, after) = (self.n, self.after);
+        if after == 1 {
+            return transpose(self.before, n, x, y);
+        }
+        for (i, y) in y.chunks_exact_mut(self.before * after).enumerate() {
+            for (x, y) in x.chunks_exact(n * after).zip(y.chunks_exact_mut(after)) {
+                y.copy_from_slice(&x[i * after..(i + 1) * after]);
+            }
+        }
+    }
+
+    /// y[a, i, b] ← x[i, a, b].
+    fn restore(&self, x: &[T], y: &mut [T]) {
+        let (n, after) = (self.n, self.after);
+        if after == 1 {
+            return transpose(n, self.before, x, y);
+        }
+        for (i, x) in x.chunks_exact(self.before * after).enumerate() {
+            for (x, y) in x.chunks_exact(after).zip(y.chunks_exact_mut(n * after)) {
+                y[i * after..(i + 1) * after].copy_from_slice(x);
             }
         }
     }
@@ -140,6 +184,10 @@ impl<T: Number> Factor<T> {
         let (n, block) = (self.n, self.n * self.after);
         if !self.dense {
             for x in x.chunks_exact_mut(block) {
+                if self.after == 1 {
+                    x.iter_mut().zip(conjugate).for_each(|(x, q)| *x = T::new(x.re() / q.re(), x.im() / q.re()));
+                    continue;
+                }
                 for (i, q) in conjugate.iter().enumerate() {
                     let q = q.re();
                     for part in T::reals_mut(&mut x[i * self.after..(i + 1) * self.after]) {
@@ -147,28 +195,33 @@ impl<T: Number> Factor<T> {
                     }
                 }
             }
-        } else if self.after == 1 {
-            transpose(self.before, n, x, turned);
-            solve_adjoint(n, conjugate, turned, self.before);
-            transpose(n, self.before, turned, x);
+        } else if self.after == 1 || self.moves_to_front() {
+            self.to_front(x, turned);
+            solve_adjoint(n, conjugate, turned, self.before * self.after);
+            self.restore(turned, x);
         } else {
             x.chunks_exact_mut(block).for_each(|x| solve_adjoint(n, conjugate, x, self.after));
         }
     }
 
     /// The upper triangle of X_(k)X_(k)ᴴ for the unfolding along this axis; its diagonal alone for a diagonal factor.
-    /// `conjugate` is room for as many elements as x where they are complex, `turned` always. Cost: nN flop.
-    pub fn gram(&self, x: &[T], conjugate: &mut [T], turned: &mut [T], out: &mut [T]) {
+    /// `conjugate` is room for as many elements as x where they are complex, `turned` always; `sums` is
+    /// resized to n. Cost: nN flop.
+    pub fn gram(&self, x: &[T], conjugate: &mut [T], turned: &mut [T], sums: &mut Vec<f64>, out: &mut [T]) {
         let (n, step) = (self.n, self.after);
         let block = n * step;
         if !self.dense {
-            out[..n].fill(T::default());
+            sums.clear();
+            sums.resize(n, 0.0);
             for x in x.chunks_exact(block) {
-                for (i, out) in out[..n].iter_mut().enumerate() {
-                    let squares = super::vector::squares(&x[i * step..(i + 1) * step]);
-                    *out += T::real(T::Real::from_f64(squares));
+                if step == 1 {
+                    sums.iter_mut().zip(x).for_each(|(sum, &x)| *sum += super::vector::square(x));
+                } else {
+                    let rows = x.chunks_exact(step);
+                    sums.iter_mut().zip(rows).for_each(|(sum, row)| *sum += super::vector::squares(row));
                 }
             }
+            out.iter_mut().zip(sums).for_each(|(out, &mut sum)| *out = T::real(T::Real::from_f64(sum)));
             return;
         }
         // With the axis last, GEMM packs both sides along rows: half of the time at n = 512.
@@ -195,20 +248,20 @@ pub fn conjugated<'a, T: Number>(x: &'a [T], into: &'a mut [T]) -> &'a [T] {
     &into[..x.len()]
 }
 
-/// `out` ← x contracted along every axis in turn, by what `matrix` gives for each factor; `spare` is as long.
+/// `out` ← x contracted along every axis in turn, by what `matrix` gives for each factor; `spare` is as long, and so is
+/// `turned` where an axis is moved.
 pub fn contract_all<'a, T: Number>(
     factors: &'a [Factor<T>],
     form: Form,
     matrix: impl Fn(&'a Factor<T>) -> &'a [T],
     x: &[T],
-    out: &mut Vec<T>,
-    spare: &mut Vec<T>,
+    [out, spare, turned]: [&mut Vec<T>; 3],
 ) {
     for (k, factor) in factors.iter().enumerate() {
         if k == 0 {
-            factor.contract(form, matrix(factor), x, out);
+            factor.contract(form, matrix(factor), x, out, turned);
         } else {
-            factor.contract(form, matrix(factor), out, spare);
+            factor.contract(form, matrix(factor), out, spare, turned);
             std::mem::swap(out, spare);
         }
     }
@@ -225,11 +278,16 @@ mod tests {
 
     #[test]
     fn contractions_solves_and_grams_are_those_of_the_index_formulas() {
-        let shape = [3, 4, 2, 5];
+        // Axes with slivers behind them, and with whole products.
+        contractions(&[3, 4, 2, 5]);
+        contractions(&[2, 3, 40]);
+    }
+
+    fn contractions(shape: &[usize]) {
         let count: usize = shape.iter().product();
         let settings = Settings { max_skew: f64::INFINITY, ..Settings::whitening() };
         let x: Vec<Complex64> = (0..count).map(value).collect();
-        for factor in factors::<Complex64>(&shape, 1.0, &settings) {
+        for factor in factors::<Complex64>(shape, 1.0, &settings) {
             let (n, after) = (factor.n, factor.after);
             let mut m: Vec<Complex64> = (0..n * n).map(|i| value(i + 5)).collect();
             for i in 0..n {
@@ -253,11 +311,11 @@ mod tests {
                 |x: &[Complex64], y: &[Complex64]| x.iter().zip(y).map(|(x, y)| (x - y).norm()).fold(0.0, f64::max);
             let mut y = vec![Complex64::default(); count];
             for form in [Form::Full, Form::Upper] {
-                factor.contract(form, &m, &x, &mut y);
+                factor.contract(form, &m, &x, &mut y, &mut x.clone());
                 assert!(far(&y, &right) < 1e-13);
             }
             let mut found = vec![Complex64::default(); n * n];
-            factor.gram(&x, &mut x.clone(), &mut x.clone(), &mut found);
+            factor.gram(&x, &mut x.clone(), &mut x.clone(), &mut Vec::new(), &mut found);
             for i in 0..n {
                 assert!(far(&found[i * n + i..(i + 1) * n], &gram[i * n + i..(i + 1) * n]) < 1e-12);
             }
@@ -266,7 +324,7 @@ mod tests {
             let upper_conjugate: Vec<Complex64> = m.iter().map(|m| m.conj()).collect();
             let (mut solved, mut turned) = (x.clone(), x.clone());
             factor.solve(&upper_conjugate, &mut solved, &mut turned);
-            factor.contract(Form::Full, &adjoint, &solved, &mut y);
+            factor.contract(Form::Full, &adjoint, &solved, &mut y, &mut x.clone());
             assert!(far(&y, &x) < 1e-12);
         }
     }

@@ -12,11 +12,12 @@
 //!
 //! 1. m ← β_t m + (1 − β_t)g, β_t = min(t/(t + 1), β): the mean is taken before P is applied, so that it keeps the size of
 //!    a gradient and is always seen with the newest P.
-//! 2. If the schedule says so, one update of Q, see [`update`].
+//! 2. If the schedule says so, one update of Q, see `update.rs`.
 //! 3. u = Pm; whole arrays are shortened to a root mean square, then elements to a modulus.
 //! 4. θ ← (1 − lr·λ)θ − lr·u: the decay is decoupled, P never sees it.
 //!
-//! Memory for a parameter of N elements: m twice, u, and four arrays of N for updates; per dense factor 4n² (2n² in the
+//! Memory for a parameter of N elements: m twice, u, and four arrays of N for updates (one more for complex numbers, one
+//! more for QEP and where axes between others are followed by fewer than 32 numbers); per dense factor 4n² (2n² in the
 //! geometries that fit P), and 3n² of the longest. Nothing is allocated after the construction but GEMM's packing buffers.
 //!
 //! Cost of a step without an update, for a matrix n × n: 4n³ flop, two products with the cached P₁, P₂.
@@ -24,9 +25,9 @@
 mod factor;
 mod norm;
 mod procrustes;
-pub mod schedule;
-pub mod settings;
-pub mod update;
+mod schedule;
+mod settings;
+mod update;
 pub(crate) mod vector;
 
 use headwater_base::Error;
@@ -131,8 +132,8 @@ impl<T: Number> KronPsgd<T> {
     pub fn apply(&mut self, x: &[T], out: &mut [T]) {
         assert!(x.len() == self.count && out.len() == self.count, "an array of the tensor's size");
         self.refresh();
-        let Memory { h, v, .. } = &mut self.memory;
-        contract_all(&self.factors, Form::Hermitian, |f| f.operator(false), x, h, v);
+        let Memory { h, v, turned, .. } = &mut self.memory;
+        contract_all(&self.factors, Form::Hermitian, |f| f.operator(false), x, [h, v, turned]);
         out.copy_from_slice(h);
     }
 
@@ -250,7 +251,7 @@ fn range<T: Number>(factors: &[Factor<T>], next: bool) -> (f64, f64) {
     for factor in factors {
         let q = if next { &factor.q_next } else { &factor.q };
         let step = if factor.dense { factor.n + 1 } else { 1 };
-        least = q.iter().step_by(step).fold(least, |least, q| least.min(q.re().to_f64().hypot(q.im().to_f64())));
+        least = q.iter().step_by(step).fold(least, |least, q| least.min(vector::modulus(*q)));
         most = most.max(vector::peak(q));
     }
     (least, most)
@@ -321,18 +322,13 @@ impl<T: Number> Rule<T> for KronPsgd<T> {
         proposal.factor_range = Some(if self.moved { self.range_next } else { self.range });
         let (moved, scaled) = (self.moved, settings.momentum == 0.0 && clipped != 1.0);
         let source = if settings.momentum > 0.0 { &self.momentum_next[..] } else { gradient };
-        contract_all(
-            &self.factors,
-            Form::Hermitian,
-            |f| f.operator(moved),
-            source,
-            &mut self.update,
-            &mut self.memory.h,
-        );
+        let Memory { h, turned, .. } = &mut self.memory;
+        let memory = [&mut self.update, h, turned];
+        contract_all(&self.factors, Form::Hermitian, |f| f.operator(moved), source, memory);
         if scaled {
             vector::scale(clipped, &mut self.update);
         }
-        proposal.update_squares = self.shorten();
+        proposal.update_squares = vector::shorten(settings.clip_rms, settings.clip_element, &mut self.update);
         let keep = 1.0 - step.lr * step.decay;
         match vector::bad_candidate(keep, step.lr, &self.update, parameter) {
             Some((index, value)) => Err(Fault { what: What::Candidate, index, value }),
@@ -378,24 +374,5 @@ impl<T: Number> Rule<T> for KronPsgd<T> {
         state.real("scale", &mut self.scale);
         state.array("momentum", T::reals_mut(&mut self.momentum));
         self.fresh = false;
-    }
-}
-
-impl<T: Number> KronPsgd<T> {
-    /// Clips the update; Σ|u|² of what is left.
-    fn shorten(&mut self) -> f64 {
-        let settings = &self.settings;
-        let (mut squares, mut largest) = vector::squares_and_largest(&self.update);
-        let rms = (squares / self.count as f64).sqrt();
-        if rms > settings.clip_rms {
-            let factor = settings.clip_rms / rms;
-            vector::scale(factor, &mut self.update);
-            (squares, largest) = (squares * factor * factor, largest * factor * factor);
-        }
-        if largest > settings.clip_element * settings.clip_element {
-            vector::clip(settings.clip_element, &mut self.update);
-            squares = vector::squares(&self.update);
-        }
-        squares
     }
 }

@@ -82,7 +82,7 @@ pub struct Settings {
     /// How its factors move. Default Q0.5EQ1.5: the fewest updates to a fit among those that hold no solves.
     pub geometry: Geometry,
     /// μ in (0, 1], the relative size of an update; of an array with r axes at most 1/r, the limit of stability (see
-    /// [`update`](super::update)). Default 0.1 for whitening, whose statistics are noisy (it averages
+    /// `update.rs`). Default 0.1 for whitening, whose statistics are noisy (it averages
     /// about 1/μ of them); 0.5 for the Newton criterion, whose pairs are exact.
     pub precond_lr: f64,
     /// βL in [0, 1): memory of the smoothness L ← max(βL·L + (1 − βL)ℓ, ℓ). Default 0.9.
@@ -95,7 +95,8 @@ pub struct Settings {
     /// Default 4: both sides of a matrix up to 4:1, and factors of no more than four times its memory each.
     pub max_skew: f64,
     /// d >= 0. Whitening: h = g + (d + ε|g|)∘v with the type's unit roundoff ε, so that P <= 1/d; Newton: h + d·v, which
-    /// fits |H + dI|⁻¹. 0: none. Default 1e-9, which matters only to what is zero.
+    /// fits |H + dI|⁻¹. 0: none, and what is zero again and again lets P grow without limit. Default 1e-9: gradients well
+    /// below that are not whitened; give less where all of them are that small.
     pub damping: f64,
     /// P = `scale`²·I at the beginning. Default: automatic, from the first gradient or pair that is not zero.
     pub scale: Option<f64>,

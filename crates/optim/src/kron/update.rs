@@ -42,8 +42,8 @@ pub struct Memory<T> {
     pub v: Vec<T>,
     a: Vec<T>,
     spare: Vec<T>,
-    /// For the geometry that needs all others at once.
-    turned: Vec<T>,
+    /// Where an axis is moved, and for the geometry that needs all others at once.
+    pub turned: Vec<T>,
     /// Conjugates, for complex numbers only.
     conjugate: Vec<T>,
     /// As large as the largest dense factor.
@@ -59,13 +59,18 @@ impl<T: Number> Memory<T> {
         let array = |length: usize| vec![T::default(); length];
         let conjugate = if T::COMPLEX { count.max(side * side) } else { 0 };
         let squares = [(); 3].map(|()| array((side * side).max(longest)));
-        let numbers = Vec::with_capacity(4 * (side.min(32) * (side.min(32) + 1)).max(side));
+        let exact = side.min(32) * (side.min(32) + 1);
+        let numbers = Vec::with_capacity((4 * exact).max(longest));
         Self {
             h: array(count),
             v: array(count),
             a: array(count),
             spare: array(count),
-            turned: array(if geometry == Geometry::Qep { count } else { 0 }),
+            turned: array(if geometry == Geometry::Qep || factors.iter().any(Factor::moves_to_front) {
+                count
+            } else {
+                0
+            }),
             conjugate: array(conjugate),
             squares,
             norm: norm::Work { vectors: array(4 * side), numbers },
@@ -107,18 +112,19 @@ pub fn update<T: Number>(
     gains: &Gains,
 ) -> Result<(), Fault> {
     let geometry = settings.geometry;
+    let Memory { h, v, a, spare, turned, conjugate, .. } = &mut *memory;
     let total: f64 = gains.each[..factors.len()].iter().product();
     let (gain_a, gain_b);
     if geometry == Geometry::Eq {
         (gain_a, gain_b) = (total, 1.0 / total);
-        contract_all(factors, Form::Upper, |f| &f.q, &memory.h, &mut memory.a, &mut memory.spare);
+        contract_all(factors, Form::Upper, |f| &f.q, h, [a, spare, turned]);
         for factor in &*factors {
-            let inverse = conjugated(&factor.q, &mut memory.conjugate);
-            factor.solve(inverse, &mut memory.v, &mut memory.spare);
+            let inverse = conjugated(&factor.q, conjugate);
+            factor.solve(inverse, v, spare);
         }
     } else {
         (gain_a, gain_b) = (if geometry.fits_p() { total } else { total * total }, 1.0);
-        contract_all(factors, Form::Hermitian, |f| f.operator(false), &memory.h, &mut memory.a, &mut memory.spare);
+        contract_all(factors, Form::Hermitian, |f| f.operator(false), h, [a, spare, turned]);
     }
     // Whitening with v integrated out: N/n of the identity, or of QQᴴ.
     let integrated = settings.criterion == Criterion::Whitening && geometry != Geometry::Eq;
@@ -131,12 +137,12 @@ pub fn update<T: Number>(
         let mut scale = shared;
         let mut second = if integrated { Second::Identity(weight * scale * scale) } else { Second::Gram };
         if geometry == Geometry::Qep {
-            factor.contract(Form::Full, &factor.q, &memory.a, &mut memory.h);
+            factor.contract(Form::Full, &factor.q, &memory.a, &mut memory.h, &mut memory.turned);
             let mut size = gain_a * gain * vector::peak(&memory.h);
             if integrated {
                 size = size.max(gain * vector::peak(&factor.q));
             } else {
-                factor.contract(Form::Full, &factor.q, &memory.v, &mut memory.spare);
+                factor.contract(Form::Full, &factor.q, &memory.v, &mut memory.spare, &mut memory.turned);
                 size = size.max(gain * vector::peak(&memory.spare));
             }
             scale = power_of_two(size);
@@ -150,9 +156,9 @@ pub fn update<T: Number>(
         let Memory { h, v, a, spare, turned, conjugate: other, squares, norm } = &mut *memory;
         let (x, y, turned) = if geometry == Geometry::Qep { (&*h, &*spare, turned) } else { (&*a, &*v, spare) };
         let [first, term, third] = squares;
-        factor.gram(x, other, turned, first);
+        factor.gram(x, other, turned, &mut norm.numbers, first);
         match second {
-            Second::Gram => factor.gram(y, other, turned, term),
+            Second::Gram => factor.gram(y, other, turned, &mut norm.numbers, term),
             Second::Identity(_) => {}
             Second::Factor(weight) => square_of_factor(factor, weight, other, term),
         }

@@ -5,8 +5,6 @@ use crate::number::{Number, Real};
 
 /// Sums kept side by side.
 const WIDTH: usize = crate::elementwise::WIDTH;
-/// Parts whose squares are summed in their own type.
-const CHUNK: usize = 2048;
 
 /// Σ over the parts x of `array` of f(x), in f64.
 #[inline(always)]
@@ -32,19 +30,33 @@ pub fn squares<T: Number>(x: &[T]) -> f64 {
 /// (Σ|x|², the largest |x|²) in one pass.
 pub fn squares_and_largest<T: Number>(x: &[T]) -> (f64, f64) {
     let (chunks, rest) = x.as_chunks::<WIDTH>();
-    let (mut sums, mut most) = ([0.0; WIDTH], [T::Real::default(); WIDTH]);
+    let (mut sums, mut most) = ([0.0; WIDTH], [0.0; WIDTH]);
     for chunk in chunks {
         for e in 0..WIDTH {
-            let square = chunk[e].square();
-            sums[e] += square.to_f64();
+            let square = square(chunk[e]);
+            sums[e] += square;
             most[e] = if square > most[e] { square } else { most[e] };
         }
     }
-    for (e, x) in rest.iter().enumerate() {
-        sums[e] += x.square().to_f64();
-        most[e] = most[e].max(x.square());
+    for (e, &x) in rest.iter().enumerate() {
+        sums[e] += square(x);
+        most[e] = f64::max(most[e], square(x));
     }
-    (sums.iter().sum(), most.iter().fold(0.0, |a, b| f64::max(a, b.to_f64())))
+    (sums.iter().sum(), most.iter().fold(0.0, |a, &b| f64::max(a, b)))
+}
+
+/// |x|² in f64, where that of f32 cannot overflow.
+#[inline(always)]
+pub fn square<T: Number>(x: T) -> f64 {
+    let re = x.re().to_f64();
+    if T::COMPLEX { re * re + x.im().to_f64() * x.im().to_f64() } else { re * re }
+}
+
+/// |x| without overflow.
+#[inline(always)]
+pub fn modulus<T: Number>(x: T) -> f64 {
+    let re = x.re().to_f64();
+    if T::COMPLEX { re.hypot(x.im().to_f64()) } else { re.abs() }
 }
 
 /// Largest |part|.
@@ -99,41 +111,55 @@ pub fn combine<T: Number>(a: f64, x: &[T], b: f64, y: &[T], out: &mut [T]) {
 
 /// h ← h + (d + ε|h|)∘v.
 pub fn damp<T: Number>(damping: f64, epsilon: f64, v: &[T], h: &mut [T]) {
-    let (damping, epsilon) = (T::Real::from_f64(damping), T::Real::from_f64(epsilon));
     for (h, v) in h.iter_mut().zip(v) {
-        let size = if T::COMPLEX { h.square().sqrt() } else { h.re().abs() };
-        *h += v.scale(damping + epsilon * size);
+        *h += v.scale(T::Real::from_f64(damping + epsilon * modulus(*h)));
     }
 }
 
-/// Shortens the elements of modulus above `limit` to it.
-pub fn clip<T: Number>(limit: f64, x: &mut [T]) {
-    let limit = T::Real::from_f64(limit);
-    for x in x {
-        let square = x.square();
-        if square > limit * limit {
-            *x = x.scale(limit / square.sqrt());
+/// Shortens x to a root mean square and its elements to a modulus, both of which may be infinite; returns Σ|x|², at most the
+/// largest number. What is not finite stays so.
+pub fn shorten<T: Number>(rms: f64, limit: f64, x: &mut [T]) -> f64 {
+    let (mut squares, mut largest) = squares_and_largest(x);
+    let mut unit = 1.0;
+    if squares == f64::INFINITY {
+        unit = peak(x);
+        if !unit.is_finite() {
+            return f64::MAX;
         }
+        scale(1.0 / unit, x);
+        (squares, largest) = squares_and_largest(x);
     }
+    let size = (squares / x.len() as f64).sqrt();
+    // In f64 a product of the two may overflow, which says the same.
+    let factor = if size * unit > rms { rms / size } else { unit };
+    if factor != 1.0 {
+        scale(factor, x);
+    }
+    (squares, largest) = (squares * factor * factor, largest * factor * factor);
+    if largest > limit * limit {
+        for x in x.iter_mut() {
+            let size = modulus(*x);
+            if size > limit {
+                *x = x.scale(T::Real::from_f64(limit / size));
+            }
+        }
+        squares = self::squares(x);
+    }
+    squares.min(f64::MAX)
 }
 
 /// θ ← keep·θ − rate·u; Σ|θ′ − θ|².
 pub fn descend<T: Number>(keep: f64, rate: f64, u: &[T], theta: &mut [T]) -> f64 {
     let (keep, rate) = (T::Real::from_f64(keep), T::Real::from_f64(rate));
     let (theta, u) = (T::reals_mut(theta), T::reals(u));
-    let mut squares = [T::Real::default(); WIDTH];
-    let mut total = 0.0;
-    for (theta, u) in theta.chunks_mut(CHUNK).zip(u.chunks(CHUNK)) {
-        squares.fill(T::Real::default());
-        lanes!(write theta; read u; e => {
-            let next = keep * theta[e] - rate * u[e];
-            let by = next - theta[e];
-            squares[e] += by * by;
-            theta[e] = next;
-        });
-        total += squares.iter().map(|sum| sum.to_f64()).sum::<f64>();
-    }
-    total
+    let mut squares = [0.0; WIDTH];
+    lanes!(write theta; read u; e => {
+        let next = keep * theta[e] - rate * u[e];
+        let by = (next - theta[e]).to_f64();
+        squares[e] += by * by;
+        theta[e] = next;
+    });
+    squares.iter().sum()
 }
 
 /// The first part of keep·θ − rate·u that is not finite, with its position.
@@ -175,11 +201,25 @@ mod tests {
     }
 
     #[test]
-    fn clipping_shortens_the_modulus_and_keeps_the_direction() {
+    fn shortening_keeps_directions_at_any_size() {
         let mut x = [Complex64::new(30.0, 40.0), Complex64::new(3.0, -4.0)];
-        clip(10.0, &mut x);
+        assert!((shorten(f64::INFINITY, 10.0, &mut x) - 125.0).abs() < 1e-12);
         assert!((x[0] - Complex64::new(6.0, 8.0)).norm() < 1e-15);
         assert_eq!(x[1], Complex64::new(3.0, -4.0));
+        for size in [1e-3, 1.0, 1e25, 1e37] {
+            let mut x = [3.0 * size as f32, -4.0 * size as f32];
+            let rms = (12.5_f64.sqrt() * size).min(1.1);
+            assert!((shorten(1.1, 10.0, &mut x) / (2.0 * rms * rms) - 1.0).abs() < 1e-6);
+            assert!((f64::from(x[0] / x[1]) + 0.75).abs() < 1e-6 && (squares(&x) / 2.0 / rms / rms - 1.0).abs() < 1e-6);
+        }
+        let mut x = [3e200, -4e200];
+        assert!((shorten(1.1, 10.0, &mut x) - 2.42).abs() < 1e-12 && (x[0] / x[1] + 0.75).abs() < 1e-15);
+        let mut x = [3e200, 1.0];
+        assert_eq!((shorten(f64::INFINITY, f64::INFINITY, &mut x), x[0]), (f64::MAX, 3e200));
+        assert!((shorten(f64::INFINITY, 10.0, &mut x) - 101.0).abs() < 1e-9 && (x[1] - 1.0).abs() < 1e-15);
+        let mut x = [f64::INFINITY, 1.0];
+        shorten(1.1, 10.0, &mut x);
+        assert_eq!(x[0], f64::INFINITY);
     }
 
     #[test]
