@@ -1,6 +1,6 @@
 /** What the samplers leave behind is the law that they promise: variances within three standard errors. */
 import { describe, expect, test } from 'vitest'
-import { AdamW, Sgd, type Optimizer } from '../../src-ts/optim/index.ts'
+import { AdamW, Sgd, type Optimizer, type StepReport } from '../../src-ts/optim/index.ts'
 import { stationaryVariance } from '../reference/optim/adamw.ts'
 
 /** Fixed: of a hundred seeds one would be beyond three standard errors. */
@@ -80,6 +80,26 @@ describe('with a metric', () => {
     }
     // What makes noise of a tiny gradient destructive: 4.9 at the settings of a published program.
     expect(Math.sqrt((2 * temperature * lr) / epsilon)).toBeCloseTo(4.9, 1)
+  })
+
+  test('the report tells drift and noise apart, however large the noise', () => {
+    for (const make of [
+      (temperature: number) => new Sgd({ lr: 1e-3, temperature, seed }),
+      (temperature: number) => new AdamW({ lr: 1e-3, temperature, weightDecay: 0, burnIn: false, seed }),
+    ]) {
+      for (const dtype of ['float64', 'complex128'] as const) {
+        const gradient = new Float64Array(100).fill(0.01)
+        const step = (temperature: number): StepReport =>
+          make(temperature).step({ theta: { data: new Float64Array(100), dtype } }, { theta: gradient })
+        const quiet = step(0)
+        for (const temperature of [1e-10, 1e-2, 1e6]) {
+          const { updateRms, noiseRatio } = step(temperature)
+          expect(updateRms).toBe(quiet.updateRms)
+          const ratio = step(1e-2).noiseRatio * Math.sqrt(temperature / 1e-2)
+          expect(Math.abs(noiseRatio / ratio - 1)).toBeLessThan(1e-9)
+        }
+      }
+    }
   })
 
   test('no noise before v̂ knows half of what it will know', () => {

@@ -165,11 +165,11 @@ fn advance<R: Real>(c: &Coefficients<R>, chunk: Chunk<'_, R>) -> Change {
             for part in 0..2 {
                 m[part] = c.beta1 * m[part] + c.rest1 * g[part];
                 let xi = if noise.is_empty() { R::default() } else { spread * noise[2 * at + part] };
-                let next = c.keep * theta[part] - c.rate * metric * m[part] + xi;
-                let by = next - theta[part];
+                let moved = c.keep * theta[part] - c.rate * metric * m[part];
+                let by = moved - theta[part];
                 squares[part] += by * by;
                 noise_squares[part] += xi * xi;
-                theta[part] = next;
+                theta[part] = moved + xi;
             }
         }
     } else if noise.is_empty() {
@@ -183,11 +183,11 @@ fn advance<R: Real>(c: &Coefficients<R>, chunk: Chunk<'_, R>) -> Change {
             second[at] = c.beta2 * second[at] + c.rest2 * g * g;
             let metric = metric(c, second[at]);
             let xi = c.noise * metric.sqrt() * noise[at];
-            let next = c.keep * parameter[at] - c.rate * metric * first[at] + xi;
-            let by = next - parameter[at];
+            let moved = c.keep * parameter[at] - c.rate * metric * first[at];
+            let by = moved - parameter[at];
             squares[at % WIDTH] += by * by;
             noise_squares[at % WIDTH] += xi * xi;
-            parameter[at] = next;
+            parameter[at] = moved + xi;
         }
     }
     change(squares, noise_squares)

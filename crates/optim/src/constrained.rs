@@ -179,6 +179,10 @@ impl<T: Number> Rule<T> for Stiefel<T> {
             vector::scale(FAR / size, &mut delta);
         }
         parameter.copy_from_slice(&retract(self.n, self.p, &self.start, &delta));
+        // Without noise a step is known before the retraction only.
+        if change.noise_squares > 0.0 {
+            return change;
+        }
         let squares = parameter.iter().zip(&self.start).map(|(to, from)| (*to - *from).square().to_f64()).sum();
         Change { squares, ..change }
     }

@@ -61,9 +61,9 @@ pub struct Proposal {
 /// What a step has done to a tensor.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Change {
-    /// Σ|θ′ − θ|², of noise and decay too.
+    /// Σ|θ′ − θ|², of decay too, without Langevin noise. (A difference of two sums would lose it where noise prevails.)
     pub squares: f64,
-    /// The share of it that is Langevin noise.
+    /// Σ|ξ|² of the noise.
     pub noise_squares: f64,
 }
 

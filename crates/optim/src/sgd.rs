@@ -124,9 +124,9 @@ fn look<R: Real>(c: Coefficients<R>, g: R, momentum: &mut R) -> R {
 /// The parameter moved; the square of its change.
 #[inline(always)]
 fn descend<R: Real>(c: Coefficients<R>, theta: &mut R, direction: R, xi: R) -> R {
-    let next = c.keep * *theta - c.rate * direction + xi;
-    let by = next - *theta;
-    *theta = next;
+    let moved = c.keep * *theta - c.rate * direction;
+    let by = moved - *theta;
+    *theta = moved + xi;
     by * by
 }
 

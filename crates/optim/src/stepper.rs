@@ -360,10 +360,10 @@ impl Stepper {
             total.noise_squares += change.noise_squares;
         }
         let elements: usize = self.tensors.iter().map(Tensor::len).sum();
-        let rest = (total.squares - total.noise_squares).clamp(0.0, f64::MAX);
-        report.update_rms = (rest / elements as f64).sqrt();
+        let squares = total.squares.min(f64::MAX);
+        report.update_rms = (squares / elements as f64).sqrt();
         if total.noise_squares > 0.0 {
-            report.noise_ratio = (total.noise_squares.min(f64::MAX) / rest.max(1e-300)).sqrt().min(f64::MAX);
+            report.noise_ratio = (total.noise_squares.min(f64::MAX) / squares.max(1e-300)).sqrt().min(f64::MAX);
         }
         report.preconditioner_updated = proposals.iter().any(|proposal| proposal.preconditioner_updated);
         report.preconditioner_reset = proposals.iter().any(|proposal| proposal.preconditioner_reset);
