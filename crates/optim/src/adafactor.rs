@@ -13,10 +13,10 @@
 
 use headwater_base::Error;
 
-use crate::kron::vector;
 use crate::number::{Number, Real};
 use crate::rule::{Change, Fault, Probe, Proposal, Rule, State, Step, What, check};
 use crate::settings::{at_least, fraction, positive};
+use crate::vector;
 
 /// Settings; the defaults are the paper's.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -13,9 +13,9 @@
 use headwater_base::Error;
 use headwater_linalg::gemm::{View, multiply};
 
-use crate::kron::vector;
 use crate::number::{Number, Real};
 use crate::rule::{Change, Fault, Probe, Proposal, Rule, State, Step};
+use crate::vector;
 
 /// Where a parameter must stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,6 +30,7 @@ pub mod slot;
 pub mod stepper;
 pub mod survey;
 mod trust_region;
+mod vector;
 
 pub use adafactor::Adafactor;
 pub use adamw::{AdamW, SecondMoment};

@@ -17,10 +17,10 @@ use headwater_base::Error;
 use headwater_linalg::gemm::{View, multiply};
 
 use crate::adamw::AdamW;
-use crate::kron::vector;
 use crate::number::{Number, Real};
 use crate::rule::{Change, Fault, Probe, Proposal, Rule, State, Step, What, check};
 use crate::settings::fraction;
+use crate::vector;
 
 /// What the orthogonal direction is multiplied by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

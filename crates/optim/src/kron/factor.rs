@@ -215,10 +215,10 @@ impl<T: Number> Factor<T> {
             sums.resize(n, 0.0);
             for x in x.chunks_exact(block) {
                 if step == 1 {
-                    sums.iter_mut().zip(x).for_each(|(sum, &x)| *sum += super::vector::square(x));
+                    sums.iter_mut().zip(x).for_each(|(sum, &x)| *sum += crate::vector::square(x));
                 } else {
                     let rows = x.chunks_exact(step);
-                    sums.iter_mut().zip(rows).for_each(|(sum, row)| *sum += super::vector::squares(row));
+                    sums.iter_mut().zip(rows).for_each(|(sum, row)| *sum += crate::vector::squares(row));
                 }
             }
             out.iter_mut().zip(sums).for_each(|(out, &mut sum)| *out = T::real(T::Real::from_f64(sum)));

@@ -28,7 +28,6 @@ mod procrustes;
 mod schedule;
 mod settings;
 mod update;
-pub(crate) mod vector;
 
 use headwater_base::Error;
 use headwater_base::normal::Normals;
@@ -42,6 +41,7 @@ use update::{Gains, Memory, reset, square_now, update};
 
 use crate::number::{Number, Real};
 use crate::rule::{Change, Fault, Probe, Proposal, Rule, State, Step, What};
+use crate::vector;
 
 /// Most axes.
 pub const MAX_RANK: usize = 4;

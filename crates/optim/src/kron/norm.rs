@@ -4,8 +4,8 @@ use headwater_linalg::gemm::{View, multiply};
 use headwater_linalg::hermitian::{largest_column, largest_eigenvalue, norm_bound};
 
 use super::settings::Norm;
-use super::vector::peak;
 use crate::number::{Number, Real};
+use crate::vector::peak;
 
 /// Sides up to which the norm is exact by default.
 const EXACT: usize = 32;
@@ -64,7 +64,7 @@ fn one_column<T: Number>(n: usize, s: &[T], work: &mut Work<T>) -> f64 {
     for (i, x) in x.iter_mut().enumerate() {
         *x = if i <= column { s[i * n + column] } else { s[column * n + i].conj() }.scale(inverse);
     }
-    let size = |y: &[T]| super::vector::squares(y).sqrt();
+    let size = |y: &[T]| crate::vector::squares(y).sqrt();
     T::hermitian_product(n, s, 1.0, x, y);
     let length = T::Real::from_f64(1.0 / size(y));
     y.iter_mut().for_each(|y| *y = y.scale(length));

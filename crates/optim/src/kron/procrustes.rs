@@ -11,8 +11,8 @@ use headwater_linalg::gemm::{View, multiply};
 
 use super::norm::{self, Work};
 use super::settings::Norm;
-use super::vector::{combine, scale};
 use crate::number::{Number, Real};
+use crate::vector::{combine, scale};
 
 /// Longest step; exp is then accurate to 3e-4.
 const MOST: f64 = 0.125;
@@ -26,7 +26,7 @@ pub fn rotate<T: Number>(norm: Norm, n: usize, q: &mut [T], [r, rq, rrq]: [&mut 
             r[j * n + i] = -above.conj();
         }
     }
-    let peak = super::vector::peak(r);
+    let peak = crate::vector::peak(r);
     if peak == 0.0 || !peak.is_finite() {
         return;
     }

@@ -29,9 +29,10 @@ use headwater_linalg::triangular::{add_upper_product, gram_of_upper, mirror, upp
 
 use super::factor::{Factor, Form, conjugated, contract_all, fill_identity};
 use super::settings::{Criterion, Geometry, Settings};
-use super::{norm, procrustes, vector};
+use super::{norm, procrustes};
 use crate::number::{Number, Real};
 use crate::rule::{Fault, What, check};
+use crate::vector;
 
 /// Memory of an update; N elements each but for the squares.
 #[derive(Debug)]
