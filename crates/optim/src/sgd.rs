@@ -12,7 +12,7 @@
 
 use headwater_base::Error;
 
-use crate::elementwise::{Bounds, Chunk, LARGEST_NOISE, Plan, Recurrence, WIDTH, change, kernel, lanes};
+use crate::elementwise::{Bounds, Chunk, LARGEST_NOISE, Plan, Recurrence, WIDTH, change, kernel, lanes, prefetch};
 use crate::number::{Number, Real};
 use crate::rule::{Change, Step};
 use crate::settings::fraction;
@@ -99,12 +99,25 @@ fn advance<R: Real>(c: &Coefficients<R>, chunk: Chunk<'_, R>) -> Change {
             noise_squares[at % WIDTH] += xi * xi;
         }
     } else if first.is_empty() {
-        lanes!(write parameter; read gradient; e => {
-            let next = c.keep * parameter[e] - c.rate * (gradient[e] * c.scale);
-            let by = next - parameter[e];
-            squares[e] += by * by;
-            parameter[e] = next;
-        });
+        // By value: where the loop writes as it goes, the compiler takes it apart into single numbers.
+        let (blocks, rest) = parameter.as_chunks_mut::<WIDTH>();
+        let (of_blocks, of_rest) = gradient.as_chunks::<WIDTH>();
+        for (theta, g) in blocks.iter_mut().zip(of_blocks) {
+            prefetch(theta.as_ptr());
+            prefetch(g.as_ptr());
+            let (now, g) = (*theta, *g);
+            let mut next = now;
+            for e in 0..WIDTH {
+                next[e] = c.keep * now[e] - c.rate * (g[e] * c.scale);
+            }
+            for e in 0..WIDTH {
+                squares[e] += (next[e] - now[e]) * (next[e] - now[e]);
+            }
+            *theta = next;
+        }
+        for (e, (theta, g)) in rest.iter_mut().zip(of_rest).enumerate() {
+            squares[e] += descend(c, theta, *g * c.scale, R::default());
+        }
     } else {
         lanes!(write parameter first; read gradient; e => {
             let direction = look(c, gradient[e] * c.scale, &mut first[e]);
