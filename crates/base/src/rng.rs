@@ -43,6 +43,8 @@ pub enum Purpose {
     Preconditioner = 6,
     /// Noise of a sampler; the index is the tensor.
     Noise = 7,
+    /// Rows kept of a stream.
+    Sample = 8,
 }
 
 /// A stream of random numbers.

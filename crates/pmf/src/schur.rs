@@ -21,6 +21,7 @@ use headwater_linalg::{LANES, packed, packed_len};
 const CHUNK: usize = 64;
 
 /// Z and F, summed over members.
+#[derive(Clone)]
 pub struct Schur {
     p: usize,
     n: usize,
