@@ -13,6 +13,7 @@ import { cellWeightsOf, downweightedCellsOf, type DownweightedCells, type Downwe
 import { keep, prepare, type DataSource } from './data.ts'
 import { displacementOf, type Displacement, type DisplacementOptions } from './displacement.ts'
 import type { Loss } from './loss.ts'
+import { score, type Score, type ScoreOptions } from './score.ts'
 import { factorNames, toFactors } from './solution.ts'
 import { needData, standardErrorsOf, type StandardErrorOptions, type StandardErrors } from './standard-errors.ts'
 import type {
@@ -227,6 +228,17 @@ export class Factorization implements FactorizationFields {
    */
   async bootstrapDisplacement(options: BootstrapDisplacementOptions = {}): Promise<BootstrapDisplacement> {
     return bootstrapDisplacementOf(this, needData(this.#source, 'bootstrapDisplacement'), options)
+  }
+
+  /**
+   * What this model's sources contribute to other samples: {@link score} with its profiles and its objective.
+   *
+   * @param data the same species in the same order
+   */
+  async score(data: DataLike, options: ScoreOptions = {}): Promise<Score> {
+    const robust = options.robust ?? this.robust
+    const nonnegative = options.nonnegative ?? this.options.nonnegative?.contributions
+    return score(data, this.profiles, { ...options, robust, nonnegative })
   }
 
   /**

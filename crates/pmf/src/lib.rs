@@ -57,7 +57,7 @@ pub use loss::Loss;
 pub use mass::MassRegression;
 pub use normality::Normality;
 pub use problem::Problem;
-pub use score::contributions;
+pub use score::{Score, score};
 pub use settings::{Initial, Initialization, Method, Settings, Starts, Stop};
 pub use solution::{Basin, Certificate, CurvatureBound, Factorization, Origin, Solution, StartReport, Verdict};
 pub use streaming::{Learnt, MOST_UNKNOWNS, Next, PassReport, Sample, Stream, StreamSettings, Streamed};

@@ -147,25 +147,8 @@ impl Problem {
                 ));
             }
         }
+        check_cells(cols, values, uncertainties, first)?;
         let has_weight = |at: usize| !values[at].is_nan() && uncertainties[at].is_finite();
-        for at in 0..rows * cols {
-            let (v, u) = (values[at], uncertainties[at]);
-            let (row, col) = (first + at / cols, at % cols);
-            if v.is_infinite() {
-                return Err(Error::new(
-                    "value-not-finite",
-                    format!("the value at row {row}, column {col} is infinite; leave a missing value blank (NaN)"),
-                )
-                .at(row, col));
-            }
-            if u <= 0.0 {
-                return Err(Error::new(
-                    "uncertainty-not-positive",
-                    format!("the uncertainty at row {row}, column {col} is {u}; it must be greater than 0"),
-                )
-                .at(row, col));
-            }
-        }
         let cells = (0..rows * cols).filter(|&at| has_weight(at)).count();
         let given = scaling.map(|scaling| scaling.columns.as_slice());
         let (row_exponent, col_exponent) = equilibrate(cols, uncertainties, has_weight, given);
@@ -434,6 +417,31 @@ impl Problem {
     pub(crate) fn sides(&self) -> (&Side, &Side) {
         if self.transposed { (&self.short, &self.long) } else { (&self.long, &self.short) }
     }
+}
+
+/// Refuses cells that no fit can use, in rows that are counted from `first`.
+///
+/// # Errors
+/// `value-not-finite`, `uncertainty-not-positive`.
+pub(crate) fn check_cells(cols: usize, values: &[f64], uncertainties: &[f64], first: usize) -> Result<(), Error> {
+    for (at, (v, u)) in values.iter().zip(uncertainties).enumerate() {
+        let (row, col) = (first + at / cols, at % cols);
+        if v.is_infinite() {
+            return Err(Error::new(
+                "value-not-finite",
+                format!("the value at row {row}, column {col} is infinite; leave a missing value blank (NaN)"),
+            )
+            .at(row, col));
+        }
+        if *u <= 0.0 {
+            return Err(Error::new(
+                "uncertainty-not-positive",
+                format!("the uncertainty at row {row}, column {col} is {u}; it must be greater than 0"),
+            )
+            .at(row, col));
+        }
+    }
+    Ok(())
 }
 
 fn overflow() -> Error {

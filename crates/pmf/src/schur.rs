@@ -76,6 +76,12 @@ impl Schur {
         });
     }
 
+    /// Adds what another one of the same size holds.
+    pub fn merge(&mut self, other: &Self) {
+        self.z.iter_mut().zip(&other.z).for_each(|(sum, term)| *sum += term);
+        self.f.iter_mut().zip(&other.f).for_each(|(sum, term)| *sum += term);
+    }
+
     /// Element ((j,l), (j',l')) of Σ_i C_iᵀP_iC_i.
     #[inline]
     pub fn element(&self, j: usize, l: usize, jj: usize, ll: usize) -> f64 {

@@ -67,14 +67,15 @@ fn a_fit_by_passes_is_the_fit_in_memory() {
         let certificate = out.certificate.clone().expect("converged");
         // The same minimum in memory, from there.
         let problem = data.problem();
-        let contributions = contributions(&problem, &out.profiles, factors, 2, Control::none()).expect("good profiles");
-        let verdict = certify(&problem, &contributions, &out.profiles, &Settings::new(factors), Control::none());
+        let scored = score(&problem, &out.profiles, factors, true, 2, Control::none()).expect("good profiles");
+        let verdict = certify(&problem, &scored.contributions, &out.profiles, &Settings::new(factors), Control::none());
         let whole = verdict.expect("good factors").solution;
         assert_eq!(whole.status.as_str(), "converged", "{set}");
         let near = |a: f64, b: f64, close: f64, what: &str| {
             assert!((a - b).abs() <= close * b.abs(), "{set}: {what} {a} by passes, {b} in memory");
         };
         near(out.q.expect("a number"), whole.q, 1e-12, "q");
+        near(scored.q, whole.q, 1e-12, "q of the scored samples");
         near(out.q_robust.expect("a number"), whole.q_robust, 1e-9, "robust q");
         near(out.degrees_of_freedom.expect("a number"), whole.degrees_of_freedom, 0.0, "ν");
         near(out.q_expected, whole.q_expected, 0.0, "expected q");

@@ -307,6 +307,11 @@ impl Stream {
         }
     }
 
+    /// The lowest Q so far, infinite before the first pass.
+    pub fn lowest(&self) -> f64 {
+        self.here.as_ref().map_or(f64::INFINITY, |here| self.frame.unscale_q(here.totals.q()))
+    }
+
     /// q̂ as far as it is known before the last pass.
     fn unit(&self) -> f64 {
         let Some(here) = &self.here else { return self.frame.scale_q(1.0) };

@@ -2,7 +2,7 @@
 //!
 //! Source: J. S. Vitter (1985), "Random sampling with a reservoir", ACM Trans. Math. Softw. 11:37 (Algorithm R).
 
-use crate::problem::Problem;
+use crate::problem::{Problem, check_cells};
 use headwater_base::Error;
 use headwater_base::rng::{Purpose, Stream as Random};
 
@@ -26,9 +26,10 @@ impl Sample {
     /// Looks at further rows (row-major).
     ///
     /// # Errors
-    /// `shape-mismatch`.
+    /// `shape-mismatch`, `value-not-finite`, `uncertainty-not-positive`.
     pub fn add(&mut self, values: &[f64], uncertainties: &[f64]) -> Result<(), Error> {
         super::check_shape(self.cols, values, uncertainties)?;
+        check_cells(self.cols, values, uncertainties, 0)?;
         let n = self.cols;
         for (v, u) in values.chunks_exact(n).zip(uncertainties.chunks_exact(n)) {
             self.seen += 1;
@@ -59,7 +60,7 @@ impl Sample {
     /// The kept rows as data of their own.
     ///
     /// # Errors
-    /// As [`Problem::new`]; the row that an error names is that of the sample.
+    /// `empty-data`, `no-data`, `scale-overflow`.
     pub fn problem(&self) -> Result<Problem, Error> {
         Problem::new(self.rows(), self.cols, self.values.clone(), self.uncertainties.clone())
     }

@@ -6,7 +6,7 @@ use crate::model::Model;
 use crate::problem::Problem;
 use crate::schur::Schur;
 use headwater_base::parallel::{self, Crew};
-use headwater_linalg::packed_len;
+use headwater_linalg::{packed, packed_len};
 
 /// Rows that are laid out and solved at a time, which bounds the memory of a pass. Fixed: sums do not depend on how
 /// many threads work on a chunk.
@@ -103,6 +103,40 @@ impl Totals {
             *all |= here;
         }
         (!crew.stopped()).then_some((long, own))
+    }
+
+    /// Adds other sums.
+    pub fn merge(&mut self, other: &Self) {
+        (0..2).for_each(|at| self.rows[at] += other.rows[at]);
+        self.cells += other.cells;
+        self.free += other.free;
+        self.present.iter_mut().zip(&other.present).for_each(|(all, here)| *all |= here);
+        self.scalars.add(&other.scalars.values());
+        self.gradient.add(&other.gradient.values());
+        self.matrices.add(&other.matrices.values());
+        if let (Some(schur), Some(other)) = (&mut self.schur, &other.schur) {
+            schur.merge(other);
+        }
+    }
+
+    /// δᵀSδ.
+    pub fn quadratic(&self, short: &Factor, delta: &[f64], crew: Crew) -> f64 {
+        let (n, p) = (short.count, short.p);
+        let Some(schur) = &self.schur else { return f64::NAN };
+        let matrices = self.matrices();
+        let own = |j: usize, l: usize, ll: usize| matrices[j * packed_len(p) + packed(l.max(ll), l.min(ll))];
+        let rows = parallel::map(crew.threads, n, |j| {
+            let mut sum = 0.0;
+            for (l, a) in delta[j * p..(j + 1) * p].iter().enumerate().filter(|(_, a)| **a != 0.0) {
+                for (at, b) in delta.iter().enumerate().filter(|(_, b)| **b != 0.0) {
+                    let (jj, ll) = (at / p, at % p);
+                    let block = if j == jj { own(j, l, ll) } else { 0.0 };
+                    sum += a * b * (block - schur.element(j, l, jj, ll));
+                }
+            }
+            sum
+        });
+        parallel::pairwise_sum(&rows)
     }
 
     pub fn q(&self) -> f64 {
