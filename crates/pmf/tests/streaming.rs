@@ -126,7 +126,6 @@ fn one_look_at_every_row_learns_almost_all_and_leaves_junk_out() {
         (q_of(&mut stream, v, u) - least, left_out)
     };
     let ((clean, none), (with_junk, left_out)) = (learn(false), learn(true));
-    println!("excess Q: sample {start}, learnt {clean}, with junk {with_junk}, {left_out} rows left out");
     assert!(start > 500.0 && clean < 0.1 * start && none == 0, "{start} {clean} {none}");
     assert!(with_junk < 0.15 * start && left_out == 600, "{with_junk} {left_out}");
 }
@@ -143,11 +142,11 @@ fn a_stream_says_what_is_wrong_with_it() {
     assert_eq!(stream.end_pass(Control::none()).err().map(|e| e.code), Some("no-data"));
     let mut bad = u.to_vec();
     bad[2500 * n + 4] = 0.0;
-    let error = stream.add(v, &bad, Control::none()).err().expect("refused");
+    let error = stream.add(v, &bad, Control::none()).expect_err("refused");
     assert_eq!((error.code, error.row, error.col), ("uncertainty-not-positive", Some(2500), Some(4)));
     assert!(error.message.contains("row 2500, column 4"), "{}", error.message);
     bad[2500 * n + 4] = 1e-30;
-    let error = begin(&kept).add(v, &bad, Control::none()).err().expect("refused");
+    let error = begin(&kept).add(v, &bad, Control::none()).expect_err("refused");
     assert_eq!((error.code, error.row, error.col), ("weights-too-uneven", Some(2500), Some(4)));
     // Other rows in the second pass.
     let mut stream = begin(&kept);
