@@ -35,20 +35,6 @@ pub trait Element:
     /// self·factor + add; rounded once by the real types.
     fn times_plus(self, factor: Self, add: Self) -> Self;
 
-    /// C ← αAB + βC on pointers and strides.
-    ///
-    /// # Safety
-    ///
-    /// All elements lie in their arrays, and C is nobody else's.
-    unsafe fn gemm(
-        size: [usize; 3],
-        alpha: Self,
-        a: (*const Self, isize, isize),
-        b: (*const Self, isize, isize),
-        beta: Self,
-        c: (*mut Self, isize, isize),
-    );
-
     /// The leaf of [`triangular::solve_adjoint`], compiled for several instruction sets.
     fn substitute(n: usize, u: &[Self], step: usize, x: &mut [Self], columns: usize);
 
@@ -88,7 +74,7 @@ macro_rules! shared {
 }
 
 macro_rules! real {
-    ($type:ident, $gemm:ident, $substitute:ident, $product:ident) => {
+    ($type:ident, $substitute:ident, $product:ident) => {
         impl Element for $type {
             const ONE: Self = 1.0;
             const HAS_IMAGINARY: bool = false;
@@ -108,26 +94,13 @@ macro_rules! real {
             fn times_plus(self, factor: Self, add: Self) -> Self {
                 self.mul_add(factor, add)
             }
-            unsafe fn gemm(
-                [m, k, n]: [usize; 3],
-                alpha: Self,
-                a: (*const Self, isize, isize),
-                b: (*const Self, isize, isize),
-                beta: Self,
-                c: (*mut Self, isize, isize),
-            ) {
-                // SAFETY: the caller's promise.
-                unsafe {
-                    matrixmultiply::$gemm(m, k, n, alpha, a.0, a.1, a.2, b.0, b.1, b.2, beta, c.0, c.1, c.2);
-                }
-            }
             shared!($substitute, $product);
         }
     };
 }
 
 macro_rules! complex {
-    ($type:ident, $real:ident, $gemm:ident, $substitute:ident, $product:ident) => {
+    ($type:ident, $real:ident, $substitute:ident, $product:ident) => {
         impl Element for $type {
             const ONE: Self = Self { re: 1.0, im: 0.0 };
             const HAS_IMAGINARY: bool = true;
@@ -150,30 +123,12 @@ macro_rules! complex {
                     im: self.re.mul_add(factor.im, self.im.mul_add(factor.re, add.im)),
                 }
             }
-            unsafe fn gemm(
-                [m, k, n]: [usize; 3],
-                alpha: Self,
-                a: (*const Self, isize, isize),
-                b: (*const Self, isize, isize),
-                beta: Self,
-                c: (*mut Self, isize, isize),
-            ) {
-                let plain = matrixmultiply::CGemmOption::Standard;
-                let (alpha, beta) = ([alpha.re, alpha.im], [beta.re, beta.im]);
-                // SAFETY: the caller's promise; a complex number is two reals, one behind the other.
-                unsafe {
-                    let (a, b, c) = ((a.0.cast(), a.1, a.2), (b.0.cast(), b.1, b.2), (c.0.cast(), c.1, c.2));
-                    matrixmultiply::$gemm(
-                        plain, plain, m, k, n, alpha, a.0, a.1, a.2, b.0, b.1, b.2, beta, c.0, c.1, c.2,
-                    );
-                }
-            }
             shared!($substitute, $product);
         }
     };
 }
 
-real!(f32, sgemm, substitute_f32, product_f32);
-real!(f64, dgemm, substitute_f64, product_f64);
-complex!(Complex32, f32, cgemm, substitute_c32, product_c32);
-complex!(Complex64, f64, zgemm, substitute_c64, product_c64);
+real!(f32, substitute_f32, product_f32);
+real!(f64, substitute_f64, product_f64);
+complex!(Complex32, f32, substitute_c32, product_c32);
+complex!(Complex64, f64, substitute_c64, product_c64);

@@ -1,8 +1,9 @@
 //! Dense products C ← αAB + βC, blocked and packed.
 //!
-//! A thin, checked face of `matrixmultiply`, which reaches MKL's speed on one core. The order of summation depends on the
-//! shapes alone, so results are the same for any number of threads of the caller. Its packing buffers are the only memory
-//! that a product asks for.
+//! A thin, checked face of the `gemm` crate, on one thread. Its kernels use AVX-512 where the processor has it (measured at
+//! 512 × 512 in f32 on a busy core: 114 GFLOP/s, against 66 of `matrixmultiply`, which stops at AVX2). The order of
+//! summation depends on the shapes and the processor alone, so results are the same for any number of threads of the caller.
+//! Its packing buffers are the only memory that a product asks for.
 
 use crate::element::Element;
 
@@ -75,12 +76,35 @@ pub fn multiply<T: Element>(alpha: T, a: View<'_, T>, b: View<'_, T>, beta: T, c
     if a.rows == 0 || b.cols == 0 {
         return;
     }
-    let strided = |view: &View<'_, T>| (view.data.as_ptr(), view.row_step as isize, view.col_step as isize);
+    let (rows, cols, inner) = (a.rows, b.cols, a.cols);
+    let strided = |view: &View<'_, T>| (view.data.as_ptr(), view.col_step as isize, view.row_step as isize);
+    let (a, b) = (strided(&a), strided(&b));
+    let keep = beta != T::default();
+    let to = c.as_mut_ptr();
     // SAFETY: views lie inside their slices, as their constructors have checked, C inside `c` as checked above, and `c` is
-    // borrowed exclusively.
+    // borrowed exclusively; `T` is one of the four types that the crate knows.
     unsafe {
-        let c = (c.as_mut_ptr(), step as isize, 1);
-        T::gemm([a.rows, a.cols, b.cols], alpha, strided(&a), strided(&b), beta, c);
+        gemm::gemm(
+            rows,
+            cols,
+            inner,
+            to,
+            1,
+            step as isize,
+            keep,
+            a.0,
+            a.1,
+            a.2,
+            b.0,
+            b.1,
+            b.2,
+            beta,
+            alpha,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
     }
 }
 

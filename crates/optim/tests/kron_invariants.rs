@@ -102,7 +102,7 @@ fn faults_say_what_is_not_finite() {
     // A factor that overflows on the way, from finite numbers.
     let settings = Settings { geometry: Geometry::Eq, ..plain(Settings::newton(), 1e33) };
     let mut rule = KronPsgd::<f32>::new(&[2], &settings).expect("valid settings");
-    let (v, h) = ([1.0, -1.0], [1e-30, 1e-30]);
+    let (v, h) = ([1.0, -1.0], [1e10, 1e10]);
     let fault = rule.propose(&step(0, 0.1), &[0.0; 2], &[1e-30; 2], Some(Probe { v: &v, h: &h })).expect_err("a fault");
     assert_eq!(fault.what, What::State);
 }
