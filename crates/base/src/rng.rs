@@ -43,6 +43,8 @@ pub enum Purpose {
     Preconditioner = 6,
     /// Noise of a sampler; the index is the tensor.
     Noise = 7,
+    /// Moves of a Markov chain; the index is the chain.
+    Chain = 8,
 }
 
 /// A stream of random numbers.
