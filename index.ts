@@ -75,6 +75,14 @@ export type {
 export type { ElementChoice } from './src-ts/pmf/displacement-options.ts'
 export { summarizeErrors } from './src-ts/pmf/error-summary.ts'
 export type { ElementErrors, ErrorEstimates, ErrorSummary, FactorErrors } from './src-ts/pmf/error-summary.ts'
+export { posteriorCoverage } from './src-ts/pmf/posterior.ts'
+export type {
+  Posterior,
+  PosteriorChain,
+  PosteriorCoverage,
+  PosteriorOptions,
+  PosteriorQuantiles,
+} from './src-ts/pmf/posterior.ts'
 export type { ResamplingOptions } from './src-ts/pmf/resampling-options.ts'
 export { Factorization } from './src-ts/pmf/factorization.ts'
 export type { ChosenOptions, FactorizationFields, FactorizationJson, JsonMatrix } from './src-ts/pmf/factorization.ts'
