@@ -42,7 +42,7 @@ for (const [at, { factor, species, column, base, levels }] of elements.entries()
   // Where displacement says that Q is a parabola, all three agree.
   if (Math.abs((upper - lower) / (4 * error) - 1) < 0.1) {
     ratios.push(posterior.ratio.get(factor, column))
-    assert.ok(share > 0.92 && share < 0.99, `factor ${factor}, ${species}: ${share}`)
+    assert.ok(share > 0.91 && share < 0.995, `factor ${factor}, ${species}: ${share}`)
   }
 }
 ratios.sort((a, b) => a - b)

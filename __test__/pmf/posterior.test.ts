@@ -1,6 +1,7 @@
 /** Draws of the posterior through the API. What they should be is tested in crates/pmf/tests/posterior.rs. */
 import { beforeAll, expect, test } from 'vitest'
 import { factorize, Factorization, Matrix, posteriorCoverage, type Posterior } from '../../index.ts'
+import { noise } from '../native/problem.ts'
 import { epaData, spoilt } from './sources.ts'
 
 let model: Factorization
@@ -131,6 +132,23 @@ test('what the data do not determine is NaN, with a warning', async () => {
   expect(found.warnings.map(({ code }) => code)).toContain('not-unique')
   expect(found.mean.data.some(Number.isNaN)).toBe(true)
   expect(Array.from(found.quantiles['50'].data, Number.isNaN)).toEqual(Array.from(found.mean.data, Number.isNaN))
+})
+
+test('draws of other factors than the fit’s are counted, and chains that do not mix are called so', async () => {
+  const data = noise(20, 6)
+  data.uncertainties.data.fill(0.6)
+  const vague = await factorize(data, { factors: 3, seed: 1, starts: 5 })
+  const found = await vague.samplePosterior({ maxDraws: 40 })
+  const others = found.chains.reduce((sum, { swapped }) => sum + swapped, 0)
+  expect(others).toBeGreaterThan(0)
+  expect(others).toBeLessThanOrEqual(160)
+  expect(found.status).toBe('budget')
+  expect(found.warnings.map(({ code }) => code)).toEqual(['posterior-not-mixed', 'factors-swapped'])
+  // Where the data determine no element there is nothing to draw.
+  const nothing = await factorize(noise(12, 4), { factors: 3, seed: 1, starts: 5 })
+  const none = await nothing.samplePosterior()
+  expect(none).toMatchObject({ status: 'stalled', drawsPerChain: 0, chains: [] })
+  expect(none.warnings.map(({ code }) => code)).toEqual(['not-unique'])
 })
 
 test('an aborted call rejects, or gives the draws until then', async () => {

@@ -55,8 +55,8 @@ export type PosteriorQuantiles = Record<'2.5' | '16' | '50' | '84' | '97.5', Mat
 export interface Posterior {
   /**
    * `converged`: every element that the data determine has R̂ ≤ 1.01 and at least `minimumEss` effective draws. `budget`:
-   * `maxDraws` were not enough for that; `ess` and `rHat` say where. `stalled`: there is nothing to sample around, a warning
-   * says why. `aborted`: stopped, with the draws until then.
+   * `maxDraws` were not enough for that; `ess` and `rHat` say where. `stalled`: there is no peak to sample around, or the
+   * data determine no element; a warning says why. `aborted`: stopped, with the draws until then.
    */
   status: 'converged' | 'budget' | 'stalled' | 'aborted'
   minimumEss: number

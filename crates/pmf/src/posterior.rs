@@ -11,8 +11,8 @@
 //! ([`crate::reflected`]); then these are fixed, and draws count. They end when every element has R̂ <= 1.01 and as many
 //! effective draws as asked ([`crate::chains`]), or with the budget.
 //!
-//! Cost: a solution of all rows and a pass of residuals a step; a draw is about ten steps, and for 418 × 13 with 6 factors about ten
-//! draws are worth one that is independent. Memory: the draws of all elements.
+//! Cost: a solution of all rows and a pass of residuals a step; a draw is about ten steps, and for 418 × 13 with 6 factors two to
+//! four draws are worth one that is independent. Memory: the draws of all elements.
 
 use crate::assignment;
 use crate::base_point::{BasePoint, Bounded};
@@ -95,7 +95,7 @@ pub struct ChainReport {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Posterior {
     /// `converged`: every element that the data determine has R̂ <= 1.01 and as many effective draws as asked; `budget`: not
-    /// so; `stalled`: there is nothing to sample around; `aborted`.
+    /// so; `stalled`: there is no peak to sample around, or the data determine no element; `aborted`.
     pub status: Status,
     /// Of every profile element, factors × species, in the caller's units; NaN where the data do not determine it.
     pub elements: Vec<Summary>,
@@ -177,6 +177,9 @@ pub fn posterior(
             out.standard_errors[at].is_finite() || (unique && short.bounded && short.rows[a] == 0.0)
         })
         .collect();
+    if !known.contains(&true) {
+        return Ok(out);
+    }
     let density = ProfileDensity::new(problem, &weights, &long, &short, settings.temperature, crew);
     let study = Study { density: &density, settings, crew, weights: problem.draws(), long: &long };
     match study.run(&known) {

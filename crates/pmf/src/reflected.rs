@@ -29,6 +29,7 @@ pub struct Reflected {
     size: usize,
     bounded: bool,
     origin: Vec<f64>,
+    /// Lᵀg and LᵀP.
     slope: Vec<f64>,
     curvature: Vec<f64>,
     /// L.
@@ -58,29 +59,35 @@ impl Reflected {
             stretch(size, &factor, &mut root, draws);
         }
         project(size, &mut root, gauges);
-        Self::with_root(bounded, origin, slope, curvature, root)
-    }
-
-    /// With a given L.
-    fn with_root(bounded: bool, origin: Vec<f64>, slope: Vec<f64>, curvature: Vec<f64>, root: Vec<f64>) -> Self {
-        let size = origin.len();
         let mut adjoint = vec![0.0; size * size];
         for r in 0..size {
             for c in 0..size {
                 adjoint[c * size + r] = root[r * size + c];
             }
         }
-        let row = |r: usize| &root[r * size..(r + 1) * size];
-        let covariance = (0..size * size).map(|at| dense::inner(row(at / size), row(at % size))).collect();
-        Self { size, bounded, origin, slope, curvature, root, adjoint, covariance }
+        // The products of the rows of two matrices.
+        let products = |a: &[f64], b: &[f64]| -> Vec<f64> {
+            (0..size * size)
+                .map(|at| dense::inner(&a[at / size * size..][..size], &b[at % size * size..][..size]))
+                .collect()
+        };
+        let covariance = products(&root, &root);
+        let mut pulled = vec![0.0; size];
+        dense::product(&adjoint, &slope, &mut pulled);
+        // P is symmetric: its rows are its columns.
+        let curvature = products(&adjoint, &curvature);
+        Self { size, bounded, origin, slope: pulled, curvature, root, adjoint, covariance }
     }
 
     /// Lᵀ(gradient − ∇U₀(u)): what the stand-in lacks.
     pub fn missing(&self, u: &[f64], gradient: &[f64]) -> Vec<f64> {
-        let own = self.force(u);
-        self.pulled(&gradient.iter().zip(&own).map(|(g, own)| g - own).collect::<Vec<_>>())
+        let mut out = vec![0.0; self.size];
+        dense::product(&self.adjoint, gradient, &mut out);
+        dense::add_scaled(-1.0, &self.force(u), &mut out);
+        out
     }
 
+    /// Lᵀ∇U₀.
     fn force(&self, u: &[f64]) -> Vec<f64> {
         let away: Vec<f64> = u.iter().zip(&self.origin).map(|(u, o)| u - o).collect();
         let mut out = vec![0.0; self.size];
@@ -89,22 +96,16 @@ impl Reflected {
         out
     }
 
-    fn pulled(&self, x: &[f64]) -> Vec<f64> {
-        let mut out = vec![0.0; self.size];
-        dense::product(&self.adjoint, x, &mut out);
-        out
-    }
-
     /// The flow for a time. False if it was given up.
     pub fn flow(&self, u: &mut [f64], z: &mut [f64], time: f64) -> bool {
         let h = time / STEPS as f64;
-        let mut force = self.pulled(&self.force(u));
+        let mut force = self.force(u);
         for _ in 0..STEPS {
             dense::add_scaled(-0.5 * h, &force, z);
             if !self.drift(u, z, h) {
                 return false;
             }
-            force = self.pulled(&self.force(u));
+            force = self.force(u);
             dense::add_scaled(-0.5 * h, &force, z);
         }
         true
