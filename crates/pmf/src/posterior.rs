@@ -170,17 +170,16 @@ pub fn posterior(
             short.rows.chunks_exact_mut(p).for_each(|h| h[k] *= mean);
         }
     }
+    let density = ProfileDensity::new(problem, &weights, &long, &short, settings.temperature, crew);
     let unique = out.warnings.iter().all(|warning| warning.code != "not-unique");
-    let known: Vec<bool> = (0..p * problem.cols())
-        .map(|at| {
-            let a = at % problem.cols() * p + at / problem.cols();
-            out.standard_errors[at].is_finite() || (unique && short.bounded && short.rows[a] == 0.0)
-        })
-        .collect();
+    let mut known = vec![false; p * problem.cols()];
+    for &a in density.elements() {
+        let at = a % p * problem.cols() + a / p;
+        known[at] = out.standard_errors[at].is_finite() || (unique && short.bounded && short.rows[a] == 0.0);
+    }
     if !known.contains(&true) {
         return Ok(out);
     }
-    let density = ProfileDensity::new(problem, &weights, &long, &short, settings.temperature, crew);
     let study = Study { density: &density, settings, crew, weights: problem.draws(), long: &long };
     match study.run(&known) {
         Some(found) => found.into_posterior(&study, &known, &mut out),

@@ -65,6 +65,11 @@ impl<'a> ProfileDensity<'a> {
         self.elements.len()
     }
 
+    /// What is sampled, as places in the short factor.
+    pub fn elements(&self) -> &[usize] {
+        &self.elements
+    }
+
     /// Whether unknowns have the bound 0.
     pub fn bounded(&self) -> bool {
         self.short.bounded

@@ -198,6 +198,19 @@ fn draws_of_an_epa_set_agree_with_standard_errors_and_displacement() {
 }
 
 #[test]
+fn a_species_without_data_has_no_posterior_and_is_no_obstacle() {
+    let mut data = one_factor(0.15);
+    (0..data.rows).for_each(|i| data.values[i * 3 + 1] = f64::NAN);
+    (0..3).for_each(|j| data.values[4 * 3 + j] = f64::NAN);
+    let base = fit(&data, &settings(1, 3, 1)).solution;
+    let found = sample(&data, 1, &base.contributions, &base.profiles, &PosteriorSettings::default());
+    assert_eq!(found.status, Status::Converged);
+    let known: Vec<bool> = found.elements.iter().map(|e| e.mean.is_finite() && e.effective >= 400.0).collect();
+    assert_eq!(known, [true, false, true]);
+    assert!(found.draws.iter().skip(1).step_by(3).all(|x| x.is_nan()));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bits_for_any_number_of_threads() {
     let data = one_factor(0.15);
     let base = fit(&data, &settings(1, 3, 1)).solution;
