@@ -84,6 +84,11 @@ export type {
   PosteriorQuantiles,
 } from './src-ts/pmf/posterior.ts'
 export type { ResamplingOptions } from './src-ts/pmf/resampling-options.ts'
+export { factorizeStream } from './src-ts/pmf/factorize-stream.ts'
+export type { FactorizeStreamOptions, Learnt, StreamedFit, StreamPass } from './src-ts/pmf/factorize-stream.ts'
+export type { Batch, Batches, BatchSource } from './src-ts/pmf/batches.ts'
+export { score } from './src-ts/pmf/score.ts'
+export type { Score, ScoreOptions } from './src-ts/pmf/score.ts'
 export { Factorization } from './src-ts/pmf/factorization.ts'
 export type { ChosenOptions, FactorizationFields, FactorizationJson, JsonMatrix } from './src-ts/pmf/factorization.ts'
 export { factorize } from './src-ts/pmf/factorize.ts'

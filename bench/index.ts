@@ -8,6 +8,7 @@ const steps: Record<string, readonly string[]> = {
   mu: [process.execPath, 'bench/mu.ts'],
   large: [process.execPath, 'bench/large.ts', '10000', '100', '8', '1'],
   'larger, two threads': [process.execPath, 'bench/large.ts', '100000', '100', '8', '2'],
+  stream: [process.execPath, 'bench/stream.ts'],
   solve: [process.execPath, 'bench/solve.ts'],
   optim: [process.execPath, 'bench/optim.ts'],
   esat: [process.execPath, 'bench/peers/esat/compare.ts'],

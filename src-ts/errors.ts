@@ -38,6 +38,11 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   'posterior-not-defined': "Student's loss leaves contributions ambiguous: profiles have no density to sample from.",
   'results-differ': 'Results that are to be compared belong to different models.',
   'start-not-valid': 'Given contributions or profiles are not finite, or negative where that is not allowed.',
+  'batch-not-valid':
+    'A batch of a stream is no data, has other species than the first one, or holds what a fit by passes cannot use.',
+  'source-changed': 'A source of batches gave other rows than in the pass before.',
+  'weights-too-uneven': 'An uncertainty is so small beside the others that sums over rows cannot hold the rest.',
+  'too-many-unknowns': 'Species × factors exceed what a fit by passes can hold; `limit` is the largest possible.',
   // Solvers
   'operator-not-valid': 'Something else than an operator or a preconditioner was given.',
   'vector-not-valid': 'Something else than a vector was given.',

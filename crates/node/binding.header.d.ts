@@ -88,6 +88,38 @@ export interface NativeVerdict {
   excess: number
 }
 
+/** What came of rows that were learnt from. */
+export interface NativeLearnt {
+  rows: number
+  leftOut: number
+  q: number
+  cells: number
+  rollbacks: number
+  halted: boolean
+}
+
+export interface NativePass {
+  proof: boolean
+  q: number
+  accepted: boolean
+  promised?: number
+}
+
+export interface NativeStreamed {
+  status: NativeSolution['status']
+  rows: number
+  cells: number
+  q?: number
+  qRobust?: number
+  outliers?: number
+  qExpected: number
+  degreesOfFreedom?: number
+  certificate?: NativeCertificate
+  warnings: NativeWarning[]
+  passes: NativePass[]
+  profiles: Float64Array<ArrayBuffer>
+}
+
 export interface NativeFit {
   cells: number
   q: number

@@ -14,6 +14,7 @@ import { keep, prepare, type DataSource } from './data.ts'
 import { displacementOf, type Displacement, type DisplacementOptions } from './displacement.ts'
 import type { Loss } from './loss.ts'
 import { posteriorOf, type Posterior, type PosteriorOptions } from './posterior.ts'
+import { score, type Score, type ScoreOptions } from './score.ts'
 import { factorNames, toFactors } from './solution.ts'
 import { needData, standardErrorsOf, type StandardErrorOptions, type StandardErrors } from './standard-errors.ts'
 import type {
@@ -250,6 +251,17 @@ export class Factorization implements FactorizationFields {
    */
   async samplePosterior(options: PosteriorOptions = {}): Promise<Posterior> {
     return posteriorOf(this, needData(this.#source, 'samplePosterior'), options)
+  }
+
+  /**
+   * What this model's sources contribute to other samples: {@link score} with its profiles and its objective.
+   *
+   * @param data the same species in the same order
+   */
+  async score(data: DataLike, options: ScoreOptions = {}): Promise<Score> {
+    const robust = options.robust ?? this.robust
+    const nonnegative = options.nonnegative ?? this.options.nonnegative?.contributions
+    return score(data, this.profiles, { ...options, robust, nonnegative })
   }
 
   /**

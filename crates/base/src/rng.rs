@@ -43,8 +43,10 @@ pub enum Purpose {
     Preconditioner = 6,
     /// Noise of a sampler; the index is the tensor.
     Noise = 7,
+    /// Rows kept of a stream.
+    Sample = 8,
     /// Moves of a Markov chain; the index is the chain.
-    Chain = 8,
+    Chain = 9,
 }
 
 /// A stream of random numbers.

@@ -28,4 +28,5 @@ mod progress;
 mod settings;
 mod solve;
 mod standard_errors;
+mod stream;
 mod values;

@@ -50,7 +50,8 @@ fn solution<'env>(env: &'env Env, from: &Solution) -> napi::Result<Object<'env>>
     Ok(to)
 }
 
-fn certificate<'env>(env: &'env Env, from: &Certificate) -> napi::Result<Object<'env>> {
+/// The numbers of a certificate.
+pub fn certificate<'env>(env: &'env Env, from: &Certificate) -> napi::Result<Object<'env>> {
     let mut to = Object::new(env)?;
     to.set("unit", from.unit)?;
     to.set("coordinateGap", from.coordinate_gap)?;

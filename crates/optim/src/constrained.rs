@@ -4,8 +4,7 @@
 //!
 //! - **Stiefel**: WᴴW = I, W n × p, p ≤ n. The gradient is made tangent first, G ← G − W(WᴴG + GᴴW)/2, and Δ is followed
 //!   along Cayley's curve: W′ = (I − A/2)⁻¹(I + A/2)W with A = PΔWᴴ − WΔᴴP, P = I − WWᴴ/2, which is skew, so that WᴴW is kept to
-//!   rounding. A has rank 2p: with U = [PΔ, W], V = [W, −PΔ], W′ = W + U(I − VᴴU/2)⁻¹VᴴW, a system of 2p (of n where that is
-//!   smaller).
+//!   rounding. A has rank 2p: with U = [PΔ, W], V = [W, −PΔ], W′ = W + U(I − VᴴU/2)⁻¹VᴴW, a system of 2p.
 //! - **Non-negative**: W′ = max(W + Δ, 0).
 //!
 //! Source: Z. Wen, W. Yin (2013), "A feasible method for optimization with orthogonality constraints", Math. Program. 142:397.
@@ -14,7 +13,7 @@ use headwater_base::Error;
 use headwater_linalg::gemm::{View, multiply};
 
 use crate::number::{Number, Real};
-use crate::rule::{Change, Fault, Probe, Proposal, Rule, State, Step};
+use crate::rule::{Change, Fault, Probe, Proposal, Rule, State, Step, Survey, What, check};
 use crate::vector;
 
 /// Where a parameter must stay.
@@ -35,13 +34,15 @@ pub struct Stiefel<T: Number> {
     n: usize,
     p: usize,
     tangent: Vec<T>,
+    /// Of the tangent gradient, from the last proposal.
+    survey: Survey,
     start: Vec<T>,
 }
 
 impl<T: Number> Stiefel<T> {
     /// For an n × p matrix, p ≤ n.
     pub fn new(rule: Box<dyn Rule<T>>, n: usize, p: usize) -> Self {
-        Self { rule, n, p, tangent: vec![T::default(); n * p], start: Vec::new() }
+        Self { rule, n, p, tangent: vec![T::default(); n * p], survey: Survey::default(), start: Vec::new() }
     }
 
     /// Largest part of WᴴW − I.
@@ -165,10 +166,14 @@ impl<T: Number> Rule<T> for Stiefel<T> {
         self.tangent.copy_from_slice(gradient);
         let (w, s) = (View::new(parameter, n, p, p), View::new(&symmetric, p, p, p));
         multiply(half, w, s, T::ONE, &mut self.tangent, p);
-        self.rule.propose(step, parameter, &self.tangent, probe)
+        check(What::Gradient, T::reals(&self.tangent))?;
+        // The rule's bounds are about the gradient that it is given, which may have larger elements than the one that came.
+        self.survey = Survey { gradient_peak: vector::peak(&self.tangent), ..step.survey };
+        self.rule.propose(&Step { survey: self.survey, ..*step }, parameter, &self.tangent, probe)
     }
 
     fn commit(&mut self, step: &Step, parameter: &mut [T], _: &[T], scale: f64) -> Change {
+        let step = &Step { survey: self.survey, ..*step };
         self.start.clear();
         self.start.extend_from_slice(parameter);
         // Decay would leave the manifold, and leads nowhere on it.
@@ -239,5 +244,58 @@ impl<T: Number> Rule<T> for NonNegative<T> {
 
     fn state(&mut self, state: &mut dyn State<T::Real>) {
         self.rule.state(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Moves nothing, and takes a gradient for what its survey says.
+    struct Trusting;
+
+    impl Rule<f32> for Trusting {
+        fn propose(
+            &mut self,
+            step: &Step,
+            _: &[f32],
+            gradient: &[f32],
+            _: Option<Probe<'_, f32>>,
+        ) -> Result<Proposal, Fault> {
+            assert_eq!(step.survey.gradient_peak, vector::peak(gradient));
+            Ok(Proposal::default())
+        }
+
+        fn commit(&mut self, step: &Step, _: &mut [f32], gradient: &[f32], _: f64) -> Change {
+            assert_eq!(step.survey.gradient_peak, vector::peak(gradient));
+            Change::default()
+        }
+
+        fn state(&mut self, _: &mut dyn State<f32>) {}
+    }
+
+    #[test]
+    fn a_rule_on_the_manifold_is_told_of_its_own_gradient() {
+        let n = 16;
+        let mut w = vec![0.25_f32; n];
+        let mut rule = Stiefel::new(Box::new(Trusting), n, 1);
+        // All of one sign but one element, whose tangent part is nearly twice as large.
+        let gradient = |peak: f32| -> Vec<f32> { (0..n).map(|k| if k == 3 { -peak } else { peak }).collect() };
+        let step = |peak: f32| Step {
+            count: 0,
+            lr: 1.0,
+            decay: 0.0,
+            gradient_scale: 1.0,
+            temperature: 0.0,
+            seed: 0,
+            tensor: 0,
+            survey: Survey { gradient_peak: f64::from(peak), ..Survey::default() },
+        };
+        let small = gradient(1.0);
+        rule.propose(&step(1.0), &w, &small, None).expect("finite");
+        assert!(vector::peak(&rule.tangent) > 1.8);
+        rule.commit(&step(1.0), &mut w, &small, 1.0);
+        let fault = rule.propose(&step(3e38), &w, &gradient(3e38), None).expect_err("twice that is no f32");
+        assert_eq!(fault.what, What::Gradient);
     }
 }

@@ -194,6 +194,10 @@ pub struct Rated<T: Number> {
 }
 
 impl<T: Number> Rule<T> for Rated<T> {
+    fn admits(&self, parameter: &[T]) -> Result<(), Error> {
+        self.rule.admits(parameter)
+    }
+
     fn propose(
         &mut self,
         step: &Step,
@@ -206,6 +210,10 @@ impl<T: Number> Rule<T> for Rated<T> {
 
     fn commit(&mut self, step: &Step, parameter: &mut [T], gradient: &[T], scale: f64) -> Change {
         self.rule.commit(&Step { lr: self.factor * step.lr, ..*step }, parameter, gradient, scale)
+    }
+
+    fn probe(&mut self, step: &Step, v: &mut Vec<T>) -> bool {
+        self.rule.probe(step, v)
     }
 
     fn state(&mut self, state: &mut dyn State<T::Real>) {

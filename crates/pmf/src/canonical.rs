@@ -57,13 +57,7 @@ pub fn solution(
         let mass: f64 = profiles[k * cols..(k + 1) * cols].iter().map(|h| h.abs()).sum::<f64>() * total;
         order.push((k, mass));
     }
-    let profile = |k: usize| &profiles[k * cols..(k + 1) * cols];
-    order.sort_by(|(a, x), (b, y)| {
-        y.total_cmp(x).then_with(|| {
-            let differing = profile(*a).iter().zip(profile(*b)).find(|(a, b)| a != b);
-            differing.map_or(std::cmp::Ordering::Equal, |(a, b)| b.total_cmp(a))
-        })
-    });
+    by_mass(&mut order, &profiles, cols);
     let mut w = vec![0.0; rows * p];
     let mut h = vec![0.0; p * cols];
     for (to, (from, _)) in order.iter().enumerate() {
@@ -94,7 +88,18 @@ pub fn solution(
     }
 }
 
-fn certificate(problem: &Problem, judgement: &Judgement) -> Certificate {
+/// Sorts (factor, mass) by mass, decreasing, and equal masses by their profiles (factors × cols).
+pub(crate) fn by_mass(order: &mut [(usize, f64)], profiles: &[f64], cols: usize) {
+    let profile = |k: usize| &profiles[k * cols..(k + 1) * cols];
+    order.sort_by(|(a, x), (b, y)| {
+        y.total_cmp(x).then_with(|| {
+            let differing = profile(*a).iter().zip(profile(*b)).find(|(a, b)| a != b);
+            differing.map_or(std::cmp::Ordering::Equal, |(a, b)| b.total_cmp(a))
+        })
+    });
+}
+
+pub(crate) fn certificate(problem: &Problem, judgement: &Judgement) -> Certificate {
     let up = |q: f64| problem.unscale_q(q);
     let (contributions, profiles) =
         if problem.transposed { (&judgement.short, &judgement.long) } else { (&judgement.long, &judgement.short) };
@@ -121,14 +126,27 @@ fn certificate(problem: &Problem, judgement: &Judgement) -> Certificate {
 
 fn warnings(problem: &Problem, judgement: &Judgement, order: &[(usize, f64)]) -> Vec<Warning> {
     let mut out = problem.warnings().to_vec();
-    let flat = judgement.curvature.as_ref().map_or(0, |c| c.flat.len());
-    let (sample_dependent, species_dependent) = if problem.transposed {
+    let (samples, species) = if problem.transposed {
         (&judgement.short.dependent, &judgement.long.dependent)
     } else {
         (&judgement.long.dependent, &judgement.short.dependent)
     };
-    for (code, noun, list) in
-        [("row-not-identified", "sample", sample_dependent), ("column-not-identified", "species", species_dependent)]
+    out.extend(identification(judgement, samples, species, order));
+    out.sort();
+    out.dedup();
+    out
+}
+
+/// What the data do not determine: elements of the given samples and species, factors, mixtures.
+pub(crate) fn identification(
+    judgement: &Judgement,
+    samples: &[usize],
+    species: &[usize],
+    order: &[(usize, f64)],
+) -> Vec<Warning> {
+    let mut out = Vec::new();
+    let flat = judgement.curvature.as_ref().map_or(0, |c| c.flat.len());
+    for (code, noun, list) in [("row-not-identified", "sample", samples), ("column-not-identified", "species", species)]
     {
         for &index in list {
             let message = format!("the data of {noun} {index} do not determine all of its factor elements");
@@ -151,27 +169,25 @@ fn warnings(problem: &Problem, judgement: &Judgement, order: &[(usize, f64)]) ->
         let message = "the call was stopped before the second-order test".to_string();
         out.push(Warning { code: "curvature-unknown", index: None, message });
     }
-    out.sort();
-    out.dedup();
     out
 }
 
 /// What the residuals of a pair of factors add up to; all but `scaled_q` in the caller's units.
-struct Sums {
+pub(crate) struct Sums {
     /// The objective.
     scaled_q: f64,
     /// Σ t².
     q_true: f64,
     /// Σ min(t², αt).
-    q_robust: f64,
+    pub q_robust: f64,
     /// Cells with t > α.
-    outliers: usize,
+    pub outliers: usize,
     /// Cells whose t is within 1e-9 of α.
     near: usize,
 }
 
 /// By residuals of the engine's factors. α is that of the Huber loss, or 4.
-fn residual_sums(problem: &Problem, long: &Factor, short: &Factor, threads: usize) -> Sums {
+pub(crate) fn residual_sums(problem: &Problem, long: &Factor, short: &Factor, threads: usize) -> Sums {
     let q = crate::block::objective(&problem.long, long, &short.rows, Crew::new(threads, Control::none()));
     let (correction, pinned) = problem.pinned_q(long, short);
     let alpha = match problem.loss() {

@@ -18,6 +18,12 @@ pub fn find(long: &Factor, short: &Factor) -> Vec<usize> {
 
 /// Indices of factors whose product weighs less than `threshold` in units of Q: Σ Ω (w_ik h_jk)² <= threshold.
 pub fn negligible(problem: &Problem, long: &Factor, short: &Factor, threshold: f64) -> Vec<usize> {
+    let weight = weights(problem, long, short);
+    (0..long.p).filter(|&k| weight[k] <= threshold).collect()
+}
+
+/// Σ Ω (w_ik h_jk)² of every factor.
+pub fn weights(problem: &Problem, long: &Factor, short: &Factor) -> Vec<f64> {
     let p = long.p;
     let side = &problem.long;
     let mut weight = vec![0.0; p];
@@ -30,7 +36,7 @@ pub fn negligible(problem: &Problem, long: &Factor, short: &Factor, threshold: f
             }
         }
     }
-    (0..p).filter(|&k| weight[k] <= threshold).collect()
+    weight
 }
 
 /// What seeding the given factors anew would gain at most, each alone; the pair itself is left as it is.

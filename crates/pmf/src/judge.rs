@@ -46,6 +46,7 @@ impl Taken {
 pub struct Judgement {
     pub status: Status,
     pub q: f64,
+    pub extent: Extent,
     pub unit: f64,
     pub degrees_of_freedom: f64,
     pub long: FirstOrder,
@@ -62,11 +63,21 @@ pub struct Judgement {
     pub dead_gain: f64,
 }
 
+/// What the thresholds must know of the data.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// Number of cells with weight.
+    pub cells: usize,
+    /// ΣΩV².
+    pub total: f64,
+    /// One unit of the caller's Q.
+    pub one: f64,
+}
+
 /// q̂ and ν of a point.
-pub fn unit(problem: &Problem, q: f64, free: usize, null: usize) -> (f64, f64) {
-    let nu = problem.cells as f64 - free as f64 + null as f64;
-    let one = problem.scale_q(1.0);
-    (one.min(q / nu.max(1.0)).max(1e-22 * problem.total), nu)
+pub fn unit(extent: &Extent, q: f64, free: usize, null: usize) -> (f64, f64) {
+    let nu = extent.cells as f64 - free as f64 + null as f64;
+    (extent.one.min(q / nu.max(1.0)).max(1e-22 * extent.total), nu)
 }
 
 /// Null directions that a unique solution has: one scale per factor, or any mixing where nothing is bounded.
@@ -86,13 +97,15 @@ pub fn first(problem: &Problem, long: &Factor, short: &Factor, crew: Crew) -> Ju
     let fl = first_order::measure(&problem.long, long, &short.rows, crew.threads);
     let fs = first_order::measure(&problem.short, short, &long.rows, crew.threads);
     let null = gauge_count(long, short);
-    let (unit, nu) = unit(problem, fl.q, fl.free + fs.free, null);
+    let extent = problem.extent();
+    let (unit, nu) = unit(&extent, fl.q, fl.free + fs.free, null);
     let dead = dead::negligible(problem, long, short, GAP * unit);
     let dead_gain = dead::gain(problem, long, short, &dead);
     let band = 1e-9_f64.max(100.0 * f64::EPSILON * fl.inflation);
     Judgement {
         status: Status::Stalled,
         q: fl.q,
+        extent,
         unit,
         degrees_of_freedom: nu,
         long: fl,
@@ -125,7 +138,7 @@ impl Judgement {
 /// Completes `judgement` with the curvature at the model's point and the status, from the subproblem's outcome
 /// and the step that was taken before it. `full`: also the numbers that only a report needs.
 pub fn conclude(
-    mut judgement: Judgement,
+    judgement: Judgement,
     reduced: &mut Reduced,
     step: Option<&Step>,
     next: Option<f64>,
@@ -135,7 +148,19 @@ pub fn conclude(
     let model = reduced.model;
     let passive = model.evaluate(&vec![0.0; model.d.len()], model.passive).passive;
     reduced.move_to(&passive);
-    let free = free_set(model);
+    verdict(judgement, reduced, step, next, taken, full)
+}
+
+/// [`conclude`] where S stands at the point's own passive sets.
+pub fn verdict(
+    mut judgement: Judgement,
+    reduced: &Reduced,
+    step: Option<&Step>,
+    next: Option<f64>,
+    taken: Option<Taken>,
+    full: bool,
+) -> Judgement {
+    let free = free_set(reduced.model);
     let mut curvature = curvature::examine(reduced, &free, judgement.band, full);
     if judgement.exact() {
         // Nothing lies below Q = 0: what rounding shows as negative is flat.
@@ -145,8 +170,8 @@ pub fn conclude(
     let flat = curvature.flat.len();
     judgement.null_directions += flat;
     let counted = judgement.long.free + judgement.short.free;
-    let problem = model.problem;
-    (judgement.unit, judgement.degrees_of_freedom) = unit(problem, judgement.q, counted, judgement.null_directions);
+    (judgement.unit, judgement.degrees_of_freedom) =
+        unit(&judgement.extent, judgement.q, counted, judgement.null_directions);
     // Without S, conjugate gradients may not have seen the smallest curvature; a random start has.
     let unseen = |step: &Step| match curvature.bound {
         Some(bound) if step.residual > 0.0 => step.residual / (0.5 * bound.smallest_seen).max(judgement.band),

@@ -173,6 +173,39 @@ impl<'a> Model<'a> {
         model
     }
 
+    /// A model of which only the sums over its long members are left: half-gradient and B_j of the short factor. Its
+    /// Hessian can be formed ([`crate::reduced::Reduced::of`]), but it cannot be evaluated elsewhere.
+    pub fn summed(
+        frame: &'a Problem,
+        short: &'a Factor,
+        gradient: Vec<f64>,
+        matrices: Vec<f64>,
+        crew: Crew<'a>,
+    ) -> Self {
+        let (p, n) = (short.p, short.count);
+        let pairs = packed_len(p);
+        let d = (0..n * p).map(|a| matrices[a / p * pairs + packed(a % p, a % p)]).collect();
+        Self {
+            problem: frame,
+            crew,
+            p,
+            n,
+            short,
+            bounded_long: true,
+            normal: Cow::Owned(Normal::new(0, p)),
+            omega: Cow::Owned(Vec::new()),
+            passive: &[],
+            w: Vec::new(),
+            u: Vec::new(),
+            g_long: Vec::new(),
+            g_short: gradient,
+            b_short: matrices,
+            d,
+            q: f64::NAN,
+            coupling: None,
+        }
+    }
+
     /// The same with the long members coupled; `long` must be their minimiser with the linear terms.
     pub fn coupled(mut self, coupling: Coupling<'a>) -> Self {
         self.d[coupling.held] = 0.0;

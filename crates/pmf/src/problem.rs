@@ -10,8 +10,10 @@
 //! values by one more so that the root mean square of V/U is of order 1. Thus neither the units of a
 //! species nor the size of Q matters to anything inside, and nothing overflows on the way.
 
+use crate::judge::Extent;
 use crate::loss::{Loss, Penalty};
 use crate::pins::{self, Pin};
+use crate::scaling::{Scaling, equilibrate, scale};
 use headwater_base::{Error, Warning};
 use headwater_linalg::LANES;
 
@@ -103,6 +105,37 @@ impl Problem {
     /// `shape-mismatch`; `empty-data`; `value-not-finite` and `uncertainty-not-positive` with the cell;
     /// `no-data` (no cell has weight); `scale-overflow` (ΣΩV² is not a finite number).
     pub fn new(rows: usize, cols: usize, values: Vec<f64>, uncertainties: Vec<f64>) -> Result<Self, Error> {
+        let problem = Self::laid_out(rows, cols, &values, &uncertainties, 0, None)?;
+        if problem.cells == 0 {
+            return Err(Error::new("no-data", "every cell is missing: no value has an uncertainty"));
+        }
+        Ok(problem)
+    }
+
+    /// Rows of a larger table from its row `first`, in its scaling; the samples are the long side whatever their number,
+    /// and all cells may be missing.
+    ///
+    /// # Errors
+    /// As [`Self::new`] but `no-data`.
+    pub(crate) fn batch(
+        rows: usize,
+        cols: usize,
+        values: &[f64],
+        uncertainties: &[f64],
+        first: usize,
+        scaling: &Scaling,
+    ) -> Result<Self, Error> {
+        Self::laid_out(rows, cols, values, uncertainties, first, Some(scaling))
+    }
+
+    fn laid_out(
+        rows: usize,
+        cols: usize,
+        values: &[f64],
+        uncertainties: &[f64],
+        first: usize,
+        scaling: Option<&Scaling>,
+    ) -> Result<Self, Error> {
         if rows == 0 || cols == 0 {
             return Err(Error::new("empty-data", format!("the data have {rows} samples and {cols} species")));
         }
@@ -114,31 +147,11 @@ impl Problem {
                 ));
             }
         }
+        check_cells(cols, values, uncertainties, first)?;
         let has_weight = |at: usize| !values[at].is_nan() && uncertainties[at].is_finite();
-        for at in 0..rows * cols {
-            let (v, u) = (values[at], uncertainties[at]);
-            let (row, col) = (at / cols, at % cols);
-            if v.is_infinite() {
-                return Err(Error::new(
-                    "value-not-finite",
-                    format!("the value at row {row}, column {col} is infinite; leave a missing value blank (NaN)"),
-                )
-                .at(row, col));
-            }
-            if u <= 0.0 {
-                return Err(Error::new(
-                    "uncertainty-not-positive",
-                    format!("the uncertainty at row {row}, column {col} is {u}; it must be greater than 0"),
-                )
-                .at(row, col));
-            }
-        }
         let cells = (0..rows * cols).filter(|&at| has_weight(at)).count();
-        if cells == 0 {
-            return Err(Error::new("no-data", "every cell is missing: no value has an uncertainty"));
-        }
-
-        let (row_exponent, col_exponent) = equilibrate(rows, cols, &uncertainties, has_weight);
+        let given = scaling.map(|scaling| scaling.columns.as_slice());
+        let (row_exponent, col_exponent) = equilibrate(cols, uncertainties, has_weight, given);
         // |V/U| in units that cannot overflow, and its root mean square.
         let ratio = |at: usize| values[at].abs() / uncertainties[at];
         let weighted = || (0..rows * cols).filter(|&at| has_weight(at));
@@ -147,7 +160,9 @@ impl Problem {
             return Err(overflow());
         }
         let mut global = 0;
-        if largest > 0.0 {
+        if let Some(scaling) = scaling {
+            global = scaling.global;
+        } else if largest > 0.0 {
             let mean_square = weighted().map(|at| (ratio(at) / largest).powi(2)).sum::<f64>() / cells as f64;
             global = (largest.log2() + 0.5 * mean_square.log2()).round() as i32;
         }
@@ -156,7 +171,7 @@ impl Problem {
             let u = scale(uncertainties[at], exponent);
             (1.0 / (u * u), scale(values[at], exponent - global))
         };
-        let transposed = cols > rows;
+        let transposed = cols > rows && scaling.is_none();
         let side = |count: usize, inner: usize, by_row: bool, exponent: &[i32]| {
             let blocks = count.div_ceil(LANES);
             let mut side = Side {
@@ -320,6 +335,16 @@ impl Problem {
         (count(&self.long), count(&self.short))
     }
 
+    /// What the thresholds of a certificate must know of the data.
+    pub(crate) fn extent(&self) -> Extent {
+        Extent { cells: self.cells, total: self.total, one: self.scale_q(1.0) }
+    }
+
+    /// What other rows of the same table have to be scaled by.
+    pub(crate) fn scaling(&self) -> Scaling {
+        Scaling { columns: self.sides().1.exponent.clone(), global: self.global }
+    }
+
     /// Q in the caller's units from the engine's.
     pub(crate) fn unscale_q(&self, q: f64) -> f64 {
         scale(q, 2 * self.global)
@@ -394,47 +419,36 @@ impl Problem {
     }
 }
 
+/// Refuses cells that no fit can use, in rows that are counted from `first`.
+///
+/// # Errors
+/// `value-not-finite`, `uncertainty-not-positive`.
+pub(crate) fn check_cells(cols: usize, values: &[f64], uncertainties: &[f64], first: usize) -> Result<(), Error> {
+    for (at, (v, u)) in values.iter().zip(uncertainties).enumerate() {
+        let (row, col) = (first + at / cols, at % cols);
+        if v.is_infinite() {
+            return Err(Error::new(
+                "value-not-finite",
+                format!("the value at row {row}, column {col} is infinite; leave a missing value blank (NaN)"),
+            )
+            .at(row, col));
+        }
+        if *u <= 0.0 {
+            return Err(Error::new(
+                "uncertainty-not-positive",
+                format!("the uncertainty at row {row}, column {col} is {u}; it must be greater than 0"),
+            )
+            .at(row, col));
+        }
+    }
+    Ok(())
+}
+
 fn overflow() -> Error {
     Error::new(
         "scale-overflow",
         "the sum of (value/uncertainty)² exceeds the range of a double; give larger uncertainties or smaller values",
     )
-}
-
-/// x · 2^exponent without overflow on the way.
-fn scale(x: f64, exponent: i32) -> f64 {
-    let power = |e: i32| f64::from_bits(((1023 + i64::from(e)) as u64) << 52);
-    let mut rest = exponent;
-    let mut x = x;
-    while rest != 0 {
-        let step = rest.clamp(-1000, 1000);
-        x *= power(step);
-        rest -= step;
-    }
-    x
-}
-
-/// Exponents of two for rows and columns that bring the mean of log2 U to 0 in each (three alternations).
-fn equilibrate(rows: usize, cols: usize, u: &[f64], has_weight: impl Fn(usize) -> bool) -> (Vec<i32>, Vec<i32>) {
-    let mut row = vec![0.0_f64; rows];
-    let mut col = vec![0.0_f64; cols];
-    let logs: Vec<f64> = (0..rows * cols).map(|at| if has_weight(at) { u[at].log2() } else { f64::NAN }).collect();
-    for _ in 0..3 {
-        for (i, mean) in row.iter_mut().enumerate() {
-            *mean = mean_of((0..cols).map(|j| logs[i * cols + j] - col[j]));
-        }
-        for (j, mean) in col.iter_mut().enumerate() {
-            *mean = mean_of((0..rows).map(|i| logs[i * cols + j] - row[i]));
-        }
-    }
-    let exponents = |means: &[f64]| means.iter().map(|m| -m.round() as i32).collect();
-    (exponents(&row), exponents(&col))
-}
-
-/// Mean of the values that are not NaN; 0 if there are none.
-fn mean_of(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = values.filter(|v| !v.is_nan()).fold((0.0, 0.0), |(s, c), v| (s + v, c + 1.0));
-    if count > 0.0 { sum / count } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -29,6 +29,16 @@ impl<'m, 'a> Reduced<'m, 'a> {
         Self::formed_if(model, true)
     }
 
+    /// S of a model whose long members are summed up already.
+    pub fn of(model: &'m Model<'a>, schur: Schur) -> Self {
+        Self { model, schur: Some(schur), pull: None, passive: Vec::new() }
+    }
+
+    /// What [`Self::of`] was made from.
+    pub fn into_schur(self) -> Option<Schur> {
+        self.schur
+    }
+
     fn formed_if(model: &'m Model<'a>, forms: bool) -> Self {
         let schur = forms.then(|| {
             let mut schur = Schur::new(model.n, model.p);

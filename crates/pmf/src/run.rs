@@ -199,7 +199,7 @@ impl Runner<'_> {
             if self.stopped().is_some() {
                 return;
             }
-            let (unit, _) = judge::unit(self.problem, sweeper.q, 0, 0);
+            let (unit, _) = judge::unit(&self.problem.extent(), sweeper.q, 0, 0);
             let mut gained = false;
             for k in std::iter::once(k).chain(dead.into_iter().skip(1)) {
                 gained |= dead::reseed(self.problem, &mut sweeper.long, &mut sweeper.short, k) > GAP * unit;
@@ -353,7 +353,7 @@ struct Next {
 fn unit_of(problem: &Problem, sweeper: &Sweeper) -> f64 {
     let free = |factor: &Factor| factor.passive.iter().filter(|f| **f == 1.0).count();
     let gauges = judge::gauge_count(&sweeper.long, &sweeper.short);
-    judge::unit(problem, sweeper.q, free(&sweeper.long) + free(&sweeper.short), gauges).0
+    judge::unit(&problem.extent(), sweeper.q, free(&sweeper.long) + free(&sweeper.short), gauges).0
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use headwater_linalg::{LANES, packed, packed_len};
 const CHUNK: usize = 64;
 
 /// Z and F, summed over members.
+#[derive(Clone)]
 pub struct Schur {
     p: usize,
     n: usize,
@@ -73,6 +74,12 @@ impl Schur {
                 }
             }
         });
+    }
+
+    /// Adds what another one of the same size holds.
+    pub fn merge(&mut self, other: &Self) {
+        self.z.iter_mut().zip(&other.z).for_each(|(sum, term)| *sum += term);
+        self.f.iter_mut().zip(&other.f).for_each(|(sum, term)| *sum += term);
     }
 
     /// Element ((j,l), (j',l')) of Σ_i C_iᵀP_iC_i.
