@@ -75,6 +75,14 @@ export type {
 export type { ElementChoice } from './src-ts/pmf/displacement-options.ts'
 export { summarizeErrors } from './src-ts/pmf/error-summary.ts'
 export type { ElementErrors, ErrorEstimates, ErrorSummary, FactorErrors } from './src-ts/pmf/error-summary.ts'
+export { posteriorCoverage } from './src-ts/pmf/posterior.ts'
+export type {
+  Posterior,
+  PosteriorChain,
+  PosteriorCoverage,
+  PosteriorOptions,
+  PosteriorQuantiles,
+} from './src-ts/pmf/posterior.ts'
 export type { ResamplingOptions } from './src-ts/pmf/resampling-options.ts'
 export { factorizeStream } from './src-ts/pmf/factorize-stream.ts'
 export type { FactorizeStreamOptions, Learnt, StreamedFit, StreamPass } from './src-ts/pmf/factorize-stream.ts'

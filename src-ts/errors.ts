@@ -35,6 +35,8 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   'too-many-factors': 'The number of factors exceeds the smaller side of the data; `limit` is the largest possible.',
   'start-shape-mismatch': 'Given contributions or profiles do not fit the data and the number of factors.',
   'data-needed': 'A model without its data was asked for something that needs them; `withData` attaches them.',
+  'posterior-not-defined': "Student's loss leaves contributions ambiguous: profiles have no density to sample from.",
+  'results-differ': 'Results that are to be compared belong to different models.',
   'start-not-valid': 'Given contributions or profiles are not finite, or negative where that is not allowed.',
   'batch-not-valid':
     'A batch of a stream is no data, has other species than the first one, or holds what a fit by passes cannot use.',
@@ -105,9 +107,14 @@ export const WARNING_CODES: Readonly<Record<string, string>> = {
   'few-resamples-accepted': 'So few resamples are accepted that the intervals of BS-DISP mean little.',
   'base-not-minimum': 'A refit found a lower Q than the base; the message says what became of it.',
   'levels-off-scale': 'Q/ν is far from 1, and levels of displacement were not scaled by it.',
-  'factors-swapped': 'Factors exchange their identities at the lowest level of a displacement.',
+  'factors-swapped':
+    'Factors exchange their identities at the lowest level of a displacement, or in draws of a posterior.',
   'displacement-failed': 'Refits of some displaced elements did not settle: their ends are NaN.',
   'displacement-incomplete': 'A displacement was stopped before all elements were done.',
+  'posterior-too-large': 'A posterior is sampled up to a number of unknowns that the message names.',
+  'posterior-not-mixed':
+    'Chains of a posterior do not agree, or their draws are worth too few: intervals may be wrong.',
+  'posterior-incomplete': 'Sampling of a posterior was stopped before its draws were worth enough.',
   'parameter-not-identified': 'The residuals of a fit do not determine a parameter: its standard error is NaN.',
   'no-degrees-of-freedom':
     'A fit has no more residuals than parameters: their scatter, and with it standard errors, is unknown.',

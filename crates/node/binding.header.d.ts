@@ -249,6 +249,27 @@ export interface NativeDisplacedResample {
   displacement?: NativeDisplacement
 }
 
+/** Of elements, factors × species each; quantiles one probability after the other; draws chain by chain. */
+export interface NativePosterior {
+  status: NativeSolution['status']
+  mean: Float64Array<ArrayBuffer>
+  meanError: Float64Array<ArrayBuffer>
+  deviation: Float64Array<ArrayBuffer>
+  deviationError: Float64Array<ArrayBuffer>
+  ess: Float64Array<ArrayBuffer>
+  rHat: Float64Array<ArrayBuffer>
+  quantiles: Float64Array<ArrayBuffer>
+  quantileErrors: Float64Array<ArrayBuffer>
+  standardErrors: Float64Array<ArrayBuffer>
+  draws: Float64Array<ArrayBuffer>
+  drawsOfEach: number
+  stepsOfADraw: number
+  acceptance: Float64Array<ArrayBuffer>
+  steps: Float64Array<ArrayBuffer>
+  swapped: Float64Array<ArrayBuffer>
+  warnings: NativeWarning[]
+}
+
 export interface NativeAnalysis {
   residuals: Float64Array<ArrayBuffer>
   scaledResiduals: Float64Array<ArrayBuffer>

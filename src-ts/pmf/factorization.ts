@@ -13,6 +13,7 @@ import { cellWeightsOf, downweightedCellsOf, type DownweightedCells, type Downwe
 import { keep, prepare, type DataSource } from './data.ts'
 import { displacementOf, type Displacement, type DisplacementOptions } from './displacement.ts'
 import type { Loss } from './loss.ts'
+import { posteriorOf, type Posterior, type PosteriorOptions } from './posterior.ts'
 import { score, type Score, type ScoreOptions } from './score.ts'
 import { factorNames, toFactors } from './solution.ts'
 import { needData, standardErrorsOf, type StandardErrorOptions, type StandardErrors } from './standard-errors.ts'
@@ -228,6 +229,28 @@ export class Factorization implements FactorizationFields {
    */
   async bootstrapDisplacement(options: BootstrapDisplacementOptions = {}): Promise<BootstrapDisplacement> {
     return bootstrapDisplacementOf(this, needData(this.#source, 'bootstrapDisplacement'), options)
+  }
+
+  /**
+   * Draws of the profiles from their posterior around this fit, by Langevin dynamics: a check of what standard errors and
+   * displacement say, without a parabola and without refits. The density is the profile likelihood, exp(−½ min Q) over the
+   * contributions, flat in non-negative profiles; draws of several chains go on until every element has R̂ ≤ 1.01 and
+   * `minimumEss` effective draws. Seconds to minutes, about ten solutions of all contributions a draw.
+   *
+   * @returns moments, quantiles, their Monte Carlo errors, and the draws; after an abort with `onAbort: 'partial'`, of the
+   * draws that were made
+   * @throws InvalidInputError all wrong options at once; `data-needed` (see {@link Factorization.withData});
+   * `posterior-not-defined` for fits by Student's loss
+   * @throws the signal's reason after an abort, unless `onAbort: 'partial'` and there are draws
+   * @example
+   * ```ts
+   * const posterior = await model.samplePosterior({ seed: 1 })
+   * const { '2.5': low, '97.5': high } = posterior.quantiles
+   * console.log(posterior.status, low.get(0, 3), high.get(0, 3), posterior.ratio.get(0, 3))
+   * ```
+   */
+  async samplePosterior(options: PosteriorOptions = {}): Promise<Posterior> {
+    return posteriorOf(this, needData(this.#source, 'samplePosterior'), options)
   }
 
   /**

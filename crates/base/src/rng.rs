@@ -45,6 +45,8 @@ pub enum Purpose {
     Noise = 7,
     /// Rows kept of a stream.
     Sample = 8,
+    /// Moves of a Markov chain; the index is the chain.
+    Chain = 9,
 }
 
 /// A stream of random numbers.

@@ -23,6 +23,7 @@ mod outcome;
 mod panic_message;
 mod pmf;
 mod pool;
+mod posterior;
 mod progress;
 mod settings;
 mod solve;

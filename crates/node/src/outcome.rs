@@ -2,14 +2,15 @@
 
 use headwater_base::Error;
 use headwater_pmf::{
-    Analysis, Bootstrap, BootstrapDisplacement, CellWeights, Displacement, Factorization, StandardErrors, Verdict,
+    Analysis, Bootstrap, BootstrapDisplacement, CellWeights, Displacement, Factorization, Posterior, StandardErrors,
+    Verdict,
 };
 use napi::bindgen_prelude::{Float64ArraySlice, Object, ToNapiValue};
 use napi::{Env, sys};
 
 use crate::solve::{self, Properties, Solved};
 use crate::values::Done;
-use crate::{analysis, bootstrap, bootstrap_displacement, displacement, standard_errors, values};
+use crate::{analysis, bootstrap, bootstrap_displacement, displacement, posterior, standard_errors, values};
 
 /// The code of a panic: a defect of headwater, never of its input.
 pub const INTERNAL: &str = "internal";
@@ -32,6 +33,8 @@ pub enum Outcome {
     Displacement(Box<Displacement>),
     /// Of `bootstrapDisplacement`.
     BootstrapDisplacement(Box<BootstrapDisplacement>),
+    /// Of `posterior`.
+    Posterior(Box<Posterior>),
     /// Of a solver, one for each right-hand side.
     Solved(Vec<Solved>),
     /// Of what sets its own properties.
@@ -62,6 +65,7 @@ impl ToNapiValue for Outcome {
             Self::BootstrapDisplacement(result) => {
                 bootstrap_displacement::properties(&env, &mut object, &result)?;
             }
+            Self::Posterior(result) => posterior::properties(&env, &mut object, &result)?,
             Self::Solved(results) => {
                 object.set("results", Float64ArraySlice::copy_from(&env, solve::packed(&results))?)?;
             }
