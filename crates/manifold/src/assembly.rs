@@ -10,8 +10,8 @@ use headwater_base::parallel::{self, Crew};
 use headwater_linalg::dense::{add_scaled, inner};
 
 use crate::layout::Layout;
+use crate::local::LocalModel;
 use crate::objective::{Objective, chunk};
-use crate::priors::{self, Local};
 use crate::row::Row;
 use crate::state::State;
 
@@ -106,9 +106,9 @@ impl<'a> Assembly<'a> {
             let length = problem.channels * problem.columns;
             chunk.decoders.resize(length, 0.0);
             chunk.diagonal.resize(length, 0.0);
-            let mut row = Row::new(problem);
+            let (mut row, mut model) = (Row::new(problem), LocalModel::default());
             for n in index * size..rows.min((index + 1) * size) {
-                chunk.push(objective, &mut row, state, n);
+                chunk.push(objective, &mut row, &mut model, state, n);
             }
             chunk
         })?;
@@ -236,49 +236,19 @@ impl<'a> Assembly<'a> {
 }
 
 impl Chunk {
-    fn push(&mut self, objective: &Objective, row: &mut Row, state: &State, n: usize) {
+    fn push(&mut self, objective: &Objective, row: &mut Row, model: &mut LocalModel, state: &State, n: usize) {
         let (problem, p) = (objective.problem, objective.problem.columns);
         row.load(state, n);
-        let data = row.residual(n, objective.strengths.noise);
-        row.differentiate();
-        let (q, c) = (row.locals, row.channels);
+        model.at(objective, row, n);
         let mark = |chunk: &Self| [chunk.exact.len(), chunk.tangents.len(), chunk.loads.len(), chunk.load_slopes.len()];
         if self.starts.is_empty() {
             self.starts.push([0; 4]);
         }
-        let [square, wide, ..] = mark(self);
-        self.surrogate.resize(square + q * q, 0.0);
-        self.tangents.extend_from_slice(&row.tangents);
-        let weighted = &mut self.tangents[wide..];
-        for a in 0..q {
-            weighted[a * p..(a + 1) * p].iter_mut().zip(&row.weights).for_each(|(j, w)| *j *= w);
-        }
-        let block = &mut self.surrogate[square..];
-        for a in 0..q {
-            for b in 0..=a {
-                let value = inner(&row.tangents[a * p..(a + 1) * p], &weighted[b * p..(b + 1) * p]);
-                (block[a * q + b], block[b * q + a]) = (value, value);
-            }
-        }
-        self.exact.extend_from_slice(block);
-        // ⟨∂_a f, u⟩ = c^a·βu, and the second jets against u.
-        let mut image = Vec::new();
-        row.decode(&row.force, &mut image);
-        let first = self.gradient.len();
-        self.gradient.extend((0..q).map(|a| inner(&row.load_slopes[a * c..(a + 1) * c], &image)));
-        let projection = row.project(&image);
-        let mut second = vec![0.0; q];
-        for a in 0..q {
-            row.second(&projection, a, &mut second);
-            add_scaled(1.0, &second, &mut self.exact[square + a * q..square + (a + 1) * q]);
-        }
-        let local = Local {
-            gradient: &mut self.gradient[first..],
-            surrogate: &mut self.surrogate[square..],
-            exact: &mut self.exact[square..],
-        };
-        let prior = priors::add(problem, &objective.strengths, row, problem.prior_weight(n), Some(local));
-        self.value = [self.value[0] + data, self.value[1] + prior];
+        self.surrogate.extend_from_slice(&model.surrogate);
+        self.exact.extend_from_slice(&model.exact);
+        self.tangents.extend_from_slice(&model.weighted);
+        self.gradient.extend_from_slice(&model.gradient);
+        self.value = [self.value[0] + model.value[0], self.value[1] + model.value[1]];
         for slot in &row.slots {
             let to = problem.atoms[slot.atom].channel;
             for m in 0..slot.functions {

@@ -23,7 +23,16 @@ impl Freedom {
     /// At an assembly of this state.
     pub fn new(assembly: &Assembly, state: &State) -> Self {
         let bounded = bounds(assembly.objective.problem, &state.layout);
-        let at_bound = |i: usize| bounded[i] && state.theta[i] <= 0.0 && assembly.gradient[i] >= 0.0;
+        Self::within(assembly, state, &bounded, 0.0)
+    }
+
+    /// Holds what is near its bound too: where x² times the curvature is at most `near` and the minimum along x alone lies
+    /// beyond the bound.
+    pub(crate) fn within(assembly: &Assembly, state: &State, bounded: &[bool], near: f64) -> Self {
+        let at_bound = |i: usize| {
+            let (x, slope, curvature) = (state.theta[i], assembly.gradient[i], assembly.diagonal[i]);
+            bounded[i] && slope >= 0.0 && (x <= 0.0 || x * x * curvature <= near && slope >= x * curvature)
+        };
         let mut free: Vec<bool> = (0..assembly.len()).map(|i| !at_bound(i)).collect();
         rest(assembly.objective, state, &mut free);
         let gauges = gauge::gauges(assembly.objective, state, &free);
@@ -34,6 +43,12 @@ impl Freedom {
     /// What is to be factored.
     pub fn frame(&self, damping: f64) -> Frame<'_> {
         Frame { free: &self.free, pins: &self.pins, damping }
+    }
+
+    /// Takes the gauges anew, after more has been held.
+    pub(crate) fn repin(&mut self, assembly: &Assembly, state: &State) {
+        self.gauges = gauge::gauges(assembly.objective, state, &self.free);
+        self.pins = gauge::pins(&self.gauges, assembly.layout.beta());
     }
 
     /// The gradient over the free elements.

@@ -49,8 +49,11 @@ pub fn gauges(objective: &Objective, state: &State, free: &[bool]) -> Vec<Vec<f6
         }
         if matches!(problem.gate, Gate::Amplitude(_)) && strengths.amplitude[k] == 0.0 {
             let mut direction = vec![0.0; state.theta.len()];
-            active[k].iter().for_each(|&(amplitude, _)| direction[amplitude] = state.theta[amplitude]);
-            (decoder..decoder + m * p).for_each(|at| direction[at] = -state.theta[at]);
+            // What is held is 0, or goes there.
+            let amplitudes = active[k].iter().map(|&(amplitude, _)| amplitude).filter(|&at| free[at]);
+            amplitudes.for_each(|at| direction[at] = state.theta[at]);
+            let decoders = (decoder..decoder + m * p).filter(|&at| free[at]);
+            decoders.for_each(|at| direction[at] = -state.theta[at]);
             out.push(direction);
         }
     }

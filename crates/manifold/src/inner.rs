@@ -17,8 +17,10 @@ use headwater_linalg::dense::inner;
 use crate::arrow::{Arrow, Refusal, negative_curvature};
 use crate::assembly::{Assembly, Kind};
 use crate::freedom::Freedom;
+use crate::local::relax;
 use crate::objective::Objective;
 use crate::state::{State, bounds};
+use crate::step::{Step, bounded_step};
 
 /// How a minimisation runs.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +92,8 @@ const FIRST_DAMPING: f64 = 1e-3;
 const MOST_DAMPING: f64 = 30.0;
 /// Of the diagonal of B: negative curvature below this is taken for rounding.
 const FLAT: f64 = 1e-8;
+/// Of 1 + |L|: an element whose whole energy is below this is put on its bound if its gradient says so.
+const NEAR: f64 = 1e-6;
 /// Newton steps after convergence.
 const POLISH: usize = 4;
 
@@ -113,11 +117,19 @@ struct Run<'r> {
     evidence: Evidence,
 }
 
-enum Step {
+enum Move {
     To(State),
     /// No step lowers L.
     Stuck,
     Stopped,
+}
+
+/// The outcome of damped steps; what the model promised for the first of them, and its damping.
+struct Trial {
+    to: Move,
+    promised: f64,
+    damping: f64,
+    kind: Kind,
 }
 
 /// Minimises from a start.
@@ -146,7 +158,7 @@ impl Run<'_> {
                 best: Some(value),
                 basins: None,
             });
-            let freedom = Freedom::new(&assembly, &state);
+            let freedom = Freedom::within(&assembly, &state, &self.bounded, NEAR * (1.0 + value.abs()));
             let slope = freedom.slope(&assembly);
             self.evidence.gradient = inner(&slope, &slope).sqrt();
             self.evidence.held = freedom.free.iter().filter(|free| !**free).count();
@@ -155,132 +167,159 @@ impl Run<'_> {
             let small = self.settings.tolerance * (1.0 + value.abs());
 
             if self.settings.newton {
-                match Arrow::new(&assembly, Kind::Exact, &freedom.frame(0.0), self.crew) {
-                    Ok(factor) => {
-                        let newton = factor.solve(&slope);
-                        let decrement = 0.5 * inner(&newton, &slope);
-                        self.evidence.decrement = Some(decrement);
-                        if decrement <= small {
-                            self.evidence.min_curvature = Some(min_curvature(&assembly, &factor, &freedom));
-                            let polished = self.polish(&state, newton, decrement);
-                            (state, value) = polished.unwrap_or((state, value));
+                match self.step(&assembly, &state, &freedom, Kind::Exact, 0.0) {
+                    Ok(step) => {
+                        self.evidence.decrement = Some(step.gain);
+                        if step.settled && step.gain <= small {
+                            (state, value) = self.polish(&state, step).unwrap_or((state, value));
                             break (Status::Converged, None);
                         }
-                        let way: Vec<f64> = newton.iter().map(|x| -x).collect();
-                        match self.search(&assembly, &state, &way) {
-                            Step::To(next) => {
+                        match self.search(&assembly, &state, &step.direction) {
+                            Move::To(next) => {
                                 state = next;
                                 self.evidence.newton_steps += 1;
                                 self.damping = (self.damping / 5.0).max(DAMPING[0]);
                                 continue;
                             }
-                            Step::Stuck => {}
-                            Step::Stopped => break (Status::Aborted, None),
+                            Move::Stuck => {}
+                            Move::Stopped => break (Status::Aborted, None),
                         }
                     }
                     Err(Refusal::Stopped) => break (Status::Aborted, None),
                     Err(_) => {}
                 }
             }
-            let (step, promised, kind) = self.damped(&assembly, &freedom, &state, &slope);
-            let stationary = promised <= small;
-            match step {
-                Step::Stopped => break (Status::Aborted, None),
-                Step::To(next) if !stationary => {
-                    state = next;
-                    *(match kind {
-                        Kind::Exact => &mut self.evidence.damped_steps,
-                        _ => &mut self.evidence.surrogate_steps,
-                    }) += 1;
-                    continue;
-                }
-                _ if self.evidence.decrement.is_some() || !self.settings.newton => break (Status::Stalled, None),
-                // Nothing (more) to gain along the surrogate, and A is not positive definite.
-                _ => {}
+            let definite = self.evidence.decrement.is_some();
+            let trial = self.damped(&assembly, &freedom, &state);
+            let next = match trial.to {
+                Move::Stopped => break (Status::Aborted, None),
+                Move::To(next) => Some(next),
+                Move::Stuck => None,
+            };
+            let stationary = trial.promised <= small && trial.damping <= FIRST_DAMPING;
+            if let Some(next) = next
+                && !(stationary && self.settings.newton && !definite)
+            {
+                state = next;
+                *(match trial.kind {
+                    Kind::Exact => &mut self.evidence.damped_steps,
+                    _ => &mut self.evidence.surrogate_steps,
+                }) += 1;
+                continue;
             }
+            if definite || !self.settings.newton {
+                break (Status::Stalled, None);
+            }
+            // Nothing (more) to gain by damped steps, and A is not positive definite.
             let found = negative_curvature(&assembly, &freedom.frame(FLAT), self.crew);
             let Some((v, _)) = found else {
                 // Flat, not negative: the decrement decides.
-                let Ok(factor) = Arrow::new(&assembly, Kind::Exact, &freedom.frame(FLAT), self.crew) else {
+                let Ok(step) = self.step(&assembly, &state, &freedom, Kind::Exact, FLAT) else {
                     break (if self.crew.stopped() { Status::Aborted } else { Status::Stalled }, None);
                 };
-                let decrement = 0.5 * inner(&factor.solve(&slope), &slope);
-                self.evidence.decrement = Some(decrement);
+                self.evidence.decrement = Some(step.gain);
                 self.evidence.flat = true;
-                break (if decrement <= small { Status::Converged } else { Status::Stalled }, None);
+                break (if step.settled && step.gain <= small { Status::Converged } else { Status::Stalled }, None);
             };
             match self.escape(&assembly, &state, &v) {
-                Step::To(next) => {
+                Move::To(next) => {
                     state = next;
                     self.evidence.escapes += 1;
                 }
-                Step::Stuck => break (Status::Saddle, Some(v)),
-                Step::Stopped => break (Status::Aborted, None),
+                Move::Stuck => break (Status::Saddle, Some(v)),
+                Move::Stopped => break (Status::Aborted, None),
             }
         };
+        if status == Status::Converged && !self.evidence.flat {
+            self.evidence.min_curvature = self.curvature(&state);
+        }
         state.retract(self.objective.problem);
         Inner { state, value, status, evidence: self.evidence, direction }
     }
 
+    fn step(
+        &self,
+        assembly: &Assembly,
+        state: &State,
+        freedom: &Freedom,
+        kind: Kind,
+        damping: f64,
+    ) -> Result<Step, Refusal> {
+        bounded_step(assembly, state, freedom, &self.bounded, kind, damping, self.crew)
+    }
+
+    /// At the end point, over what is free there.
+    fn curvature(&self, state: &State) -> Option<f64> {
+        let assembly = Assembly::new(self.objective, state, self.crew)?;
+        let freedom = Freedom::new(&assembly, state);
+        let factor = Arrow::new(&assembly, Kind::Exact, &freedom.frame(0.0), self.crew).ok()?;
+        Some(min_curvature(&assembly, &factor, &freedom))
+    }
+
+    /// With the locals relaxed, where A is used; and L there.
+    fn relaxed(&self, state: &State) -> Option<(State, f64)> {
+        let next = if self.settings.newton { relax(self.objective, state, self.crew)? } else { state.clone() };
+        let value = self.objective.value(&next, self.crew)?;
+        Some((next, value))
+    }
+
     /// Along a descent direction, halving until L falls enough.
-    fn search(&self, assembly: &Assembly, state: &State, direction: &[f64]) -> Step {
+    fn search(&self, assembly: &Assembly, state: &State, direction: &[f64]) -> Move {
         let mut alpha = 1.0;
         for _ in 0..=HALVINGS {
             let (next, way) = moved(state, direction, alpha, &self.bounded);
             let slope = inner(&assembly.gradient, &way);
-            let Some(value) = self.objective.value(&next, self.crew) else { return Step::Stopped };
+            let Some((next, value)) = self.relaxed(&next) else { return Move::Stopped };
             if slope < 0.0 && value <= assembly.value + ARMIJO * slope {
-                return Step::To(next);
+                return Move::To(next);
             }
             alpha *= 0.5;
         }
-        Step::Stuck
+        Move::Stuck
     }
 
-    /// A step with A + μ diag B, or with B + μ diag B where that takes more than `MOST_DAMPING`; what the model of the first
-    /// trial promised; and which it was.
-    fn damped(&mut self, assembly: &Assembly, freedom: &Freedom, state: &State, slope: &[f64]) -> (Step, f64, Kind) {
-        let mut promised = f64::NAN;
-        let mut kind = if self.settings.newton { Kind::Exact } else { Kind::Surrogate };
+    /// A step with A + μ diag B, or with B + μ diag B where that takes more than `MOST_DAMPING`.
+    fn damped(&mut self, assembly: &Assembly, freedom: &Freedom, state: &State) -> Trial {
+        let kind = if self.settings.newton { Kind::Exact } else { Kind::Surrogate };
+        let mut trial = Trial { to: Move::Stuck, promised: f64::NAN, damping: f64::NAN, kind };
         while self.damping <= DAMPING[1] {
-            if kind == Kind::Exact && self.damping > MOST_DAMPING {
-                (kind, self.damping) = (Kind::Surrogate, FIRST_DAMPING);
+            if trial.kind == Kind::Exact && self.damping > MOST_DAMPING {
+                (trial.kind, self.damping) = (Kind::Surrogate, FIRST_DAMPING);
             }
-            let factor = match Arrow::new(assembly, kind, &freedom.frame(self.damping), self.crew) {
-                Ok(factor) => factor,
-                Err(Refusal::Stopped) => return (Step::Stopped, promised, kind),
+            let step = match self.step(assembly, state, freedom, trial.kind, self.damping) {
+                Ok(step) => step,
+                Err(Refusal::Stopped) => return Trial { to: Move::Stopped, ..trial },
                 Err(_) => {
                     self.damping *= 4.0;
                     continue;
                 }
             };
-            let solved = factor.solve(slope);
-            let (next, way) = moved(state, &solved, -1.0, &self.bounded);
-            let image = assembly.product(kind, &way);
-            let gain = -inner(&assembly.gradient, &way) - 0.5 * inner(&way, &image);
-            if promised.is_nan() {
-                promised = gain.abs();
+            if trial.promised.is_nan() {
+                (trial.promised, trial.damping) = (step.gain, self.damping);
             }
-            let Some(value) = self.objective.value(&next, self.crew) else { return (Step::Stopped, promised, kind) };
-            if gain > 0.0 && assembly.value - value >= ARMIJO * gain {
+            let (next, _) = moved(state, &step.direction, 1.0, &self.bounded);
+            let Some((next, value)) = self.relaxed(&next) else {
+                return Trial { to: Move::Stopped, ..trial };
+            };
+            if step.gain > 0.0 && assembly.value - value >= ARMIJO * step.gain {
                 self.damping = (self.damping / 5.0).max(DAMPING[0]);
-                return (Step::To(next), promised, kind);
+                return Trial { to: Move::To(next), ..trial };
             }
             self.damping *= 4.0;
         }
         self.damping = FIRST_DAMPING;
-        (Step::Stuck, promised, kind)
+        trial
     }
 
     /// Along ±v, as far as L falls most among some lengths.
-    fn escape(&self, assembly: &Assembly, state: &State, v: &[f64]) -> Step {
+    fn escape(&self, assembly: &Assembly, state: &State, v: &[f64]) -> Move {
         let size = 1.0 + inner(&state.theta, &state.theta).sqrt();
         let mut best = (assembly.value - 1e-13 * (1.0 + assembly.value.abs()), None);
         for exponent in 0..24 {
             let length = size * 0.5_f64.powi(exponent);
             for sign in [1.0, -1.0] {
                 let (next, _) = moved(state, v, sign * length, &self.bounded);
-                let Some(value) = self.objective.value(&next, self.crew) else { return Step::Stopped };
+                let Some(value) = self.objective.value(&next, self.crew) else { return Move::Stopped };
                 if value < best.0 {
                     best = (value, Some(next));
                 }
@@ -290,30 +329,30 @@ impl Run<'_> {
                 break;
             }
         }
-        best.1.map_or(Step::Stuck, Step::To)
+        best.1.map_or(Move::Stuck, Move::To)
     }
 
     /// Newton steps while the decrement falls fourfold.
-    fn polish(&mut self, state: &State, mut newton: Vec<f64>, mut decrement: f64) -> Option<(State, f64)> {
+    fn polish(&mut self, state: &State, mut step: Step) -> Option<(State, f64)> {
         let mut best: Option<(State, f64)> = None;
         for _ in 0..POLISH {
             let from = best.as_ref().map_or(state, |(state, _)| state);
-            let (next, _) = moved(from, &newton, -1.0, &self.bounded);
+            let (next, _) = moved(from, &step.direction, 1.0, &self.bounded);
+            let next = relax(self.objective, &next, self.crew)?;
             let assembly = Assembly::new(self.objective, &next, self.crew)?;
-            let freedom = Freedom::new(&assembly, &next);
-            let slope = freedom.slope(&assembly);
-            let Ok(factor) = Arrow::new(&assembly, Kind::Exact, &freedom.frame(0.0), self.crew) else { break };
-            newton = factor.solve(&slope);
-            let found = 0.5 * inner(&newton, &slope);
+            let freedom = Freedom::within(&assembly, &next, &self.bounded, NEAR * (1.0 + assembly.value.abs()));
+            let Ok(found) = self.step(&assembly, &next, &freedom, Kind::Exact, 0.0) else { break };
             // NaN ends it too.
-            let fell = found < 0.25 * decrement;
+            let fell = found.settled && found.gain < 0.25 * step.gain;
             if !fell {
                 break;
             }
-            decrement = found;
-            self.evidence.decrement = Some(found);
+            let slope = freedom.slope(&assembly);
+            self.evidence.decrement = Some(found.gain);
             self.evidence.gradient = inner(&slope, &slope).sqrt();
+            self.evidence.held = freedom.free.iter().filter(|free| !**free).count();
             self.evidence.newton_steps += 1;
+            step = found;
             best = Some((next, assembly.value));
         }
         best

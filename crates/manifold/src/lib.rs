@@ -15,13 +15,16 @@ pub mod gauge;
 pub mod incoherence;
 pub mod inner;
 pub mod layout;
+mod local;
 pub mod objective;
+pub mod outer;
 mod priors;
 pub mod problem;
 mod row;
 mod spread;
 pub mod state;
 pub mod stationarity;
+mod step;
 pub mod strengths;
 
 pub use arrow::{Arrow, Frame, Refusal, negative_curvature};
@@ -34,6 +37,7 @@ pub use incoherence::{DecoderIncoherence, Overlap, Pair, Schedule, co_activation
 pub use inner::{Evidence, Inner, InnerSettings, minimise};
 pub use layout::Layout;
 pub use objective::Objective;
+pub use outer::{Outer, OuterSettings, choose};
 pub use problem::{AmplitudePrior, Atom, Gate, Input, Problem, RowWeights};
 pub use state::State;
 pub use stationarity::{SolveStatus, Stationarity, solve_stationarity};

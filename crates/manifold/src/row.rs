@@ -109,8 +109,20 @@ impl<'a> Row<'a> {
         self.channels = channel;
         self.jets.resize(jet, 0.0);
         self.loads.resize(channel, 0.0);
+        self.shape();
+    }
+
+    /// The same row at another θ_n.
+    pub fn put(&mut self, theta: &[f64]) {
+        self.theta.copy_from_slice(theta);
+        self.gate(self.slots.len());
+        self.shape();
+    }
+
+    /// Jets and c.
+    fn shape(&mut self) {
         for (slot, amount) in self.slots.iter().zip(&self.amounts) {
-            let atom = &problem.atoms[slot.atom];
+            let atom = &self.problem.atoms[slot.atom];
             let jet = &mut self.jets[slot.jet..slot.jet + atom.jet_len()];
             atom.basis.jet(&self.theta[slot.coordinate..slot.coordinate + slot.dimension], jet);
             for m in 0..slot.functions {
@@ -126,7 +138,11 @@ impl<'a> Row<'a> {
         self.theta.clear();
         self.theta.extend_from_slice(&state.theta[layout.locals(n)]);
         self.locals = self.theta.len();
-        let (gates, slots) = (&self.theta[..self.gates], layout.support(n).len());
+        self.gate(layout.support(n).len());
+    }
+
+    fn gate(&mut self, slots: usize) {
+        let gates = &self.theta[..self.gates];
         self.slopes.clear();
         self.slopes.resize(self.gates * slots, 0.0);
         match self.problem.gate {
