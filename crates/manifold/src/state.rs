@@ -47,15 +47,20 @@ impl State {
             theta.extend_from_slice(&coordinates[t..next_t]);
         }
         theta.extend_from_slice(decoders);
-        let bounded = bounds(problem, &layout);
-        for (at, (x, bounded)) in theta.iter().zip(bounded).enumerate() {
-            if !x.is_finite() || bounded && *x < 0.0 {
-                let message =
-                    format!("element {at} of the start is {x}; it must be finite, and not negative where bounded");
-                return Err(Error::new("start-not-valid", message));
-            }
-        }
+        check(problem, &layout, &theta)?;
         Ok(Self { layout: Arc::new(layout), theta })
+    }
+
+    /// The same supports with another θ.
+    ///
+    /// Errors: as [`State::new`].
+    pub fn with_theta(&self, problem: &Problem, theta: &[f64]) -> Result<Self, Error> {
+        if theta.len() != self.theta.len() {
+            let message = format!("θ has {} elements, got {}", self.theta.len(), theta.len());
+            return Err(Error::new("start-shape-mismatch", message));
+        }
+        check(problem, &self.layout, theta)?;
+        Ok(Self { layout: Arc::clone(&self.layout), theta: theta.to_vec() })
     }
 
     /// The decoders, all functions × p.
@@ -86,6 +91,17 @@ impl State {
             }
         }
     }
+}
+
+fn check(problem: &Problem, layout: &Layout, theta: &[f64]) -> Result<(), Error> {
+    for (at, (x, bounded)) in theta.iter().zip(bounds(problem, layout)).enumerate() {
+        if !x.is_finite() || bounded && *x < 0.0 {
+            let message =
+                format!("element {at} of the start is {x}; it must be finite, and not negative where bounded");
+            return Err(Error::new("start-not-valid", message));
+        }
+    }
+    Ok(())
 }
 
 /// Which elements of θ must not be negative.
