@@ -74,6 +74,8 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
     'Active atoms of a row do not exist, are not ascending, or do not fit the gate; `row` is the row.',
   'prior-not-proper':
     'Strengths leave a scale or a coordinate without a bound, so that there is no minimum or no evidence; `row` is the atom.',
+  'border-too-large':
+    'The decoders of atoms that are active together are too many for a log-determinant; `limit` is the largest number of elements.',
   'pair-not-valid': 'A pair of atoms does not exist, is not ascending, or comes twice.',
   // Command line
   'output-not-empty': 'The folder or file to write to holds something else, and --force was not given.',

@@ -55,7 +55,7 @@ impl Ard {
 }
 
 /// (ln I₀(x) − x, I₁(x)/I₀(x)) for x >= 0, to rounding: the power series, or Hankel's expansion.
-fn bessel(x: f64) -> (f64, f64) {
+pub(crate) fn bessel(x: f64) -> (f64, f64) {
     if x < 30.0 {
         let square = 0.25 * x * x;
         let (mut zero, mut one, mut term) = (1.0, 1.0, 1.0);

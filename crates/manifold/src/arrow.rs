@@ -5,20 +5,33 @@
 //! [`headwater_solve::Arrow`] wants the border as a sparse matrix and the corner's columns one by one; here the border is
 //! kept as factors (see [`crate::assembly`]), and rows give log-determinant and parts of the inverse.
 //!
+//! S is dense by connected parts ([`crate::border`]). Where a part has more than [`LARGEST`] elements it is not formed:
+//! systems with it are solved by conjugate gradients with products S v = H_ββ v − Σ E_nᵀH_n⁻¹E_n v, preconditioned by its
+//! blocks atom by atom, to 10⁻¹⁰; a direction of negative curvature that they meet is a refusal, and there is no
+//! log-determinant.
+//!
 //! Elements that are not free are taken out: their rows and columns are those of the identity. Gauges are pinned: σqqᵀ is
 //! added to S for every orthonormal direction q that the gauges have among the decoders, which changes neither solutions nor
 //! decrements on the quotient.
 //!
-//! Cost: Σ_n q(Cp)² + (Tp)³/3 flop, T the functions of all atoms; memory (Tp)² numbers.
+//! Cost: Σ_n q(Cp)² + Σ(Tp)³/3 flop, T the functions of a part's atoms; memory Σ(Tp)² numbers.
 
 use std::collections::BTreeMap;
 
-use headwater_base::parallel::{Crew, pairwise_sum};
+use headwater_base::parallel::{self, Crew, pairwise_sum};
+use headwater_base::rng::{Purpose, Stream};
 use headwater_linalg::dense::{add_scaled, inner};
 use headwater_linalg::gemm::View as Block;
-use headwater_linalg::{cholesky, eigen, triangular};
+use headwater_linalg::{cholesky, triangular};
+use headwater_solve::operator::{FnOperator, FnPreconditioner};
+use headwater_solve::{Method, Reason, Settings, solve};
 
 use crate::assembly::{Assembly, Kind};
+use crate::border::{Border, BorderInverse};
+use crate::objective::chunk;
+
+/// Elements of a part of S up to which it is formed.
+pub const LARGEST: usize = 2000;
 
 /// Rows of one support whose blocks are multiplied together.
 const SEGMENT: usize = 128;
@@ -30,7 +43,7 @@ const WAVE: usize = 16;
 pub enum Refusal {
     /// The block of this row is not positive definite.
     Row(usize),
-    /// The Schur complement is not positive definite.
+    /// The Schur complement is not positive definite, or a system with it could not be solved.
     Schur,
     /// The crew was stopped.
     Stopped,
@@ -52,14 +65,15 @@ pub struct Arrow<'a> {
     assembly: &'a Assembly<'a>,
     kind: Kind,
     free: Vec<bool>,
+    pins: Vec<Vec<f64>>,
+    damping: f64,
     /// L_n of all rows, one after another, and where each begins.
     rows: Vec<f64>,
     starts: Vec<usize>,
-    /// L of S.
-    schur: Vec<f64>,
-    border: usize,
-    /// The log-determinant, over the free elements; pins included.
-    pub log_determinant: f64,
+    /// L of S, by parts.
+    border: Border,
+    /// The log-determinant, over the free elements, pins included; `None` where S was not formed.
+    pub log_determinant: Option<f64>,
     /// σ of the pins.
     pub pinned: f64,
 }
@@ -69,7 +83,7 @@ fn damp(assembly: &Assembly, damping: f64, at: usize, floor: f64) -> f64 {
 }
 
 /// The block of row n, damped, with what is not free taken out.
-fn row_block(assembly: &Assembly, kind: Kind, frame: &Frame, floor: f64, n: usize) -> Vec<f64> {
+pub(crate) fn row_block(assembly: &Assembly, kind: Kind, frame: &Frame, floor: f64, n: usize) -> Vec<f64> {
     let (view, locals) = (assembly.view(n), assembly.layout.locals(n));
     let mut block = match kind {
         Kind::Exact => view.exact.to_vec(),
@@ -88,14 +102,19 @@ fn row_block(assembly: &Assembly, kind: Kind, frame: &Frame, floor: f64, n: usiz
     block
 }
 
-fn floor(assembly: &Assembly) -> f64 {
+pub(crate) fn floor(assembly: &Assembly) -> f64 {
     1e-12 * assembly.diagonal.iter().copied().fold(0.0, f64::max)
 }
 
 /// L_n of all rows.
-fn factor_rows(assembly: &Assembly, kind: Kind, frame: &Frame, crew: Crew) -> Result<(Vec<f64>, Vec<usize>), Refusal> {
+pub(crate) fn factor_rows(
+    assembly: &Assembly,
+    kind: Kind,
+    frame: &Frame,
+    crew: Crew,
+) -> Result<(Vec<f64>, Vec<usize>), Refusal> {
     let rows = assembly.layout.rows();
-    let (size, least) = (crate::objective::chunk(rows), floor(assembly));
+    let (size, least) = (chunk(rows), floor(assembly));
     let parts = crew.map(rows.div_ceil(size), |index| {
         let mut factors = Vec::new();
         for n in index * size..rows.min((index + 1) * size) {
@@ -119,20 +138,19 @@ fn factor_rows(assembly: &Assembly, kind: Kind, frame: &Frame, crew: Crew) -> Re
     Ok((out, starts))
 }
 
-/// S, lower triangle (the upper one holds anything), with its pins; and σ.
-fn schur(
+/// S by parts, lower triangles, with its pins; and σ.
+pub(crate) fn schur(
     assembly: &Assembly,
     kind: Kind,
     frame: &Frame,
     rows: &[f64],
     starts: &[usize],
+    limit: usize,
     crew: Crew,
-) -> Option<(Vec<f64>, f64)> {
-    let (layout, problem) = (&assembly.layout, assembly.objective.problem);
-    let (p, beta) = (problem.columns, layout.beta());
-    let size = problem.channels * p;
-    let free = &frame.free[beta..];
-    let mut s = vec![0.0; size * size];
+) -> Option<(Border, f64)> {
+    let (layout, p) = (&assembly.layout, assembly.objective.problem.columns);
+    let beta = layout.beta();
+    let mut border = Border::new(assembly, limit);
     let mut groups: BTreeMap<&[u32], Vec<usize>> = BTreeMap::new();
     (0..layout.rows()).for_each(|n| groups.entry(layout.support(n)).or_default().push(n));
     groups.remove(&[][..]);
@@ -150,8 +168,7 @@ fn schur(
                 add_corner(&view, &mut corner);
             }
             let mut block = vec![0.0; width * width];
-            let depth = wave[index].len() * q;
-            let x = Block::new(&stack, depth, width, width);
+            let x = Block::new(&stack, wave[index].len() * q, width, width);
             triangular::upper_of_product(-1.0, x.transposed(), x, 0.0, &mut block, width);
             let c = first.loads.len();
             for i in 0..c {
@@ -166,31 +183,14 @@ fn schur(
         for (rows, block) in wave.iter().zip(blocks) {
             let view = assembly.view(rows[0]);
             let places: Vec<usize> = view.blocks.iter().flat_map(|&(_, all, m)| all * p..(all + m) * p).collect();
-            for (i, &column) in places.iter().enumerate() {
-                for (j, &row) in places.iter().enumerate().skip(i) {
-                    s[row * size + column] += block[i * places.len() + j];
-                }
-            }
+            border.add_block(&places, &block);
         }
     }
-    add_penalties(assembly, kind, &mut s, size);
+    border.add_penalties(assembly, kind);
     let least = floor(assembly);
-    for i in 0..size {
-        s[i * size + i] += damp(assembly, frame.damping, beta + i, least);
-        if !free[i] {
-            s[i * size..i * size + i].fill(0.0);
-            (i..size).for_each(|j| s[j * size + i] = 0.0);
-            s[i * size + i] = 1.0;
-        }
-    }
-    let moving: Vec<f64> = (0..size).filter(|&i| free[i]).map(|i| s[i * size + i]).collect();
-    let sigma = (moving.iter().sum::<f64>() / moving.len().max(1) as f64).abs().max(f64::MIN_POSITIVE);
-    for pin in frame.pins {
-        for i in 0..size {
-            add_scaled(sigma * pin[i], &pin[..=i], &mut s[i * size..=i * size + i]);
-        }
-    }
-    Some((s, sigma))
+    let damping = |at: usize| damp(assembly, frame.damping, beta + at, least);
+    let sigma = border.close(&frame.free[beta..], &damping, frame.pins);
+    Some((border, sigma))
 }
 
 /// X ← L⁻¹X for a row's border, without the rows of locals that are not free.
@@ -220,38 +220,45 @@ fn add_corner(view: &crate::assembly::View, corner: &mut [f64]) {
     }
 }
 
-fn add_penalties(assembly: &Assembly, kind: Kind, s: &mut [f64], size: usize) {
-    let (objective, p) = (assembly.objective, assembly.objective.problem.columns);
-    for (k, atom) in objective.problem.atoms.iter().enumerate() {
-        let (m, penalty) = (atom.functions, objective.penalty(k));
-        for i in 0..m {
-            for j in 0..=i {
-                for o in 0..p {
-                    s[((atom.channel + i) * p + o) * size + (atom.channel + j) * p + o] += penalty[i * m + j];
-                }
-            }
-        }
-    }
-    objective.coupling.accumulate_majorizer(&assembly.decoders, 1.0, kind == Kind::Exact, s, size);
-}
-
 impl<'a> Arrow<'a> {
     /// Factors A (`Kind::Exact`) or B (`Kind::Surrogate`).
     pub fn new(assembly: &'a Assembly<'a>, kind: Kind, frame: &Frame, crew: Crew) -> Result<Self, Refusal> {
+        Self::within(assembly, kind, frame, LARGEST, crew)
+    }
+
+    /// As [`Arrow::new`], with S formed up to `limit` elements of a part.
+    pub fn within(
+        assembly: &'a Assembly<'a>,
+        kind: Kind,
+        frame: &Frame,
+        limit: usize,
+        crew: Crew,
+    ) -> Result<Self, Refusal> {
         let (rows, starts) = factor_rows(assembly, kind, frame, crew)?;
-        let (mut s, pinned) = schur(assembly, kind, frame, &rows, &starts, crew).ok_or(Refusal::Stopped)?;
-        let border = assembly.decoders.len();
-        if !cholesky::factor_unless(border, &mut s, &|| crew.stopped()) {
+        let (mut border, pinned) = schur(assembly, kind, frame, &rows, &starts, limit, crew).ok_or(Refusal::Stopped)?;
+        if !border.factor(crew) {
             return Err(if crew.stopped() { Refusal::Stopped } else { Refusal::Schur });
         }
         let diagonal = |l: &[f64], n: usize| (0..n).map(|i| l[i * n + i].ln()).sum::<f64>();
         let mut logs: Vec<f64> = (0..assembly.layout.rows())
             .map(|n| diagonal(&rows[starts[n]..starts[n + 1]], assembly.layout.locals(n).len()))
             .collect();
-        logs.push(diagonal(&s, border));
-        let log_determinant = 2.0 * pairwise_sum(&logs);
-        let free = frame.free.to_vec();
-        Ok(Self { assembly, kind, free, rows, starts, schur: s, border, log_determinant, pinned })
+        logs.extend(border.logs());
+        let log_determinant = border.whole.then(|| 2.0 * pairwise_sum(&logs));
+        let (free, pins, damping) = (frame.free.to_vec(), frame.pins.to_vec(), frame.damping);
+        Ok(Self { assembly, kind, free, pins, damping, rows, starts, border, log_determinant, pinned })
+    }
+
+    /// With S as it is: for products with H_n⁻¹E_n, and for solves if it is factored and not whole.
+    pub(crate) fn unfinished(
+        assembly: &'a Assembly<'a>,
+        kind: Kind,
+        frame: &Frame,
+        (rows, starts): (Vec<f64>, Vec<usize>),
+        (border, pinned): (Border, f64),
+    ) -> Self {
+        let (free, pins, damping) = (frame.free.to_vec(), frame.pins.to_vec(), frame.damping);
+        Self { assembly, kind, free, pins, damping, rows, starts, border, log_determinant: None, pinned }
     }
 
     /// L_n.
@@ -259,29 +266,82 @@ impl<'a> Arrow<'a> {
         &self.rows[self.starts[n]..self.starts[n + 1]]
     }
 
-    /// H_n⁻¹ b in place.
-    fn solve_row(&self, n: usize, b: &mut [f64]) {
-        cholesky::solve(b.len(), self.row_factor(n), b);
-    }
-
     fn mask(&self, x: &mut [f64], first: usize) {
         x.iter_mut().zip(&self.free[first..]).filter(|(_, free)| !**free).for_each(|(x, _)| *x = 0.0);
     }
 
-    /// The solution of Hx = b over the free elements; 0 for the others.
-    pub fn solve(&self, b: &[f64]) -> Vec<f64> {
-        let (layout, rows) = (&self.assembly.layout, self.assembly.layout.rows());
+    /// Calls `work(chunk of rows)` for all chunks.
+    fn by_chunks<T: Send>(&self, work: impl Fn(std::ops::Range<usize>) -> T + Sync) -> Vec<T> {
+        let rows = self.assembly.layout.rows();
+        let size = chunk(rows);
+        parallel::map(self.assembly.threads, rows.div_ceil(size), |index| {
+            work(index * size..rows.min((index + 1) * size))
+        })
+    }
+
+    /// H_n⁻¹E_n v of all rows.
+    pub(crate) fn pulled(&self, v: &[f64]) -> Vec<f64> {
+        let layout = &self.assembly.layout;
+        let parts = self.by_chunks(|rows| {
+            let mut out = Vec::new();
+            for n in rows {
+                let range = layout.locals(n);
+                let mut y = vec![0.0; range.len()];
+                self.assembly.view(n).border(self.kind, v, &mut y);
+                self.mask(&mut y, range.start);
+                cholesky::solve(y.len(), self.row_factor(n), &mut y);
+                out.extend(y);
+            }
+            out
+        });
+        parts.concat()
+    }
+
+    /// S v, not formed.
+    fn schur_product(&self, v: &[f64], out: &mut [f64]) {
+        let beta = self.assembly.layout.beta();
+        let mut whole: Vec<f64> = self.pulled(v).iter().map(|y| -y).collect();
+        whole.extend_from_slice(v);
+        self.mask(&mut whole, 0);
+        out.copy_from_slice(&self.assembly.product(self.kind, &whole)[beta..]);
+        let least = floor(self.assembly);
+        for (i, x) in out.iter_mut().enumerate() {
+            *x += damp(self.assembly, self.damping, beta + i, least) * v[i];
+        }
+        for pin in &self.pins {
+            add_scaled(self.pinned * inner(pin, v), pin, out);
+        }
+        (0..out.len()).filter(|&i| !self.free[beta + i]).for_each(|i| out[i] = v[i]);
+    }
+
+    /// S⁻¹b by conjugate gradients; a direction in which S is not positive, where one is met.
+    fn iterate(&self, b: &[f64]) -> Result<Vec<f64>, Option<Vec<f64>>> {
+        let operator = FnOperator { size: b.len(), apply: |v: &[f64], out: &mut [f64]| self.schur_product(v, out) };
+        let blocks = FnPreconditioner(|r: &[f64], z: &mut [f64]| {
+            z.copy_from_slice(r);
+            self.border.solve(z);
+        });
+        let settings = Settings { rtol: 1e-10, probe: false, ..Settings::default() };
+        let found = solve(Method::Cg, &operator, Some(&blocks), b, &settings, headwater_base::Control::none())
+            .expect("sizes that fit");
+        match found.reason {
+            reason if reason.converged() => Ok(found.x),
+            Reason::IndefiniteOperator => Err(found.direction),
+            _ => Err(None),
+        }
+    }
+
+    /// The solution of Hx = b over the free elements; 0 for the others. Refused only where S was not formed.
+    pub fn solve(&self, b: &[f64]) -> Result<Vec<f64>, Refusal> {
+        let layout = &self.assembly.layout;
         let beta = layout.beta();
         let mut x = b.to_vec();
         self.mask(&mut x, 0);
-        let size = crate::objective::chunk(rows);
-        let chunk = |index: usize| index * size..rows.min((index + 1) * size);
-        let (chunks, threads) = (rows.div_ceil(size), self.assembly.threads);
-        let parts = headwater_base::parallel::map(threads, chunks, |index| {
-            let (mut solved, mut border) = (Vec::new(), vec![0.0; self.border]);
-            for n in chunk(index) {
+        let parts = self.by_chunks(|rows| {
+            let (mut solved, mut border) = (Vec::new(), vec![0.0; b.len() - beta]);
+            for n in rows {
                 let mut y = x[layout.locals(n)].to_vec();
-                self.solve_row(n, &mut y);
+                cholesky::solve(y.len(), self.row_factor(n), &mut y);
                 self.assembly.view(n).border_adjoint(self.kind, &y, &mut border);
                 solved.extend(y);
             }
@@ -295,81 +355,25 @@ impl<'a> Arrow<'a> {
             add_scaled(-1.0, border, decoders);
         }
         self.mask(decoders, beta);
-        cholesky::solve(self.border, &self.schur, decoders);
-        let parts = headwater_base::parallel::map(threads, chunks, |index| {
-            let mut solved = Vec::new();
-            for n in chunk(index) {
-                let range = layout.locals(n);
-                let mut y = vec![0.0; range.len()];
-                self.assembly.view(n).border(self.kind, decoders, &mut y);
-                self.mask(&mut y, range.start);
-                self.solve_row(n, &mut y);
-                solved.extend(locals[range].iter().zip(y).map(|(x, y)| x - y));
-            }
-            solved
-        });
-        locals.copy_from_slice(&parts.concat());
-        x
+        if self.border.whole {
+            self.border.solve(decoders);
+        } else {
+            decoders.copy_from_slice(&self.iterate(decoders).map_err(|_| Refusal::Schur)?);
+        }
+        add_scaled(-1.0, &self.pulled(decoders), locals);
+        Ok(x)
     }
 
-    /// S⁻¹ and L⁻¹ (of S = LLᵀ), both dense. Cost: 4(Tp)³/3 flop.
-    pub(crate) fn schur_inverse(&self) -> (Vec<f64>, Vec<f64>) {
-        let n = self.border;
-        let mut upper = vec![0.0; n * n];
-        triangular::transpose(n, n, &self.schur, &mut upper);
-        (0..n).for_each(|i| upper[i * n..i * n + i].fill(0.0));
-        let mut root = vec![0.0; n * n];
-        (0..n).for_each(|i| root[i * n + i] = 1.0);
-        triangular::solve_adjoint(n, &upper, &mut root, n);
-        let view = Block::new(&root, n, n, n);
-        let mut inverse = vec![0.0; n * n];
-        headwater_linalg::gemm::multiply(1.0, view.transposed(), view, 0.0, &mut inverse, n);
-        (inverse, root)
+    /// S⁻¹ and L⁻¹ by parts; S must have been formed.
+    pub(crate) fn border_inverse(&self) -> BorderInverse<'_> {
+        self.border.inverse(&self.free[self.assembly.layout.beta()..])
     }
-}
 
-/// A direction v with vᵀAv < 0, ‖v‖ = 1, and that number, where A is not positive definite; `None` where it is (to rounding,
-/// relative to its diagonal), or when stopped.
-pub fn negative_curvature(assembly: &Assembly, frame: &Frame, crew: Crew) -> Option<(Vec<f64>, f64)> {
-    let (layout, beta) = (&assembly.layout, assembly.layout.beta());
-    let mut v = vec![0.0; assembly.len()];
-    match factor_rows(assembly, Kind::Exact, frame, crew) {
-        Err(Refusal::Row(n)) => {
-            let range = layout.locals(n);
-            let block = row_block(assembly, Kind::Exact, frame, floor(assembly), n);
-            let (values, vectors) = eigen::symmetric(range.len(), &block)?;
-            if values[0] >= 0.0 {
-                return None;
-            }
-            v[range.clone()].copy_from_slice(&vectors[..range.len()]);
-        }
-        Err(_) => return None,
-        Ok((rows, starts)) => {
-            let (mut s, _) = schur(assembly, Kind::Exact, frame, &rows, &starts, crew)?;
-            let size = assembly.decoders.len();
-            for i in 0..size {
-                for j in 0..i {
-                    s[j * size + i] = s[i * size + j];
-                }
-            }
-            let (values, vectors) = eigen::symmetric(size, &s)?;
-            if values[0] >= 0.0 {
-                return None;
-            }
-            v[beta..].copy_from_slice(&vectors[..size]);
-            for n in 0..layout.rows() {
-                let range = layout.locals(n);
-                let mut y = vec![0.0; range.len()];
-                assembly.view(n).border(Kind::Exact, &vectors[..size], &mut y);
-                y.iter_mut().zip(&frame.free[range.clone()]).for_each(|(y, free)| *y = if *free { -*y } else { 0.0 });
-                cholesky::solve(range.len(), &rows[starts[n]..starts[n + 1]], &mut y);
-                v[range].copy_from_slice(&y);
-            }
-        }
+    /// A direction of the decoders in which S, not formed, is not positive: from a solve for a fixed random vector.
+    pub(crate) fn bent(&self) -> Option<Vec<f64>> {
+        let mut random = Stream::new(2, Purpose::Probe, 0);
+        let mut b: Vec<f64> = (0..self.assembly.decoders.len()).map(|_| random.normal()).collect();
+        self.mask(&mut b, self.assembly.layout.beta());
+        self.iterate(&b).err().flatten()
     }
-    v.iter_mut().zip(frame.free).filter(|(_, free)| !**free).for_each(|(v, _)| *v = 0.0);
-    let size = inner(&v, &v).sqrt();
-    v.iter_mut().for_each(|v| *v /= size);
-    let curvature = inner(&v, &assembly.product(Kind::Exact, &v));
-    (curvature < 0.0).then_some((v, curvature))
 }

@@ -47,6 +47,9 @@ struct Chunk {
     load_slopes: Vec<f64>,
     force: Vec<f64>,
     weights: Vec<f64>,
+    /// (first function in the row, first among all, functions) of the active atoms, and where those of a row begin.
+    blocks: Vec<(usize, usize, usize)>,
+    block_starts: Vec<usize>,
     gradient: Vec<f64>,
     decoders: Vec<f64>,
     diagonal: Vec<f64>,
@@ -92,7 +95,7 @@ pub(crate) struct View<'v> {
     /// ω/φ.
     pub weights: &'v [f64],
     /// (first function in the row, first among all, functions) of every active atom.
-    pub blocks: Vec<(usize, usize, usize)>,
+    pub blocks: &'v [(usize, usize, usize)],
 }
 
 impl<'a> Assembly<'a> {
@@ -161,16 +164,11 @@ impl<'a> Assembly<'a> {
         let (at, p) = (n % self.size, self.objective.problem.columns);
         let ([square, wide, load, slope], [square_end, wide_end, load_end, slope_end]) =
             (chunk.starts[at], chunk.starts[at + 1]);
-        let mut channel = 0;
-        let blocks = self.layout.support(n).iter().map(|&k| {
-            let atom = &self.objective.problem.atoms[k as usize];
-            channel += atom.functions;
-            (channel - atom.functions, atom.channel, atom.functions)
-        });
+        let (first, last) = (chunk.block_starts[at], chunk.block_starts[at + 1]);
         View {
             q: self.layout.locals(n).len(),
             p,
-            blocks: blocks.collect(),
+            blocks: &chunk.blocks[first..last],
             exact: &chunk.exact[square..square_end],
             surrogate: &chunk.surrogate[square..square_end],
             tangents: &chunk.tangents[wide..wide_end],
@@ -243,6 +241,7 @@ impl Chunk {
         let mark = |chunk: &Self| [chunk.exact.len(), chunk.tangents.len(), chunk.loads.len(), chunk.load_slopes.len()];
         if self.starts.is_empty() {
             self.starts.push([0; 4]);
+            self.block_starts.push(0);
         }
         self.surrogate.extend_from_slice(&model.surrogate);
         self.exact.extend_from_slice(&model.exact);
@@ -251,12 +250,14 @@ impl Chunk {
         self.value = [self.value[0] + model.value[0], self.value[1] + model.value[1]];
         for slot in &row.slots {
             let to = problem.atoms[slot.atom].channel;
+            self.blocks.push((slot.channel, to, slot.functions));
             for m in 0..slot.functions {
                 let (load, at) = (row.loads[slot.channel + m], (to + m) * p);
                 add_scaled(load, &row.force, &mut self.decoders[at..at + p]);
                 add_scaled(load * load, &row.weights, &mut self.diagonal[at..at + p]);
             }
         }
+        self.block_starts.push(self.blocks.len());
         self.loads.extend_from_slice(&row.loads);
         self.load_slopes.extend_from_slice(&row.load_slopes);
         self.force.extend_from_slice(&row.force);
@@ -284,7 +285,7 @@ impl View<'_> {
     /// Σ_i c_i v_i for v over all decoders.
     fn gather(&self, loads: &[f64], v: &[f64]) -> Vec<f64> {
         let mut sum = vec![0.0; self.p];
-        for &(own, all, m) in &self.blocks {
+        for &(own, all, m) in self.blocks {
             for i in 0..m {
                 let from = (all + i) * self.p;
                 add_scaled(loads[own + i], &v[from..from + self.p], &mut sum);
@@ -305,7 +306,7 @@ impl View<'_> {
         if kind.rest() {
             let c = self.loads.len();
             let mut along = vec![0.0; c];
-            for &(own, all, m) in &self.blocks {
+            for &(own, all, m) in self.blocks {
                 for i in 0..m {
                     let from = (all + i) * p;
                     along[own + i] = inner(self.force, &v[from..from + p]);
@@ -325,7 +326,7 @@ impl View<'_> {
             add_scaled(x[a], &self.tangents[a * p..(a + 1) * p], &mut sum);
             add_scaled(x[a], &self.load_slopes[a * c..(a + 1) * c], &mut slopes);
         }
-        for &(own, all, m) in &self.blocks {
+        for &(own, all, m) in self.blocks {
             for i in 0..m {
                 let to = &mut out[(all + i) * p..(all + i + 1) * p];
                 if kind.base() {
@@ -342,7 +343,7 @@ impl View<'_> {
     fn corner(&self, v: &[f64], out: &mut [f64]) {
         let mut sum = self.gather(self.loads, v);
         sum.iter_mut().zip(self.weights).for_each(|(x, w)| *x *= w);
-        for &(own, all, m) in &self.blocks {
+        for &(own, all, m) in self.blocks {
             for i in 0..m {
                 let at = (all + i) * self.p;
                 add_scaled(self.loads[own + i], &sum, &mut out[at..at + self.p]);

@@ -1,12 +1,12 @@
 //! The criterion by which hyperparameters ρ = ln(strength) are chosen, and its gradient: one function for both.
 //!
 //! At the minimum θ(ρ) of L, over the elements that are not held at a bound,
-//! V(ρ) = L + ½ ln|B| − ½p Σ_k ln|λ₁S_k + λ₂I| + normalisers of amplitudes and coordinates + ½N ln φ,
-//! N the number of cells with weight; constants are left out. It is Laplace's approximation of the evidence with the
+//! V(ρ) = L + ½ ln|B| + Σ c − ½p Σ_k ln|λ₁S_k + λ₂I| + normalisers of amplitudes and coordinates + ½N ln φ,
+//! c the charge of each phase with a prior ([`phase_charge`]), N the number of cells with weight; constants are left out. It is Laplace's approximation of the evidence with the
 //! surrogate B, which is always positive definite. Priors that a bound cuts off are normalised as if it did not hold the
 //! element, and a gauge counts as one direction of B.
 //!
-//! dV/dρ_i = explicit + ½tr(B⁻¹∂_iB) − ½⟨A⁻¹Γ, ∂_i∇L⟩, Γ = ∇_θ ln|B|: one solve with the exact Hessian A serves all ρ. With
+//! dV/dρ_i = explicit + ½tr(B⁻¹∂_iB) − ½⟨A⁻¹Γ, ∂_i∇L⟩, Γ = ∇_θ (ln|B| + 2Σc): one solve with the exact Hessian A serves all ρ. With
 //! B⁻¹ in the place of A⁻¹ it is a wrong gradient. A point where A is not positive definite has none.
 
 use headwater_base::Error;
@@ -18,6 +18,7 @@ use crate::arrow::{Arrow, Refusal};
 use crate::assembly::{Assembly, Kind};
 use crate::freedom::Freedom;
 use crate::objective::Objective;
+use crate::phase::phase_charge;
 use crate::priors::{self, Response};
 use crate::row::Row;
 use crate::spread::{Spread, spread};
@@ -43,7 +44,7 @@ pub struct Criterion {
 pub struct Gradient {
     /// dV/dρ, one number a parameter.
     pub slopes: Vec<f64>,
-    /// Γ = ∇_θ ln|B|.
+    /// Γ = ∇_θ (ln|B| + 2Σc).
     pub spread: Vec<f64>,
     /// Effective degrees of freedom of each function, mean over the columns: 0 where the prior decides, 1 where the data do.
     pub degrees: Vec<f64>,
@@ -78,11 +79,21 @@ impl From<Refusal> for Failure {
     }
 }
 
+/// Elements of a connected part of the decoders up to which there is a log-determinant.
+const FORMED: usize = 8000;
+
+fn too_large() -> Error {
+    let message =
+        "the decoders of atoms that are active together have more than 8000 elements: no log-determinant is computed";
+    Error::new("border-too-large", message).with_limit(FORMED as f64)
+}
+
 /// V at a minimum, and its gradient by `parameters` if `wanted`.
 ///
 /// `exact` false puts B in the place of A in the gradient's solve, which is wrong: for tests of the tests.
 ///
-/// Errors: [`Failure`]; `prior-not-proper` (refused) if a decoder has no proper prior.
+/// Errors: [`Failure`]; `prior-not-proper` (refused) if a decoder has no proper prior, `border-too-large` (refused) if the
+/// decoders of a connected set of atoms have more than 8000 elements.
 pub fn criterion(
     objective: &Objective,
     state: &State,
@@ -96,9 +107,10 @@ pub fn criterion(
     let freedom = Freedom::new(&assembly, state);
     // B is positive definite along the gauges too: the priors of the decoders hold it.
     let undamped = crate::arrow::Frame { pins: &[], ..freedom.frame(0.0) };
-    let factor = Arrow::new(&assembly, Kind::Surrogate, &undamped, crew)?;
-    let log_determinant = factor.log_determinant;
+    let factor = Arrow::within(&assembly, Kind::Surrogate, &undamped, FORMED, crew)?;
+    let log_determinant = factor.log_determinant.ok_or_else(too_large)?;
     let mut value = assembly.value + 0.5 * log_determinant + normalisers(objective, state)?;
+    value += phase_charge(&assembly, &freedom.free);
     value += 0.5 * problem.observed as f64 * objective.strengths.noise.ln();
     let mut out = Criterion { value, objective: assembly.value, log_determinant, gradient: None };
     if !wanted {
@@ -113,7 +125,7 @@ pub fn criterion(
             other => return Err(Failure::NotSolved(other)),
         }
     } else {
-        (factor.solve(&spread.slope), 0)
+        (factor.solve(&spread.slope)?, 0)
     };
     let slopes = slopes(&assembly, state, &freedom.free, &spread, &x, parameters);
     let laplace_gap = laplace_gap(&assembly, &factor, &freedom, crew)?;
@@ -174,7 +186,7 @@ fn slopes(
         priors::responses(problem, strengths, &row, weight, &free[locals], &|a| inverse[a], own, &mut add);
         // The data's gradient times x.
         let view = assembly.view(n);
-        for &(first, all, m) in &view.blocks {
+        for &(first, all, m) in view.blocks {
             for i in 0..m {
                 let from = (all + i) * p;
                 noise.slope -= view.loads[first + i] * inner(view.force, &x[beta + from..beta + from + p]);
@@ -241,18 +253,21 @@ fn log_gram(x: &[Vec<f64>], y: &[Vec<f64>]) -> Option<f64> {
 /// With gauges Ξ: |A + σQQᵀ| = |A|₊ σᵍ |ΞᵀQ|²/|ΞᵀΞ|, where Q spans the decoders' part of Ξ, and |B| over what is orthogonal
 /// to Ξ is |B| |ΞᵀB⁻¹Ξ|/|ΞᵀΞ|.
 fn laplace_gap(assembly: &Assembly, factor: &Arrow, freedom: &Freedom, crew: Crew) -> Result<f64, Failure> {
-    let exact = Arrow::new(assembly, Kind::Exact, &freedom.frame(0.0), crew)?;
+    let exact = Arrow::within(assembly, Kind::Exact, &freedom.frame(0.0), FORMED, crew)?;
+    let pinned = exact.pinned;
+    let (exact, surrogate) =
+        (exact.log_determinant.ok_or_else(too_large)?, factor.log_determinant.ok_or_else(too_large)?);
     let gauges = &freedom.gauges;
     if gauges.is_empty() {
-        return Ok(0.5 * (exact.log_determinant - factor.log_determinant));
+        return Ok(0.5 * (exact - surrogate));
     }
     let beta = assembly.layout.beta();
     let decoders: Vec<Vec<f64>> = gauges.iter().map(|gauge| gauge[beta..].to_vec()).collect();
-    let solved: Vec<Vec<f64>> = gauges.iter().map(|gauge| factor.solve(gauge)).collect();
+    let solved = gauges.iter().map(|gauge| factor.solve(gauge)).collect::<Result<Vec<_>, _>>()?;
     let all = log_gram(gauges, gauges).ok_or(Failure::NotMinimum)?;
     let part = log_gram(&decoders, &decoders).ok_or(Failure::NotMinimum)?;
     let through = log_gram(gauges, &solved).ok_or(Failure::NotMinimum)?;
-    let exact = exact.log_determinant - gauges.len() as f64 * exact.pinned.ln() - part + all;
-    let surrogate = factor.log_determinant + through - all;
+    let exact = exact - gauges.len() as f64 * pinned.ln() - part + all;
+    let surrogate = surrogate + through - all;
     Ok(0.5 * (exact - surrogate))
 }

@@ -238,6 +238,11 @@ impl DecoderIncoherence {
     ///
     /// If the block does not fit into `h`.
     pub fn accumulate_majorizer(&self, decoders: &[f64], scale: f64, exact: bool, h: &mut [f64], stride: usize) {
+        self.scatter(decoders, scale, exact, &mut |row, column, value| h[row * stride + column] += value);
+    }
+
+    /// Every element of the dense form: row, column, value; some come several times.
+    pub(crate) fn scatter(&self, decoders: &[f64], scale: f64, exact: bool, add: &mut dyn FnMut(usize, usize, f64)) {
         let p = self.columns;
         for pair in &self.pairs {
             let weight = scale * self.strength * pair.weight;
@@ -247,7 +252,7 @@ impl DecoderIncoherence {
                 for o in 0..p {
                     for e in 0..p {
                         let gram: f64 = other.chunks_exact(p).map(|row| row[o] * row[e]).sum();
-                        (own..own + m).for_each(|a| h[(a * p + o) * stride + a * p + e] += weight * gram);
+                        (own..own + m).for_each(|a| add(a * p + o, a * p + e, weight * gram));
                     }
                 }
             }
@@ -258,8 +263,8 @@ impl DecoderIncoherence {
                         for e in 0..p {
                             let same = if o == e { c[a * mk + b] } else { 0.0 };
                             let value = weight * (decoders[(j + a) * p + e] * decoders[(k + b) * p + o] + same);
-                            h[((j + a) * p + o) * stride + (k + b) * p + e] += value;
-                            h[((k + b) * p + e) * stride + (j + a) * p + o] += value;
+                            add((j + a) * p + o, (k + b) * p + e, value);
+                            add((k + b) * p + e, (j + a) * p + o, value);
                         }
                     }
                 }
@@ -335,29 +340,49 @@ fn check_weight(weight: f64, row: usize, col: usize) -> Result<(), Error> {
     Err(Error::new("weight-not-valid", message).at(row, col))
 }
 
-/// W_jk = Σ_n a_nj a_nk / N over the rows in which both are active (for softmax gates: above a thousandth of the row's
-/// largest), sparse. Cost: Σ|S_n|² numbers, sorted once.
-pub fn co_activations(problem: &Problem, state: &State) -> Vec<Pair> {
-    let mut products: Vec<(u32, u32, f64)> = Vec::new();
-    let mut row = Row::new(problem);
-    let softmax = matches!(problem.gate, Gate::Softmax { .. });
-    for n in 0..problem.rows {
-        row.load_gates(state, n);
-        let support = state.layout.support(n);
-        let least = if softmax { 1e-3 * row.amounts.iter().copied().fold(0.0, f64::max) } else { 0.0 };
-        for (j, (&first, &a)) in support.iter().zip(&row.amounts).enumerate() {
-            if a > least {
-                let others = support[j + 1..].iter().zip(&row.amounts[j + 1..]).filter(|(_, b)| **b > least);
-                products.extend(others.map(|(&second, b)| (first, second, a * b)));
+/// Collects W_jk = Σ_n a_nj a_nk / N, sparse, row by row. Memory: 16 bytes for each pair of each row.
+#[derive(Clone, Debug, Default)]
+pub struct CoActivation {
+    products: Vec<(u32, u32, f64)>,
+    rows: usize,
+}
+
+impl CoActivation {
+    /// Adds a row: its active atoms, ascending, and their amounts. Atoms with amount 0 are not active.
+    pub fn push(&mut self, support: &[u32], amounts: &[f64]) {
+        self.rows += 1;
+        for (j, (&first, &a)) in support.iter().zip(amounts).enumerate() {
+            if a > 0.0 {
+                let others = support[j + 1..].iter().zip(&amounts[j + 1..]).filter(|(_, b)| **b > 0.0);
+                self.products.extend(others.map(|(&second, b)| (first, second, a * b)));
             }
         }
     }
-    // Stable: the rows of a pair stay in order.
-    products.sort_by_key(|&(first, second, _)| (first, second));
-    let same = products.chunk_by(|x, y| (x.0, x.1) == (y.0, y.1));
-    same.map(|pair| {
-        let sum: f64 = pair.iter().map(|(_, _, product)| product).sum();
-        Pair { first: pair[0].0 as usize, second: pair[0].1 as usize, weight: sum / problem.rows as f64 }
-    })
-    .collect()
+
+    /// The pairs, ascending. Cost: sorting the products once.
+    pub fn pairs(mut self) -> Vec<Pair> {
+        // Stable: the rows of a pair stay in order, and so its sum.
+        self.products.sort_by_key(|&(first, second, _)| (first, second));
+        let same = self.products.chunk_by(|x, y| (x.0, x.1) == (y.0, y.1));
+        same.map(|pair| {
+            let sum: f64 = pair.iter().map(|(_, _, product)| product).sum();
+            Pair { first: pair[0].0 as usize, second: pair[0].1 as usize, weight: sum / self.rows as f64 }
+        })
+        .collect()
+    }
+}
+
+/// The co-activations of a state (for softmax gates, shares up to a thousandth of the row's largest count as 0).
+pub fn co_activations(problem: &Problem, state: &State) -> Vec<Pair> {
+    let (mut out, mut row) = (CoActivation::default(), Row::new(problem));
+    let softmax = matches!(problem.gate, Gate::Softmax { .. });
+    for n in 0..problem.rows {
+        row.load_gates(state, n);
+        if softmax {
+            let least = 1e-3 * row.amounts.iter().copied().fold(0.0, f64::max);
+            row.amounts.iter_mut().for_each(|a| *a = if *a > least { *a } else { 0.0 });
+        }
+        out.push(state.layout.support(n), &row.amounts);
+    }
+    out.pairs()
 }

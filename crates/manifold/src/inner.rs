@@ -10,12 +10,12 @@
 //! point to rounding, which derivatives of what depends on it need.
 
 use headwater_base::parallel::Crew;
-use headwater_base::rng::{Purpose, Stream};
 use headwater_base::{Progress, Status};
 use headwater_linalg::dense::inner;
 
-use crate::arrow::{Arrow, Refusal, negative_curvature};
+use crate::arrow::{Arrow, Refusal};
 use crate::assembly::{Assembly, Kind};
+use crate::curvature::{min_curvature, negative_curvature};
 use crate::freedom::Freedom;
 use crate::local::relax;
 use crate::objective::Objective;
@@ -96,6 +96,8 @@ const FLAT: f64 = 1e-8;
 const NEAR: f64 = 1e-6;
 /// Newton steps after convergence.
 const POLISH: usize = 4;
+/// Of 1 + |L|: a decrement of which no step can take anything.
+const ROUNDING: f64 = 1e-22;
 
 /// θ + αd, cut off at the bounds, and how far that is from θ.
 fn moved(state: &State, direction: &[f64], alpha: f64, bounded: &[bool]) -> (State, Vec<f64>) {
@@ -253,7 +255,7 @@ impl Run<'_> {
         let assembly = Assembly::new(self.objective, state, self.crew)?;
         let freedom = Freedom::new(&assembly, state);
         let factor = Arrow::new(&assembly, Kind::Exact, &freedom.frame(0.0), self.crew).ok()?;
-        Some(min_curvature(&assembly, &factor, &freedom))
+        min_curvature(&assembly, &factor, &freedom)
     }
 
     /// With the locals relaxed, where A is used; and L there.
@@ -336,6 +338,9 @@ impl Run<'_> {
     fn polish(&mut self, state: &State, mut step: Step) -> Option<(State, f64)> {
         let mut best: Option<(State, f64)> = None;
         for _ in 0..POLISH {
+            if step.gain <= ROUNDING * (1.0 + best.as_ref().map_or(0.0, |(_, value)| value.abs())) {
+                break;
+            }
             let from = best.as_ref().map_or(state, |(state, _)| state);
             let (next, _) = moved(from, &step.direction, 1.0, &self.bounded);
             let next = relax(self.objective, &next, self.crew)?;
@@ -357,25 +362,4 @@ impl Run<'_> {
         }
         best
     }
-}
-
-/// The smallest eigenvalue of A in the metric of diag B, by inverse iteration from a fixed start: an estimate from above.
-fn min_curvature(assembly: &Assembly, factor: &Arrow, freedom: &Freedom) -> f64 {
-    let mut random = Stream::new(1, Purpose::Probe, 0);
-    let weigh = |x: &[f64]| -> Vec<f64> { x.iter().zip(&assembly.diagonal).map(|(x, d)| x * d).collect() };
-    let free = |x: f64, free: bool| if free { x } else { 0.0 };
-    let mut x: Vec<f64> = freedom.free.iter().map(|&on| free(random.normal(), on)).collect();
-    let mut found = f64::INFINITY;
-    for _ in 0..30 {
-        let next = factor.solve(&weigh(&x));
-        let (square, against) = (inner(&next, &weigh(&next)), inner(&next, &weigh(&x)));
-        let value = against / square;
-        x = next.iter().map(|x| x / square.sqrt()).collect();
-        let settled = (found - value).abs() <= 1e-3 * value.abs();
-        found = value;
-        if settled {
-            break;
-        }
-    }
-    found
 }

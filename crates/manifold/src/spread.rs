@@ -1,4 +1,5 @@
-//! Γ = ∇_θ log|B| and the traces of B⁻¹ that the criterion's gradient needs, from the blocks of P = B⁻¹ row by row.
+//! Γ = ∇_θ (ln|B| + 2Σc) and the traces that the criterion's gradient needs, from the blocks of P = B⁻¹ row by row; c is the
+//! charge of phases ([`crate::phase`]), whose slope is added to the diagonal of P.
 //!
 //! With weighted tangents ωJ, loads c and P over a row's locals a, b and functions (i, o):
 //! Y_a = Σ_b P_ab ωJ_b + ω Σ_i c_i P_a,(i,·), y_(i,o) = Σ_b P_b,(i,o) (ωJ_b)_o + ω_o Σ_j P_(i,o),(j,o) c_j, and
@@ -15,6 +16,8 @@ use headwater_linalg::gemm::{View as Block, multiply};
 
 use crate::arrow::Arrow;
 use crate::assembly::{Assembly, Kind};
+use crate::border::BorderInverse;
+use crate::phase::{charge, phases};
 use crate::priors;
 use crate::row::Row;
 use crate::state::State;
@@ -23,9 +26,9 @@ use crate::state::State;
 pub(crate) struct Spread {
     /// Γ, 0 where not free.
     pub slope: Vec<f64>,
-    /// The diagonal of P over the locals; 0 where not free.
+    /// The diagonal of P over the locals, charges included; 0 where not free.
     pub inverse: Vec<f64>,
-    /// tr(P B_data).
+    /// tr(P B_data), charges included.
     pub data_trace: f64,
     /// Σ_o P_(i,o),(j,o) of the functions i, j of each atom, M × M.
     pub traces: Vec<Vec<f64>>,
@@ -45,17 +48,17 @@ struct Part {
 pub(crate) fn spread(assembly: &Assembly, state: &State, factor: &Arrow, free: &[bool], crew: Crew) -> Option<Spread> {
     let (layout, objective) = (&assembly.layout, assembly.objective);
     let problem = objective.problem;
-    let (p, beta, border) = (problem.columns, layout.beta(), assembly.decoders.len());
-    let (mut inverse, mut root) = factor.schur_inverse();
-    for i in (0..border).filter(|&i| !free[beta + i]) {
-        inverse[i * border..(i + 1) * border].fill(0.0);
-        (0..border).for_each(|j| (inverse[j * border + i], root[j * border + i]) = (0.0, 0.0));
-    }
+    let (p, beta) = (problem.columns, layout.beta());
+    let inverse = factor.border_inverse();
     let mut groups: BTreeMap<&[u32], Vec<usize>> = BTreeMap::new();
     (0..layout.rows()).for_each(|n| groups.entry(layout.support(n)).or_default().push(n));
     groups.remove(&[][..]);
     let segments: Vec<&[usize]> = groups.values().flat_map(|group| group.chunks(SEGMENT)).collect();
-    let parts = crew.map(segments.len(), |index| segment(assembly, state, factor, free, &inverse, segments[index]))?;
+    // c(κ) is a function of B's diagonal: its slope joins that of ½ ln|B|, which is ½P.
+    let mut charges = vec![0.0; beta];
+    phases(assembly, free, |at, curvature, period| charges[at] = 2.0 * charge(curvature, period).1);
+    let parts =
+        crew.map(segments.len(), |index| segment(assembly, state, factor, free, &inverse, &charges, segments[index]))?;
     let mut out = Spread {
         slope: vec![0.0; assembly.len()],
         inverse: vec![0.0; beta],
@@ -70,22 +73,27 @@ pub(crate) fn spread(assembly: &Assembly, state: &State, factor: &Arrow, free: &
         add_scaled(1.0, &part.decoders, &mut out.slope[beta..]);
     }
     if !objective.coupling.is_empty() {
-        for v in root.chunks_exact(border) {
-            objective.coupling.majorizer_slope(&assembly.decoders, v, &mut out.slope[beta..]);
-        }
+        inverse.roots(|v| objective.coupling.majorizer_slope(&assembly.decoders, v, &mut out.slope[beta..]));
     }
     out.slope.iter_mut().zip(free).filter(|(_, free)| !**free).for_each(|(x, _)| *x = 0.0);
     for atom in &problem.atoms {
         let (m, first) = (atom.functions, atom.channel * p);
-        let trace = |i: usize, j: usize| -> f64 {
-            (0..p).map(|o| inverse[(first + i * p + o) * border + first + j * p + o]).sum()
-        };
+        let trace =
+            |i: usize, j: usize| -> f64 { (0..p).map(|o| inverse.element(first + i * p + o, first + j * p + o)).sum() };
         out.traces.push((0..m * m).map(|at| trace(at / m, at % m)).collect());
     }
     Some(out)
 }
 
-fn segment(assembly: &Assembly, state: &State, factor: &Arrow, free: &[bool], inverse: &[f64], rows: &[usize]) -> Part {
+fn segment(
+    assembly: &Assembly,
+    state: &State,
+    factor: &Arrow,
+    free: &[bool],
+    inverse: &BorderInverse,
+    charges: &[f64],
+    rows: &[usize],
+) -> Part {
     let (layout, objective) = (&assembly.layout, assembly.objective);
     let (p, border) = (objective.problem.columns, assembly.decoders.len());
     let first = assembly.view(rows[0]);
@@ -96,7 +104,7 @@ fn segment(assembly: &Assembly, state: &State, factor: &Arrow, free: &[bool], in
     let mut corner = vec![0.0; width * width];
     for (i, &row) in places.iter().enumerate() {
         for (j, &column) in places.iter().enumerate() {
-            corner[i * width + j] = inverse[row * border + column];
+            corner[i * width + j] = inverse.element(row, column);
         }
     }
     let mut part = Part { rows: Vec::new(), decoders: vec![0.0; border], trace: 0.0 };
@@ -128,6 +136,9 @@ fn segment(assembly: &Assembly, state: &State, factor: &Arrow, free: &[bool], in
                 let (x, y) = (&cross[a * width..(a + 1) * width], &g[b * width..(b + 1) * width]);
                 local[a * q + b] -= inner(x, y);
             }
+        }
+        for a in 0..q {
+            local[a * q + a] += charges[locals.start + a];
         }
         let mut slope = vec![0.0; q];
         part.trace += contract(&row, &view, &corner, &cross, &local, &places, &mut slope, &mut part.decoders);

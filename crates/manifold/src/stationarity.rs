@@ -84,7 +84,11 @@ pub fn solve_stationarity(
     };
     let base = FnOperator { size, apply: apply(Kind::Surrogate) };
     let correction = FnOperator { size, apply: apply(Kind::Correction) };
-    let inverse = FnPreconditioner(|r: &[f64], z: &mut [f64]| z.copy_from_slice(&factor.solve(r)));
+    let inverse = FnPreconditioner(|r: &[f64], z: &mut [f64]| match factor.solve(r) {
+        Ok(solved) => z.copy_from_slice(&solved),
+        // Told by the solver: not a number that it could go on with.
+        Err(_) => z.fill(f64::NAN),
+    });
     let out = exact_hessian(&base, &inverse, &correction, 1.0, &b, &settings, control)?;
     let mut rest = b;
     if let Some(space) = &null_space {

@@ -42,12 +42,6 @@ pub(crate) fn bounded_step(
     let (size, trifle) = (assembly.len(), TRIFLE * (1.0 + assembly.value.abs()));
     let mut best: Option<Step> = None;
     for _ in 0..ROUNDS {
-        let factor = match Arrow::new(assembly, kind, &freedom.frame(damping), crew) {
-            Ok(factor) => factor,
-            // Released elements may bring in negative curvature.
-            Err(refusal) if refusal == Refusal::Stopped || best.is_none() => return Err(refusal),
-            Err(_) => break,
-        };
         // What is held and not at its bound goes there.
         let held = |i: usize| bounded[i] && !freedom.free[i];
         let mut direction: Vec<f64> = (0..size).map(|i| if held(i) { -state.theta[i] } else { 0.0 }).collect();
@@ -55,7 +49,13 @@ pub(crate) fn bounded_step(
         if direction.iter().any(|d| *d != 0.0) {
             add_scaled(1.0, &assembly.product(kind, &direction), &mut rest);
         }
-        let solved = factor.solve(&rest);
+        let solved = Arrow::new(assembly, kind, &freedom.frame(damping), crew).and_then(|factor| factor.solve(&rest));
+        let solved = match solved {
+            Ok(solved) => solved,
+            // Released elements may bring in negative curvature.
+            Err(refusal) if refusal == Refusal::Stopped || best.is_none() => return Err(refusal),
+            Err(_) => break,
+        };
         let mut passed = Vec::new();
         for i in (0..size).filter(|&i| freedom.free[i]) {
             direction[i] = -solved[i];

@@ -5,8 +5,8 @@ use common::*;
 use headwater_base::Control;
 use headwater_linalg::cholesky;
 use headwater_manifold::{
-    AmplitudePrior, Arrow, Assembly, Frame, Freedom, InnerSettings, Kind, Refusal, SolveStatus, gauges, minimise,
-    negative_curvature, solve_stationarity,
+    AmplitudePrior, Arrow, Assembly, Frame, Freedom, InnerSettings, Kind, Objective, Refusal, SolveStatus, gauges,
+    minimise, negative_curvature, solve_stationarity,
 };
 
 fn dense_solve(n: usize, a: &[f64], b: &[f64]) -> (Vec<f64>, f64) {
@@ -47,9 +47,10 @@ fn factors_solve_what_dense_ones_solve() {
             let frame = Frame { free: &free, pins: &[], damping };
             let arrow = Arrow::new(&assembly, kind, &frame, crew(1)).expect("factors");
             let (x, log) = dense_solve(n, &a, &b);
-            let error = distance(&arrow.solve(&b), &x);
+            let error = distance(&arrow.solve(&b).expect("solved"), &x);
             assert!(error < 1e-10, "{kind:?} {damping}: {error:e}");
-            assert!((arrow.log_determinant - log).abs() < 1e-9 * log.abs().max(1.0), "{} {log}", arrow.log_determinant);
+            let found = arrow.log_determinant.expect("formed");
+            assert!((found - log).abs() < 1e-9 * log.abs().max(1.0), "{found} {log}");
         }
     }
 }
@@ -113,6 +114,41 @@ fn nothing_changes_along_a_gauge() {
 }
 
 #[test]
+fn a_border_that_is_not_formed_gives_the_same_solutions() {
+    let case = every_shape(AmplitudePrior::HalfNormal);
+    let objective = case.objective();
+    let state = moved(&case, 0.05, 2);
+    let assembly = Assembly::new(&objective, &state, crew(1)).expect("not stopped");
+    let mut random = Random::new(13);
+    let freedom = Freedom::new(&assembly, &state);
+    let b = random.normals(assembly.len(), 1.0);
+    for (kind, damping) in [(Kind::Surrogate, 0.0), (Kind::Exact, 60.0)] {
+        let frame = freedom.frame(damping);
+        let formed = Arrow::new(&assembly, kind, &frame, crew(1)).expect("factors");
+        let free = Arrow::within(&assembly, kind, &frame, 10, crew(1)).expect("factors");
+        assert!(free.log_determinant.is_none());
+        let (x, y) = (free.solve(&b).expect("definite"), formed.solve(&b).expect("definite"));
+        assert!(distance(&x, &y) < 1e-7, "{:e}", distance(&x, &y));
+    }
+}
+
+#[test]
+fn atoms_that_never_meet_have_parts_of_their_own() {
+    // One circle a row: S is a block an atom, and the log-determinant their sum.
+    let case = apart();
+    let objective = Objective::new(&case.problem, case.strengths.clone(), None).expect("proper");
+    let assembly = Assembly::new(&objective, &case.state, crew(1)).expect("not stopped");
+    let free = vec![true; assembly.len()];
+    let frame = Frame { free: &free, pins: &[], damping: 0.0 };
+    // Each atom has 3 × 5 elements; all four have 60.
+    let arrow = Arrow::within(&assembly, Kind::Surrogate, &frame, 15, crew(1)).expect("factors");
+    let b = Random::new(1).normals(assembly.len(), 1.0);
+    let (x, log) = dense_solve(assembly.len(), &assembly.dense(Kind::Surrogate), &b);
+    assert!(distance(&arrow.solve(&b).expect("solved"), &x) < 1e-10);
+    assert!((arrow.log_determinant.expect("formed") - log).abs() < 1e-9 * log.abs());
+}
+
+#[test]
 fn bits_of_solutions_do_not_depend_on_threads() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(8).build().expect("a pool");
     let case = every_shape(AmplitudePrior::HalfNormal);
@@ -122,7 +158,7 @@ fn bits_of_solutions_do_not_depend_on_threads() {
         let free = vec![true; assembly.len()];
         let frame = Frame { free: &free, pins: &[], damping: 0.1 };
         let arrow = Arrow::new(&assembly, Kind::Surrogate, &frame, crew(threads)).expect("factors");
-        (arrow.solve(&assembly.gradient), arrow.log_determinant)
+        (arrow.solve(&assembly.gradient).expect("solved"), arrow.log_determinant)
     };
     let one = run(1);
     assert_eq!(one, pool.install(|| run(8)));

@@ -5,7 +5,7 @@ use common::*;
 use headwater_base::Status;
 use headwater_manifold::{
     AmplitudePrior, Arrow, Assembly, Criterion, DecoderIncoherence, Failure, Frame, Freedom, InnerSettings, Kind,
-    Objective, Parameter, State, criterion, minimise,
+    Objective, Parameter, State, criterion, minimise, phase_charge,
 };
 
 struct Study {
@@ -97,7 +97,8 @@ fn the_spread_is_the_gradient_of_the_log_determinant() {
             v.iter_mut().zip(&freedom.free).for_each(|(v, free)| *v = if *free { *v } else { 0.0 });
             let expected = difference(&study.base, &v, 2e-4, |state| {
                 let assembly = Assembly::new(&objective, state, crew(1)).expect("not stopped");
-                [Arrow::new(&assembly, Kind::Surrogate, &frame, crew(1)).expect("B is definite").log_determinant]
+                let factor = Arrow::new(&assembly, Kind::Surrogate, &frame, crew(1)).expect("B is definite");
+                [factor.log_determinant.expect("formed") + 2.0 * phase_charge(&assembly, &freedom.free)]
             })[0];
             let slope: f64 = spread.iter().zip(&v).map(|(x, y)| x * y).sum();
             assert!((slope - expected).abs() < 1e-7 * norm(&spread), "{slope} {expected}");

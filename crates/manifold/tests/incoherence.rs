@@ -2,7 +2,7 @@
 
 mod common;
 use common::*;
-use headwater_manifold::{DecoderIncoherence, Pair, Schedule, co_activations};
+use headwater_manifold::{CoActivation, DecoderIncoherence, Pair, Schedule, co_activations};
 
 const SIZES: [usize; 4] = [3, 1, 5, 2];
 const P: usize = 4;
@@ -107,6 +107,32 @@ fn pairs_are_those_of_the_supports() {
         }
     }
     assert_eq!(seen, pairs.len());
+}
+
+#[test]
+fn many_atoms_take_a_sparse_list() {
+    // 32768 atoms, eight active in each of 10⁴ rows: a K × K matrix would be 8 GiB.
+    let (atoms, rows, active, p) = (32768, 10_000, 8, 16);
+    let mut random = Random::new(8);
+    let start = std::time::Instant::now();
+    let mut sums = CoActivation::default();
+    for _ in 0..rows {
+        let mut support: Vec<u32> = (0..active).map(|_| (random.uniform() * f64::from(atoms)) as u32).collect();
+        support.sort_unstable();
+        support.dedup();
+        let amounts = random.weights(support.len());
+        sums.push(&support, &amounts);
+    }
+    let pairs = sums.pairs();
+    assert!(pairs.len() > 270_000 && pairs.len() <= 280_000, "{}", pairs.len());
+    let penalty = DecoderIncoherence::from_pairs(&vec![3; atoms as usize], p, pairs, 1.0).expect("good pairs");
+    assert!(start.elapsed().as_secs_f64() <= 2.0, "{:?}", start.elapsed());
+    let decoders: Vec<f64> = (0..penalty.len()).map(|i| (i as f64).sin()).collect();
+    let mut gradient = vec![0.0; penalty.len()];
+    penalty.gradient(&decoders, &mut gradient);
+    // A quartic: Euler's identity.
+    let along = dot(&gradient, &decoders);
+    assert!((along / (4.0 * penalty.value(&decoders)) - 1.0).abs() < 1e-12);
 }
 
 #[test]

@@ -146,6 +146,17 @@ pub fn ring(noise: f64) -> Case {
     Case { problem, state, strengths }
 }
 
+/// Four circles, one a row.
+pub fn apart() -> Case {
+    let mut random = Random::new(31);
+    let atoms = vec![Topology::Circle { harmonics: 1 }; 4];
+    let gate = Gate::Amplitude(AmplitudePrior::HalfNormal);
+    let supports = |problem: &Problem| (0..problem.rows).map(|n| vec![n % 4]).collect();
+    let (problem, state) = planted(atoms, gate, [80, 5], supports, 0.2, false, &mut random);
+    let strengths = Strengths::unit(&problem, 0.04);
+    Case { problem, state, strengths }
+}
+
 /// All shapes, two or three of them in a row, amplitudes; missing cells.
 pub fn every_shape(prior: AmplitudePrior) -> Case {
     let mut random = Random::new(29);
