@@ -87,3 +87,47 @@ pub(crate) fn bounded_step(
     }
     Ok(best.expect("a round is finished or refused"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::bounds;
+    use crate::{AmplitudePrior, Gate, Input, Layout, Objective, Problem, RowWeights, Strengths, Topology};
+    use headwater_base::Control;
+
+    #[test]
+    fn an_element_that_was_put_on_its_bound_too_soon_is_released() {
+        // Two amplitudes of one row, ½sᵀHs − cᵀs with H = [1, −0.9; −0.9, 1], c = (−1, 0.5): without bounds both are
+        // negative, with them s = (0, 0.5). The second row only keeps the number of atoms allowed.
+        let problem = Problem::new(Input {
+            rows: 2,
+            columns: 2,
+            values: vec![-1.0, -0.4 / 0.19_f64.sqrt(), 0.0, 0.0],
+            cell_weights: None,
+            row_weights: None,
+            weighting: RowWeights::Precision,
+            atoms: vec![Topology::Constant; 2],
+            gate: Gate::Amplitude(AmplitudePrior::HalfNormal),
+            non_negative: false,
+        })
+        .expect("a problem");
+        let decoders = [1.0, 0.0, -0.9, 0.19_f64.sqrt()];
+        let layout = Layout::new(&problem, &[vec![0, 1], vec![]]).expect("a layout");
+        let state = State::new(&problem, layout, &[1.0, 1.0], &[], &decoders).expect("a state");
+        let objective = Objective::new(&problem, Strengths::none(&problem), None).expect("an objective");
+        let crew = Crew::new(1, Control::none());
+        let assembly = Assembly::new(&objective, &state, crew).expect("not stopped");
+        // Decoders stay where they are.
+        let free: Vec<bool> = (0..6).map(|i| i < 2).collect();
+        let freedom = Freedom { free, gauges: Vec::new(), pins: Vec::new() };
+        let mut bounded = bounds(&problem, &state.layout);
+        bounded[2..].fill(false);
+        let step = bounded_step(&assembly, &state, &freedom, &bounded, Kind::Exact, 0.0, crew).expect("definite");
+        assert!(step.settled);
+        for (x, (d, expected)) in
+            state.theta.iter().zip(step.direction.iter().zip([0.0, 0.5, 1.0, 0.0, -0.9, 0.19_f64.sqrt()]))
+        {
+            assert!((x + d - expected).abs() < 1e-12, "{} for {expected}", x + d);
+        }
+    }
+}

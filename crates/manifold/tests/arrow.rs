@@ -5,8 +5,8 @@ use common::*;
 use headwater_base::Control;
 use headwater_linalg::cholesky;
 use headwater_manifold::{
-    AmplitudePrior, Arrow, Assembly, Frame, Freedom, InnerSettings, Kind, Objective, Refusal, SolveStatus, gauges,
-    minimise, negative_curvature, solve_stationarity,
+    AmplitudePrior, Arrow, Assembly, DecoderIncoherence, Frame, Freedom, InnerSettings, Kind, Objective, Pair, Refusal,
+    SolveStatus, gauges, minimise, negative_curvature, solve_stationarity,
 };
 
 fn dense_solve(n: usize, a: &[f64], b: &[f64]) -> (Vec<f64>, f64) {
@@ -134,18 +134,46 @@ fn a_border_that_is_not_formed_gives_the_same_solutions() {
 
 #[test]
 fn atoms_that_never_meet_have_parts_of_their_own() {
-    // One circle a row: S is a block an atom, and the log-determinant their sum.
+    // One circle a row: S is a block an atom, and the log-determinant their sum. A pair of decoders with a penalty joins two.
+    let case = apart();
+    let pair = vec![Pair { first: 1, second: 3, weight: 2.0 }];
+    let penalty = DecoderIncoherence::from_pairs(&[3; 4], 5, pair, 1.0).expect("a good pair");
+    for (coupling, largest) in [(None, 15), (Some(penalty), 30)] {
+        let objective = Objective::new(&case.problem, case.strengths.clone(), coupling).expect("proper");
+        let assembly = Assembly::new(&objective, &case.state, crew(1)).expect("not stopped");
+        let free = vec![true; assembly.len()];
+        let frame = Frame { free: &free, pins: &[], damping: 0.0 };
+        // Each atom has 3 × 5 elements; all four have 60.
+        let build = |limit: usize| Arrow::within(&assembly, Kind::Surrogate, &frame, limit, crew(1)).expect("factors");
+        assert!(build(largest - 1).log_determinant.is_none());
+        let arrow = build(largest);
+        let b = Random::new(1).normals(assembly.len(), 1.0);
+        let (x, log) = dense_solve(assembly.len(), &assembly.dense(Kind::Surrogate), &b);
+        assert!(distance(&arrow.solve(&b).expect("solved"), &x) < 1e-10);
+        assert!((arrow.log_determinant.expect("formed") - log).abs() < 1e-9 * log.abs());
+    }
+}
+
+#[test]
+fn what_lies_along_a_gauge_is_taken_off() {
     let case = apart();
     let objective = Objective::new(&case.problem, case.strengths.clone(), None).expect("proper");
-    let assembly = Assembly::new(&objective, &case.state, crew(1)).expect("not stopped");
-    let free = vec![true; assembly.len()];
-    let frame = Frame { free: &free, pins: &[], damping: 0.0 };
-    // Each atom has 3 × 5 elements; all four have 60.
-    let arrow = Arrow::within(&assembly, Kind::Surrogate, &frame, 15, crew(1)).expect("factors");
-    let b = Random::new(1).normals(assembly.len(), 1.0);
-    let (x, log) = dense_solve(assembly.len(), &assembly.dense(Kind::Surrogate), &b);
-    assert!(distance(&arrow.solve(&b).expect("solved"), &x) < 1e-10);
-    assert!((arrow.log_determinant.expect("formed") - log).abs() < 1e-9 * log.abs());
+    let minimum = minimise(&objective, &case.state, &InnerSettings::default(), crew(1)).state;
+    let assembly = Assembly::new(&objective, &minimum, crew(1)).expect("not stopped");
+    let freedom = Freedom::new(&assembly, &minimum);
+    assert_eq!(freedom.gauges.len(), 4);
+    for gauge in &freedom.gauges {
+        let flat = norm(&assembly.product(Kind::Exact, gauge));
+        assert!(flat < 1e-6 * norm(gauge), "A does not vanish along a gauge: {flat:e}");
+    }
+    let factor = Arrow::new(&assembly, Kind::Surrogate, &freedom.frame(0.0), crew(1)).expect("B is definite");
+    let b = Random::new(3).normals(assembly.len(), 1.0);
+    let found = solve_stationarity(&assembly, &factor, &freedom, &b, Control::none()).expect("right lengths");
+    assert_eq!(found.status, SolveStatus::Converged);
+    for gauge in &freedom.gauges {
+        let along: f64 = found.x.iter().zip(gauge).map(|(x, y)| x * y).sum();
+        assert!(along.abs() < 1e-9 * norm(&found.x) * norm(gauge), "{along:e}");
+    }
 }
 
 #[test]
