@@ -63,6 +63,7 @@ pub struct Frame<'f> {
 /// The factors.
 pub struct Arrow<'a> {
     assembly: &'a Assembly<'a>,
+    crew: Crew<'a>,
     kind: Kind,
     free: Vec<bool>,
     pins: Vec<Vec<f64>>,
@@ -222,7 +223,7 @@ fn add_corner(view: &crate::assembly::View, corner: &mut [f64]) {
 
 impl<'a> Arrow<'a> {
     /// Factors A (`Kind::Exact`) or B (`Kind::Surrogate`).
-    pub fn new(assembly: &'a Assembly<'a>, kind: Kind, frame: &Frame, crew: Crew) -> Result<Self, Refusal> {
+    pub fn new(assembly: &'a Assembly<'a>, kind: Kind, frame: &Frame, crew: Crew<'a>) -> Result<Self, Refusal> {
         Self::within(assembly, kind, frame, LARGEST, crew)
     }
 
@@ -232,7 +233,7 @@ impl<'a> Arrow<'a> {
         kind: Kind,
         frame: &Frame,
         limit: usize,
-        crew: Crew,
+        crew: Crew<'a>,
     ) -> Result<Self, Refusal> {
         let (rows, starts) = factor_rows(assembly, kind, frame, crew)?;
         let (mut border, pinned) = schur(assembly, kind, frame, &rows, &starts, limit, crew).ok_or(Refusal::Stopped)?;
@@ -246,7 +247,7 @@ impl<'a> Arrow<'a> {
         logs.extend(border.logs());
         let log_determinant = border.whole.then(|| 2.0 * pairwise_sum(&logs));
         let (free, pins, damping) = (frame.free.to_vec(), frame.pins.to_vec(), frame.damping);
-        Ok(Self { assembly, kind, free, pins, damping, rows, starts, border, log_determinant, pinned })
+        Ok(Self { assembly, crew, kind, free, pins, damping, rows, starts, border, log_determinant, pinned })
     }
 
     /// With S as it is: for products with H_n⁻¹E_n, and for solves if it is factored and not whole.
@@ -254,11 +255,12 @@ impl<'a> Arrow<'a> {
         assembly: &'a Assembly<'a>,
         kind: Kind,
         frame: &Frame,
+        crew: Crew<'a>,
         (rows, starts): (Vec<f64>, Vec<usize>),
         (border, pinned): (Border, f64),
     ) -> Self {
         let (free, pins, damping) = (frame.free.to_vec(), frame.pins.to_vec(), frame.damping);
-        Self { assembly, kind, free, pins, damping, rows, starts, border, log_determinant: None, pinned }
+        Self { assembly, crew, kind, free, pins, damping, rows, starts, border, log_determinant: None, pinned }
     }
 
     /// L_n.
@@ -322,8 +324,8 @@ impl<'a> Arrow<'a> {
             self.border.solve(z);
         });
         let settings = Settings { rtol: 1e-10, probe: false, ..Settings::default() };
-        let found = solve(Method::Cg, &operator, Some(&blocks), b, &settings, headwater_base::Control::none())
-            .expect("sizes that fit");
+        let control = self.crew.control.silent();
+        let found = solve(Method::Cg, &operator, Some(&blocks), b, &settings, control).expect("sizes that fit");
         match found.reason {
             reason if reason.converged() => Ok(found.x),
             Reason::IndefiniteOperator => Err(found.direction),
@@ -358,7 +360,8 @@ impl<'a> Arrow<'a> {
         if self.border.whole {
             self.border.solve(decoders);
         } else {
-            decoders.copy_from_slice(&self.iterate(decoders).map_err(|_| Refusal::Schur)?);
+            let stopped = |_| if self.crew.stopped() { Refusal::Stopped } else { Refusal::Schur };
+            decoders.copy_from_slice(&self.iterate(decoders).map_err(stopped)?);
         }
         add_scaled(-1.0, &self.pulled(decoders), locals);
         Ok(x)

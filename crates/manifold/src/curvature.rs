@@ -51,7 +51,7 @@ pub fn negative_curvature(assembly: &Assembly, frame: &Frame, crew: Crew) -> Opt
             if found.is_none() && (whole || !border.factor(crew)) {
                 return None;
             }
-            let arrow = Arrow::unfinished(assembly, Kind::Exact, frame, (rows, starts), (border, pinned));
+            let arrow = Arrow::unfinished(assembly, Kind::Exact, frame, crew, (rows, starts), (border, pinned));
             let direction = match found {
                 Some(direction) => direction,
                 None => arrow.bent()?,

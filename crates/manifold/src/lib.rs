@@ -1,8 +1,20 @@
 //! Sparse dictionaries whose atoms are points, lines, circles, tori and patches.
 //!
-//! A row is f_n = Σ_k a_nk m_k(t_nk), m_k(t) = B_kᵀΦ_k(t): amounts a (the gate), coordinates t (the locals) and decoders B.
-//! [`Objective`] is the penalised least-squares function of all of them for fixed hyperparameters ([`Strengths`]);
-//! [`Assembly`] has its gradient, its exact Hessian A and the surrogate B at a [`State`].
+//! A row is f_n = Σ_k a_nk m_k(t_nk), m_k(t) = B_kᵀΦ_k(t), over the atoms active in it: amounts a (by a gate: amplitudes, or a
+//! softmax), coordinates t, decoders B. Amounts and coordinates are the row's *locals*; all unknowns together are θ
+//! ([`Layout`]). With points and nothing negative it is weighted non-negative factorisation.
+//!
+//! | question | answer |
+//! | --- | --- |
+//! | what is minimised for given hyperparameters | [`Objective`] of a [`Problem`] and [`Strengths`], at a [`State`] |
+//! | its gradient, exact Hessian A, surrogate B | [`Assembly`]; factors: [`Arrow`] |
+//! | the minimum, with its proof | [`minimise`] |
+//! | A x = b, or why not | [`solve_stationarity`] |
+//! | which hyperparameters | [`criterion`](fn@criterion) and its gradient; [`choose`] |
+//! | decoders that overlap | [`DecoderIncoherence`], usable alone |
+//! | all of it, from outside | [`Point`] |
+//!
+//! The supports are given: who is active where is decided elsewhere. Sums do not depend on the number of threads.
 
 mod ard;
 pub mod arrow;

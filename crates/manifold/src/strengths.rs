@@ -106,16 +106,14 @@ impl Strengths {
         out
     }
 
-    /// What evidence can choose: the noise and every prior that is on, except the entropy. Roughness where there is any.
+    /// What evidence can choose: the noise and every prior that is on, roughness where there is any; not the entropy. Not the
+    /// amplitudes either: without incoherence, amplitudes c times as large and decoders c times as small, with α/c² (α/c if
+    /// exponential) and λ₁c², λ₂c², have the same criterion, so that one of them is a choice of unit.
     pub fn learnable(&self, problem: &Problem) -> Vec<Parameter> {
         let mut out = vec![Parameter::Noise];
         for (k, atom) in problem.atoms.iter().enumerate() {
             let rough = self.roughness[k] > 0.0 && atom.roughness.iter().any(|s| *s != 0.0);
-            let of_atom = [
-                (self.amplitude[k] > 0.0, Parameter::Amplitude(k)),
-                (rough, Parameter::Roughness(k)),
-                (self.ridge[k] > 0.0, Parameter::Ridge(k)),
-            ];
+            let of_atom = [(rough, Parameter::Roughness(k)), (self.ridge[k] > 0.0, Parameter::Ridge(k))];
             out.extend(of_atom.into_iter().filter(|(on, _)| *on).map(|(_, parameter)| parameter));
         }
         out.extend((0..self.ard.len()).filter(|&j| self.ard[j] > 0.0).map(Parameter::Ard));

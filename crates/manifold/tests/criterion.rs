@@ -5,7 +5,7 @@ use common::*;
 use headwater_base::Status;
 use headwater_manifold::{
     AmplitudePrior, Arrow, Assembly, Criterion, DecoderIncoherence, Failure, Frame, Freedom, InnerSettings, Kind,
-    Objective, Parameter, State, criterion, minimise, phase_charge,
+    Objective, Parameter, State, Strengths, criterion, minimise, phase_charge,
 };
 
 struct Study {
@@ -54,7 +54,8 @@ fn studies() -> Vec<(Study, Vec<Vec<f64>>)> {
     let softmax = Study::new(softmax_circles(), vec![Parameter::Entropy], 0.05);
     let count = softmax.parameters.len();
     let axes = (0..count).map(|i| (0..count).map(|j| if i == j { 1.0 } else { 0.0 }).collect()).collect();
-    let shapes = Study::new(every_shape(AmplitudePrior::HalfNormal), vec![], 0.02);
+    let amplitudes = (0..6).map(Parameter::Amplitude).collect();
+    let shapes = Study::new(every_shape(AmplitudePrior::HalfNormal), amplitudes, 0.02);
     let mut random = Random::new(77);
     let directions = (0..3).map(|_| random.normals(shapes.parameters.len(), 1.0)).collect();
     vec![(softmax, axes), (shapes, directions)]
@@ -168,4 +169,33 @@ fn no_gradient_is_made_at_a_point_that_is_no_minimum() {
     let parameters = case.strengths.learnable(&case.problem);
     let found = criterion(&objective, &moved(&case, 1.0, 3), &parameters, true, true, crew(1));
     assert!(matches!(found, Err(Failure::NotSolved(_) | Failure::NotMinimum)), "{found:?}");
+}
+
+#[test]
+fn the_unit_of_amplitudes_is_no_hyperparameter() {
+    let case = apart();
+    assert!(!case.strengths.learnable(&case.problem).iter().any(|p| matches!(p, Parameter::Amplitude(_))));
+    let at = |unit: f64| {
+        let scaled = |list: &[f64], by: f64| list.iter().map(|x| by * x).collect::<Vec<_>>();
+        let strengths = Strengths {
+            amplitude: scaled(&case.strengths.amplitude, 1.0 / (unit * unit)),
+            ridge: scaled(&case.strengths.ridge, unit * unit),
+            roughness: scaled(&case.strengths.roughness, unit * unit),
+            ..case.strengths.clone()
+        };
+        let objective = Objective::new(&case.problem, strengths, None).expect("proper");
+        // From the same start in the other unit: there may be several minima.
+        let mut start = case.state.clone();
+        for n in 0..case.problem.rows {
+            let first = start.layout.locals(n).start;
+            start.theta[first] *= unit;
+        }
+        let beta = start.layout.beta();
+        start.theta[beta..].iter_mut().for_each(|b| *b /= unit);
+        let found = minimise(&objective, &start, &InnerSettings::default(), crew(1));
+        assert_eq!(found.status, Status::Converged);
+        criterion(&objective, &found.state, &[], false, true, crew(1)).expect("a criterion").value
+    };
+    let (one, three) = (at(1.0), at(3.0));
+    assert!((one - three).abs() < 1e-8 * one.abs(), "{one} {three}");
 }
