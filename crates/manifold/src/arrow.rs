@@ -5,7 +5,7 @@
 //! [`headwater_solve::Arrow`] wants the border as a sparse matrix and the corner's columns one by one; here the border is
 //! kept as factors (see [`crate::assembly`]), and rows give log-determinant and parts of the inverse.
 //!
-//! S is dense by connected parts ([`crate::border`]). Where a part has more than [`LARGEST`] elements it is not formed:
+//! S is dense by connected parts (`border.rs`). Where a part has more than [`LARGEST`] elements it is not formed:
 //! systems with it are solved by conjugate gradients with products S v = H_ββ v − Σ E_nᵀH_n⁻¹E_n v, preconditioned by its
 //! blocks atom by atom, to 10⁻¹⁰; a direction of negative curvature that they meet is a refusal, and there is no
 //! log-determinant.

@@ -4,7 +4,7 @@ mod common;
 use common::*;
 use headwater_base::parallel::Crew;
 use headwater_base::{Control, Status};
-use headwater_manifold::{AmplitudePrior, Assembly, Inner, InnerSettings, Kind, minimise};
+use headwater_manifold::{AmplitudePrior, Assembly, Inner, InnerSettings, Kind, Objective, minimise};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn run(case: &Case, settings: &InnerSettings, by: f64, seed: u64) -> Inner {
@@ -132,4 +132,32 @@ fn bits_do_not_depend_on_threads() {
     let run = |threads| minimise(&objective, &start, &InnerSettings::default(), crew(threads));
     let (one, many) = (run(1), pool.install(|| run(8)));
     assert_eq!((one.state, one.evidence), (many.state, many.evidence));
+}
+
+#[test]
+fn duplicates_separate() {
+    // Both atoms start as the first one, phases and all, but for a thousandth.
+    let case = together();
+    let (p, beta) = (case.problem.columns, case.state.layout.beta());
+    let mut state = case.state.clone();
+    let mut random = Random::new(3);
+    for n in 0..case.problem.rows {
+        let first = state.layout.locals(n).start;
+        state.theta[first + 1] = state.theta[first];
+        state.theta[first + 3] = state.theta[first + 2];
+    }
+    for at in 0..3 * p {
+        state.theta[beta + 3 * p + at] = state.theta[beta + at] * (1.0 + 1e-3 * random.normal());
+    }
+    let mut largest = Vec::new();
+    for _ in 0..4 {
+        let coupling = Objective::coupling(&case.problem, &state, 1.0, 1.0).expect("a coupling");
+        let objective = Objective::new(&case.problem, case.strengths.clone(), Some(coupling)).expect("proper");
+        let found =
+            minimise(&objective, &state, &InnerSettings { max_iterations: 500, ..InnerSettings::default() }, crew(2));
+        assert_eq!(found.status, Status::Converged, "{:?}", found.evidence);
+        largest.push(objective.coupling.overlaps(found.state.decoders()).largest);
+        state = found.state;
+    }
+    assert!(largest[3] <= 0.3, "{largest:?}");
 }

@@ -146,6 +146,17 @@ pub fn ring(noise: f64) -> Case {
     Case { problem, state, strengths }
 }
 
+/// Two circles, both in every row.
+pub fn together() -> Case {
+    let mut random = Random::new(37);
+    let atoms = vec![Topology::Circle { harmonics: 1 }; 2];
+    let gate = Gate::Amplitude(AmplitudePrior::HalfNormal);
+    let (problem, state) =
+        planted(atoms, gate, [120, 8], |problem| vec![vec![0, 1]; problem.rows], 0.05, false, &mut random);
+    let strengths = Strengths::unit(&problem, 0.0025);
+    Case { problem, state, strengths }
+}
+
 /// Four circles, one a row.
 pub fn apart() -> Case {
     let mut random = Random::new(31);
