@@ -73,6 +73,17 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   'start-not-feasible': 'A fit begins outside its bounds; `row` is the parameter.',
   'probe-needed': "Newton's criterion needs products with the Hessian, and no `hvp` was given.",
   'guard-halted': 'A `GuardError`: steps failed until the guard gave up; it says where and why.',
+  // Dictionaries
+  'weight-not-valid': 'A weight is negative or not finite, or the weight of a row is not above 0.',
+  'too-few-atoms': 'A dictionary has no atom.',
+  'too-many-atoms': 'A dictionary has more atoms than the data have rows; `limit` is the largest possible.',
+  'support-not-valid':
+    'Active atoms of a row do not exist, are not ascending, or do not fit the gate; `row` is the row.',
+  'prior-not-proper':
+    'Strengths leave a scale or a coordinate without a bound, so that there is no minimum or no evidence; `row` is the atom.',
+  'border-too-large':
+    'The decoders of atoms that are active together are too many for a log-determinant; `limit` is the largest number of elements.',
+  'pair-not-valid': 'A pair of atoms does not exist, is not ascending, or comes twice.',
   // Command line
   'output-not-empty': 'The folder or file to write to holds something else, and --force was not given.',
   'output-not-writable': 'A result cannot be written; the message says why.',

@@ -390,3 +390,50 @@ export interface NativeLeastSquaresResult {
     reduced: number
   }
 }
+
+export interface NativeDictionaryFacts {
+  theta: Float64Array<ArrayBuffer>
+  parameters: string[]
+  rho: Float64Array<ArrayBuffer>
+}
+
+export interface NativeStationarity {
+  x: Float64Array<ArrayBuffer>
+  status: 'converged' | 'negativeCurvature' | 'stagnated' | 'aborted'
+  iterations: number
+  residual: number
+  direction?: Float64Array<ArrayBuffer>
+  curvature?: number
+}
+
+export interface NativeMinimum {
+  status: 'converged' | 'saddle' | 'stalled' | 'budget' | 'aborted'
+  value: number
+  theta: Float64Array<ArrayBuffer>
+  direction?: Float64Array<ArrayBuffer>
+  evidence: NativeEvidence
+}
+
+export interface NativeEvidence {
+  iterations: number
+  newtonSteps: number
+  dampedSteps: number
+  surrogateSteps: number
+  escapes: number
+  decrement?: number
+  gradientNorm: number
+  minCurvature?: number
+  flat: boolean
+  held: number
+  gauges: number
+}
+
+export interface NativeCriterion {
+  minimum: NativeMinimum
+  criterion?: number
+  logDeterminant?: number
+  gradient?: Float64Array<ArrayBuffer>
+  degrees?: Float64Array<ArrayBuffer>
+  laplaceGap?: number
+  iterations?: number
+}

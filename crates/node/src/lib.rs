@@ -16,6 +16,7 @@ mod displacement;
 mod environment;
 mod estimate;
 mod job;
+mod manifold;
 mod minimizers;
 mod objective;
 mod optim;
