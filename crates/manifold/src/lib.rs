@@ -22,6 +22,7 @@ pub mod point;
 mod priors;
 pub mod problem;
 mod row;
+pub mod seed;
 mod spread;
 pub mod state;
 pub mod stationarity;
