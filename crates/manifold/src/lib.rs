@@ -37,6 +37,7 @@ pub mod point;
 mod priors;
 pub mod problem;
 mod row;
+pub mod seed;
 mod spread;
 pub mod state;
 pub mod stationarity;
