@@ -275,3 +275,27 @@ fn codes_are_the_best_there_are() {
         assert!(worst < 1e-6, "{active} active: {worst} above the grid's least");
     }
 }
+
+#[test]
+fn three_active_rings_are_found_one_after_the_other() {
+    let mut random = Generator { seed: 9, drawn: 0 };
+    let p = 32;
+    let rings = Rings { mean: random.normals(p), axes: (0..7).map(|_| random.normals(2 * p)).collect() };
+    let mut rows = Vec::new();
+    let mut truth = Vec::new();
+    for n in 0..200 {
+        let mut support = [n % 7, (n + 1 + n % 3) % 7, (n + 4 + n % 2) % 7];
+        support.sort_unstable();
+        let mut x: Vec<f64> = random.normals(p).iter().zip(&rings.mean).map(|(e, m)| 0.3 * e + m).collect();
+        for &k in &support {
+            let (s, c) = (TAU * random.uniform()).sin_cos();
+            (0..p).for_each(|o| x[o] += c * rings.axes[k][o] + s * rings.axes[k][p + o]);
+        }
+        truth.extend(support.map(|k| k as u32));
+        rows.extend(x);
+    }
+    let codes = encode(&rings, &rows, 3, 2);
+    let right = codes.support.chunks_exact(3).zip(truth.chunks_exact(3)).filter(|(a, b)| a == b).count();
+    assert!(right >= 198, "{right} of 200 supports");
+    assert!(codes.residual < 1.1 * 0.09 * rows.len() as f64, "{}", codes.residual);
+}

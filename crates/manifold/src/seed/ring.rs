@@ -50,13 +50,16 @@ pub fn encode(rings: &Rings, rows: &[f64], active: usize, threads: usize) -> Cod
         (0..count * count).map(|at| gram(&rings.axes[at / count], &rings.axes[at % count])).collect();
     let chunk = 128 * p;
     let parts = parallel::map(threads, rows.len().div_ceil(chunk), |at| {
-        let mut coder = Coder { rings, grams: &grams, active, b: vec![[0.0; 2]; count] };
+        let (tried, best) = (Coded::default(), Coded::default());
+        let mut coder = Coder { rings, grams: &grams, active, b: vec![[0.0; 2]; count], tried, best };
         let (mut support, mut phase, mut residual) = (Vec::new(), Vec::new(), Vec::new());
         for x in rows[at * chunk..rows.len().min((at + 1) * chunk)].chunks_exact(p) {
-            let (mut found, left) = coder.row(x);
+            let left = coder.row(x);
+            let mut found: Vec<(usize, f64)> =
+                coder.best.support.iter().copied().zip(coder.best.points.iter().map(turn)).collect();
             found.sort_by_key(|(k, _)| *k);
             support.extend(found.iter().map(|(k, _)| *k as u32));
-            phase.extend(found.iter().map(|(_, point)| turn(point)));
+            phase.extend(found.iter().map(|(_, t)| *t));
             residual.push(left);
         }
         (support, phase, residual)
@@ -104,96 +107,120 @@ fn turn([c, s]: &[f64; 2]) -> f64 {
     if t < 0.0 { (t + 1.0).min(1.0 - f64::EPSILON) } else { t }
 }
 
+/// A support with its points on the unit circle, and by how much they lower ‖x‖².
+#[derive(Clone, Default)]
+struct Coded {
+    support: Vec<usize>,
+    points: Vec<[f64; 2]>,
+    gain: f64,
+}
+
+impl Coded {
+    fn take(&mut self, from: &Self) {
+        self.support.clone_from(&from.support);
+        self.points.clone_from(&from.points);
+        self.gain = from.gain;
+    }
+}
+
 struct Coder<'a> {
     rings: &'a Rings,
     grams: &'a [Gram],
     active: usize,
     /// Aᵀ(x − mean) of every ring.
     b: Vec<[f64; 2]>,
+    /// The support that is tried, and the best one.
+    tried: Coded,
+    best: Coded,
 }
 
 impl Coder<'_> {
-    /// The rings of a row with their points on the unit circle, and ‖x − x̂‖².
-    fn row(&mut self, x: &[f64]) -> (Vec<(usize, [f64; 2])>, f64) {
+    /// Codes a row, left in `best`; returns ‖x − x̂‖².
+    fn row(&mut self, x: &[f64]) -> f64 {
         let p = x.len();
+        let count = self.rings.axes.len();
         let centred: Vec<f64> = x.iter().zip(&self.rings.mean).map(|(x, m)| x - m).collect();
         for (b, axes) in self.b.iter_mut().zip(&self.rings.axes) {
             *b = [inner(&axes[..p], &centred), inner(&axes[p..], &centred)];
         }
-        let (found, _) = match self.active {
-            0 => (Vec::new(), 0.0),
-            1 => self.best_of((0..self.rings.axes.len()).map(|k| vec![k])),
-            2 => {
-                let count = self.rings.axes.len();
-                self.best_of((0..count).flat_map(|k| (0..k).map(move |l| vec![l, k])))
-            }
+        self.best.take(&Coded::default());
+        match self.active {
+            1 => (0..count).for_each(|k| self.attempt(&[k])),
+            2 => (0..count).for_each(|k| (0..k).for_each(|l| self.attempt(&[l, k]))),
             _ => self.greedy(),
-        };
-        let support: Vec<usize> = found.iter().map(|(k, _)| *k).collect();
-        let (found, gain) = self.points(&support, LAST_ROUNDS);
-        (found, (inner(&centred, &centred) - gain).max(0.0))
-    }
-
-    fn best_of(&self, supports: impl Iterator<Item = Vec<usize>>) -> (Vec<(usize, [f64; 2])>, f64) {
-        let tried = supports.map(|support| self.points(&support, ROUNDS));
-        tried.reduce(|best, next| if next.1 > best.1 { next } else { best }).unwrap_or((Vec::new(), 0.0))
+        }
+        self.tried.support.clone_from(&self.best.support);
+        self.place(LAST_ROUNDS);
+        self.best.take(&self.tried);
+        (inner(&centred, &centred) - self.best.gain).max(0.0)
     }
 
     /// One ring after the other, each with the best of the rest, then every one of them exchanged if that is better.
-    fn greedy(&self) -> (Vec<(usize, [f64; 2])>, f64) {
+    fn greedy(&mut self) {
         let count = self.rings.axes.len();
-        let mut support: Vec<usize> = Vec::new();
-        let mut best = (Vec::new(), 0.0);
-        for _ in 0..self.active {
-            let with = |k: usize| support.iter().copied().chain([k]).collect::<Vec<_>>();
-            best = self.best_of((0..count).filter(|k| !support.contains(k)).map(with));
-            support = best.0.iter().map(|(k, _)| *k).collect();
-        }
-        for at in 0..self.active {
-            let with = |k: usize| {
-                let mut other = support.clone();
-                other[at] = k;
-                other
-            };
-            let next = self.best_of((0..count).filter(|k| !support.contains(k)).map(with));
-            if next.1 > best.1 {
-                support = next.0.iter().map(|(k, _)| *k).collect();
-                best = next;
+        for size in 0..self.active {
+            let mut with = self.best.support.clone();
+            with.push(0);
+            for k in (0..count).filter(|k| !with[..size].contains(k)).collect::<Vec<_>>() {
+                with[size] = k;
+                // A further ring is taken even where it does not help: the number of rings is the same for every row.
+                if self.best.support.len() == size {
+                    self.best.gain = f64::NEG_INFINITY;
+                }
+                self.attempt(&with);
             }
         }
-        best
+        for at in 0..self.active {
+            let mut with = self.best.support.clone();
+            for k in (0..count).filter(|k| !with.contains(k)).collect::<Vec<_>>() {
+                with[at] = k;
+                self.attempt(&with);
+            }
+        }
     }
 
-    /// Points of a support by backfitting, and by how much they lower ‖x‖².
-    fn points(&self, support: &[usize], most: usize) -> (Vec<(usize, [f64; 2])>, f64) {
+    /// Tries a support.
+    fn attempt(&mut self, support: &[usize]) {
+        self.tried.support.clear();
+        self.tried.support.extend_from_slice(support);
+        self.place(ROUNDS);
+        if self.best.support.is_empty() || self.tried.gain > self.best.gain {
+            self.best.take(&self.tried);
+        }
+    }
+
+    /// Points of the support that is tried, by backfitting, and its gain.
+    fn place(&mut self, most: usize) {
         let count = self.rings.axes.len();
-        let mut points = vec![[0.0; 2]; support.len()];
-        let rounds = if support.len() == 1 { 1 } else { most };
-        for _ in 0..rounds {
-            let before = points.clone();
-            for (at, &k) in support.iter().enumerate() {
+        let Coded { support, points, gain } = &mut self.tried;
+        points.clear();
+        points.resize(support.len(), [0.0; 2]);
+        for _ in 0..if support.len() == 1 { 1 } else { most } {
+            let mut moved = 0.0_f64;
+            for at in 0..support.len() {
+                let k = support[at];
                 // Aᵀ of what the others leave.
                 let mut b = self.b[k];
-                for (&l, y) in support.iter().zip(&points).filter(|(l, _)| **l != k) {
+                for (&l, y) in support.iter().zip(points.iter()).filter(|(l, _)| **l != k) {
                     let g = self.grams[k * count + l];
                     b[0] -= g[0] * y[0] + g[1] * y[1];
                     b[1] -= g[2] * y[0] + g[3] * y[1];
                 }
-                points[at] = nearest(self.grams[k * count + k], b, points[at]);
+                let next = nearest(self.grams[k * count + k], b, points[at]);
+                moved = moved.max((next[0] - points[at][0]).abs()).max((next[1] - points[at][1]).abs());
+                points[at] = next;
             }
-            let moved = points.iter().flatten().zip(before.iter().flatten()).map(|(a, b)| (a - b).abs());
-            if moved.fold(0.0, f64::max) < 1e-10 {
+            if moved < 1e-10 {
                 break;
             }
         }
-        let mut gain = 0.0;
-        for (at, (&k, y)) in support.iter().zip(&points).enumerate() {
-            gain += 2.0 * (self.b[k][0] * y[0] + self.b[k][1] * y[1]) - form(self.grams[k * count + k], y, y);
-            for (&l, other) in support.iter().zip(&points).take(at) {
-                gain -= 2.0 * form(self.grams[k * count + l], y, other);
+        *gain = 0.0;
+        for (at, (&k, y)) in support.iter().zip(points.iter()).enumerate() {
+            *gain += 2.0 * (self.b[k][0] * y[0] + self.b[k][1] * y[1]) - form(self.grams[k * count + k], y, y);
+            for (&l, other) in support.iter().zip(points.iter()).take(at) {
+                *gain -= 2.0 * form(self.grams[k * count + l], y, other);
             }
         }
-        (support.iter().copied().zip(points).collect(), gain)
     }
 }
 
