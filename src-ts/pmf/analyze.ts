@@ -6,7 +6,7 @@ import { native } from '../native.ts'
 import { Checker } from '../validate.ts'
 import { own, prepare } from './data.ts'
 import { toObjective } from './loss.ts'
-import { factorNames } from './solution.ts'
+import { factorNames, sampleNames } from './solution.ts'
 import type { DataLike, Factors } from './types.ts'
 
 /** How well one species, or one sample, is fitted. Over used cells: value, uncertainty and prediction are known. */
@@ -173,7 +173,7 @@ export async function analyze(
       start(values.data, uncertainties.data, rows, cols, contributions.data, profiles.data, objective, view, token),
     job,
   )
-  const samples = summary.samples.map((sample) => (sample instanceof Date ? sample.toISOString() : sample))
+  const samples = sampleNames(summary)
   const cells = { rowNames: samples, colNames: species }
   const shares = { rowNames: contributions.colNames ?? factorNames(factors), colNames: species }
   return {

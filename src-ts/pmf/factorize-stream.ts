@@ -26,7 +26,7 @@ export interface FactorizeStreamOptions extends JobOptions {
   starts?: number | 'auto' | undefined
   /**
    * Passes over the rows after the starting point, the one with the certificate included; at least 2.
-   * @default 40; 8 to 12 are usual for long tables, up to 25 for short ones
+   * @default 40; 5 to 10 are usual for long tables, 15 to 40 for some hundred rows
    */
   maxPasses?: number | undefined
   /**
@@ -120,7 +120,7 @@ export interface StreamedFit {
  *    all contributions minimised out exactly, and a last one gathers the certificate. If not, the result is honestly
  *    `budget`: as close to the minimum as one look at every row allows, but without proof.
  *
- * Memory: the sample, a batch, and some 30 (species × factors)² bytes. Time: a pass costs about what a second-order step of
+ * Memory: the sample, a batch, and up to 100 (species × factors)² bytes. Time: a pass costs about what a second-order step of
  * `factorize` costs for that many rows. The same batches, seed and version give the same bits for any number of threads.
  * Contributions are not kept: `score(batch, fit.profiles)` gives those of any rows.
  *

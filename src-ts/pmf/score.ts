@@ -6,7 +6,7 @@ import { native } from '../native.ts'
 import { Checker } from '../validate.ts'
 import { own, prepare } from './data.ts'
 import { readRobust, toObjective, type Robust } from './loss.ts'
-import { factorNames } from './solution.ts'
+import { factorNames, sampleNames } from './solution.ts'
 import type { DataLike } from './types.ts'
 
 /** Options of {@link score}. */
@@ -74,7 +74,6 @@ export async function score(data: DataLike, profiles: MatrixLike, options: Score
       ),
     job,
   )
-  const samples = summary.samples.map((sample) => (sample instanceof Date ? sample.toISOString() : sample))
-  const names = { rowNames: samples, colNames: rowNames ?? factorNames(factors) }
+  const names = { rowNames: sampleNames(summary), colNames: rowNames ?? factorNames(factors) }
   return { contributions: new Matrix(values.rows, factors, contributions, names), q }
 }

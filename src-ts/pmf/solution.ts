@@ -14,6 +14,11 @@ export function toSolution(from: NativeSolution, data: DataSummary, factors: num
   return { ...numbers, ...toFactors(contributions, profiles, data, factors) }
 }
 
+/** Samples as names of rows. */
+export function sampleNames(data: DataSummary): string[] {
+  return data.samples.map((sample) => (sample instanceof Date ? sample.toISOString() : sample))
+}
+
 /** Names for the rows and columns of a pair of factors. */
 export function toFactors(
   contributions: Float64Array<ArrayBuffer>,
@@ -22,7 +27,7 @@ export function toFactors(
   factors: number,
 ): { profiles: Matrix; contributions: Matrix } {
   const names = factorNames(factors)
-  const samples = data.samples.map((sample) => (sample instanceof Date ? sample.toISOString() : sample))
+  const samples = sampleNames(data)
   return {
     profiles: new Matrix(factors, data.columns, profiles, { rowNames: names, colNames: data.species }),
     contributions: new Matrix(data.rows, factors, contributions, { rowNames: samples, colNames: names }),

@@ -174,6 +174,9 @@ fn every_seed_finds_the_planted_circles_and_no_others() {
             assert_eq!(rings.axes.len(), case.circles, "{name}, seed {seed}: as many as were planted, of {most}");
             let (ev, lock, recall) = score(&case, &rings);
             assert!(ev >= ceiling - below, "{name}, seed {seed}: ev {ev} of {ceiling}");
+            // What the fixture's own reference reaches, where it does.
+            let reference = about["reference"]["ev"].as_f64().unwrap_or(0.0);
+            assert!(ev >= reference - 2e-4, "{name}, seed {seed}: ev {ev}, the reference {reference}");
             assert!(lock >= 0.998 && recall >= 0.99, "{name}, seed {seed}: lock {lock}, recall {recall}");
         }
     }

@@ -148,6 +148,11 @@ fn a_stream_says_what_is_wrong_with_it() {
     bad[2500 * n + 4] = 1e-30;
     let error = begin(&kept).add(v, &bad, Control::none()).expect_err("refused");
     assert_eq!((error.code, error.row, error.col), ("weights-too-uneven", Some(2500), Some(4)));
+    // The sample is laid out with its weights as they are, too.
+    let mut uneven = Sample::new(n, 500, 1);
+    uneven.add(&v[..100 * n], &bad[2450 * n..2550 * n]).expect("whole rows");
+    let error = Stream::begin(&uneven, &settings(6), Control::none()).err().map(|e| (e.code, e.row, e.col));
+    assert_eq!(error, Some(("weights-too-uneven", Some(50), Some(4))));
     // Other rows in the second pass.
     let mut stream = begin(&kept);
     stream.add(v, u, Control::none()).expect("good data");

@@ -42,7 +42,7 @@ pub struct Planes {
     pub residual: f64,
 }
 
-/// Up to `most` planes of which `active` are used in every row. `rows` is N × p, row-major. No planes where nothing stands out of the noise, or where there are too few rows.
+/// Up to `most` planes of which `active` are used in every row. `rows` is N × p, row-major. No planes where nothing stands out of the noise (at least a quarter of the components must be noise), or numbers are not finite.
 pub fn planes(rows: &[f64], p: usize, most: usize, active: usize, seed: u64, threads: usize) -> Planes {
     let count = rows.len() / p;
     let mean: Vec<f64> = (0..p).map(|o| parallel::pairwise_sum(&column(rows, p, o)) / count.max(1) as f64).collect();

@@ -14,8 +14,8 @@ use crate::streaming::learn::{Learner, Learnt};
 use crate::streaming::proof::Proof;
 use crate::streaming::totals::Totals;
 use crate::streaming::{
-    FIRST_SHIFT, MOST_SHIFT, MOST_UNKNOWNS, Next, PassReport, Sample, StreamSettings, Streamed, check_shape, chunks,
-    piece,
+    FIRST_SHIFT, MOST_SHIFT, MOST_UNKNOWNS, Next, PassReport, Sample, StreamSettings, Streamed, batch_of, check_shape,
+    chunks, piece,
 };
 use headwater_base::parallel::Crew;
 use headwater_base::{Control, Error, Status, Warning};
@@ -63,7 +63,8 @@ impl Stream {
     /// Fits the sample and stands where that ends. Cost: [`crate::factorize`] of the sample.
     ///
     /// # Errors
-    /// Those of [`Problem::new`] and [`crate::factorize`] for the sample; `too-many-unknowns`.
+    /// Those of [`Problem::new`] and [`crate::factorize`] for the sample; `weights-too-uneven` with its row there;
+    /// `too-many-unknowns`.
     pub fn begin(sample: &Sample, settings: &StreamSettings, control: Control) -> Result<Self, Error> {
         let problem = sample.problem()?;
         let (n, p) = (problem.cols(), settings.factors);
@@ -80,7 +81,7 @@ impl Stream {
         let fitted = crate::factorize(&problem, &fit, control)?;
         let scaling = problem.scaling();
         let (values, uncertainties) = sample.data();
-        let frame = Problem::batch(sample.rows(), n, values, uncertainties, 0, &scaling)?;
+        let frame = batch_of(n, values, uncertainties, 0, &scaling)?;
         let profiles = &fitted.solution.profiles;
         let element = |at: usize| {
             let (j, k) = (at / p, at % p);
@@ -254,6 +255,7 @@ impl Stream {
         let report = |q: f64| self.frame.unscale_q(q);
         self.passes.push(PassReport { proof: false, q: report(q), accepted, promised: promised.map(report) });
         if accepted {
+            self.learner.release();
             self.here = Some(Point { short: self.trial.clone(), totals });
             self.rejected = 0;
         } else {

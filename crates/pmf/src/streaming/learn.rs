@@ -95,7 +95,10 @@ impl Learner {
     pub fn step(&mut self, frame: &Problem, batch: &Problem, crew: Crew, learnt: &mut Learnt) {
         self.begin(frame, crew);
         let rows = batch.long.count;
-        if batch.cells == 0 || crew.stopped() {
+        if crew.stopped() {
+            return;
+        }
+        if batch.cells == 0 {
             learnt.rows[0] += rows;
             return;
         }
@@ -156,6 +159,12 @@ impl Learner {
         }
         self.totals.schur = reduced.into_schur();
         step.map(|piece| piece.change)
+    }
+
+    /// Forgets what only learning needs: the Hessian, and earlier states.
+    pub fn release(&mut self) {
+        self.totals.schur = None;
+        self.snapshots.clear();
     }
 
     fn keep(&mut self) {

@@ -11,8 +11,9 @@
 //!    μD is added. One pass is one step: its value judges the trial, its derivatives yield the next one.
 //! 4. When the step promises less than 1e-8 q̂, a last pass gathers what the certificate of [`crate::judge`] needs.
 //!
-//! Cost of a pass: that of forming S, see [`crate::schur`]; the last one, two sweeps. Memory: 2(np)² · 1.75 numbers, the
-//! sample, and [`totals::CHUNK`] rows.
+//! Cost of a pass: that of forming S, see [`crate::schur`]; the last one, two sweeps. Memory: the sample, [`totals::CHUNK`]
+//! rows, and sums of 1.5 (np)² numbers each: two while passes are made, up to six while batches are learnt from (the guard's
+//! snapshots among them); a step needs three matrices of (np)² beside them.
 //!
 //! Source of the elimination: G. H. Golub, V. Pereyra (1973), "The differentiation of pseudo-inverses and nonlinear least
 //! squares problems whose variables separate", SIAM J. Numer. Anal. 10:413.
@@ -139,15 +140,17 @@ fn chunks<'a>(
     scaling: &'a Scaling,
 ) -> impl Iterator<Item = Result<Problem, Error>> + 'a {
     let parts = values.chunks(CHUNK * cols).zip(uncertainties.chunks(CHUNK * cols)).enumerate();
-    parts.map(move |(at, (v, u))| {
-        let first = at * CHUNK;
-        let problem = Problem::batch(v.len() / cols, cols, v, u, first, scaling)?;
-        let Some(pin) = problem.pins.first() else { return Ok(problem) };
-        let (row, col) = (first + pin.long, pin.short);
-        let message = format!(
-            "the uncertainty at row {row}, column {col} is so small beside the others that sums over rows cannot hold the \
-             rest; give a larger one"
-        );
-        Err(Error::new("weights-too-uneven", message).at(row, col))
-    })
+    parts.map(move |(at, (v, u))| batch_of(cols, v, u, at * CHUNK, scaling))
+}
+
+/// Rows from number `first`.
+fn batch_of(cols: usize, v: &[f64], u: &[f64], first: usize, scaling: &Scaling) -> Result<Problem, Error> {
+    let problem = Problem::batch(v.len() / cols, cols, v, u, first, scaling)?;
+    let Some(pin) = problem.pins.first() else { return Ok(problem) };
+    let (row, col) = (first + pin.long, pin.short);
+    let message = format!(
+        "the uncertainty at row {row}, column {col} is so small beside the others that sums over rows cannot hold the \
+         rest; give a larger one"
+    );
+    Err(Error::new("weights-too-uneven", message).at(row, col))
 }
