@@ -1,6 +1,6 @@
 //! Where each unknown stands in θ.
 //!
-//! θ = (θ_1, …, θ_N, β). θ_n holds the row's gate parameters (amplitudes of its active atoms, or K − 1 logits), then the
+//! θ = (θ_1, …, θ_N, β). θ_n holds the row's gate parameters (amplitudes of its active atoms, none, or K − 1 logits), then the
 //! coordinates of its active atoms, atoms in ascending order. β holds the decoders: atom by atom, function by function, one
 //! number a column.
 
@@ -17,7 +17,8 @@ pub struct Layout {
     atoms: Vec<u32>,
     locals: Vec<usize>,
     coordinates: Vec<usize>,
-    softmax: Option<usize>,
+    /// Gate parameters of every row where that is not one for each active atom.
+    gates: Option<usize>,
     beta: usize,
     columns: usize,
 }
@@ -33,26 +34,31 @@ impl Layout {
             let message = format!("{} supports are given for {} rows", supports.len(), problem.rows);
             return Err(Error::new("start-shape-mismatch", message));
         }
-        let softmax = matches!(problem.gate, Gate::Softmax { .. }).then_some(all - 1);
+        let softmax = matches!(problem.gate, Gate::Softmax { .. });
+        let gates = match problem.gate {
+            Gate::Amplitude(_) => None,
+            Gate::Unit => Some(0),
+            Gate::Softmax { .. } => Some(all - 1),
+        };
         let mut out = Self {
             slots: vec![0],
             atoms: Vec::new(),
             locals: vec![0],
             coordinates: vec![0],
-            softmax,
+            gates,
             beta: 0,
             columns: problem.columns,
         };
         for (n, support) in supports.iter().enumerate() {
             let ascending = support.windows(2).all(|pair| pair[0] < pair[1]);
             let known = support.last().is_none_or(|&last| last < all);
-            if !ascending || !known || softmax.is_some() && support.len() != all {
+            if !ascending || !known || softmax && support.len() != all {
                 let message =
                     format!("the active atoms of a row are ascending numbers below {all}, all of them for softmax");
                 return Err(Error::new("support-not-valid", message).at(n, 0));
             }
             let coordinates: usize = support.iter().map(|&k| problem.atoms[k].dimension).sum();
-            let gates = softmax.unwrap_or(support.len());
+            let gates = gates.unwrap_or(support.len());
             out.atoms.extend(support.iter().map(|&k| k as u32));
             out.slots.push(out.atoms.len());
             out.locals.push(out.locals[n] + gates + coordinates);
@@ -85,7 +91,7 @@ impl Layout {
 
     /// Number of gate parameters of a row: the first of θ_n.
     pub fn gates(&self, n: usize) -> usize {
-        self.softmax.unwrap_or(self.slots[n + 1] - self.slots[n])
+        self.gates.unwrap_or(self.slots[n + 1] - self.slots[n])
     }
 
     /// Place of β in θ: the number of locals.

@@ -76,12 +76,21 @@ const TRIFLE: f64 = 1e-14;
 /// unknowns this takes off what their products make of it (a step in amplitudes and decoders misses the data by the product
 /// of both), which otherwise forbids long steps along curved valleys. `None` if the crew was stopped.
 pub(crate) fn relax(objective: &Objective, state: &State, crew: Crew) -> Option<State> {
+    relax_some(objective, state, &[], crew)
+}
+
+/// The same for the rows that are marked alone; no marks are all.
+pub(crate) fn relax_some(objective: &Objective, state: &State, marked: &[bool], crew: Crew) -> Option<State> {
     let rows = objective.problem.rows;
     let size = chunk(rows);
     let parts = crew.map(rows.div_ceil(size), |index| {
         let (mut row, mut model) = (Row::new(objective.problem), LocalModel::default());
         let mut out = Vec::new();
         for n in index * size..rows.min((index + 1) * size) {
+            if marked.get(n) == Some(&false) {
+                out.extend_from_slice(&state.theta[state.layout.locals(n)]);
+                continue;
+            }
             row.load(state, n);
             relax_row(objective, &mut row, &mut model, n);
             out.extend_from_slice(&row.theta);

@@ -48,6 +48,10 @@ pub(crate) fn add(problem: &Problem, strengths: &Strengths, row: &Row, weight: f
             for (j, slot) in row.slots.iter().enumerate() {
                 let (alpha, s) = (strengths.amplitude[slot.atom], row.theta[j]);
                 match prior {
+                    AmplitudePrior::Normal => {
+                        value += 0.5 * alpha * (s - 1.0) * (s - 1.0);
+                        diagonal(j, alpha * (s - 1.0), alpha, alpha);
+                    }
                     AmplitudePrior::HalfNormal => {
                         value += 0.5 * alpha * s * s;
                         diagonal(j, alpha * s, alpha, alpha);
@@ -59,6 +63,7 @@ pub(crate) fn add(problem: &Problem, strengths: &Strengths, row: &Row, weight: f
                 }
             }
         }
+        Gate::Unit => {}
         Gate::Softmax { ridge, .. } => {
             for (j, &l) in row.theta[..row.gates].iter().enumerate() {
                 value += 0.5 * ridge * l * l;
@@ -129,6 +134,10 @@ pub(crate) fn responses(
             let (alpha, s) = (strengths.amplitude[slot.atom], row.theta[j]);
             if alpha > 0.0 {
                 let response = match prior {
+                    AmplitudePrior::Normal => {
+                        let off = s - 1.0;
+                        term(j, weight * 0.5 * alpha * off * off - 0.5, weight * alpha, weight * alpha * off)
+                    }
                     AmplitudePrior::HalfNormal => {
                         term(j, weight * 0.5 * alpha * s * s - 0.5, weight * alpha, weight * alpha * s)
                     }
@@ -163,7 +172,7 @@ pub(crate) fn normaliser(problem: &Problem, strengths: &Strengths, row: &Row) ->
         for slot in &row.slots {
             let alpha = strengths.amplitude[slot.atom];
             if alpha > 0.0 {
-                sum -= alpha.ln() * if prior == AmplitudePrior::HalfNormal { 0.5 } else { 1.0 };
+                sum -= alpha.ln() * if prior == AmplitudePrior::Exponential { 1.0 } else { 0.5 };
             }
         }
     }

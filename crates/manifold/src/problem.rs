@@ -10,6 +10,9 @@ use crate::basis::{Basis, Topology, blocks};
 /// The prior of an amplitude s >= 0, of strength α.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AmplitudePrior {
+    /// ½α(s − 1)². The scale of an atom is then no matter of choice, and neither is its shape: with an amplitude for every row,
+    /// a curve around the origin could change its distance from there anywhere, and only the prior says that it should not.
+    Normal,
     /// ½αs².
     HalfNormal,
     /// αs.
@@ -21,6 +24,8 @@ pub enum AmplitudePrior {
 pub enum Gate {
     /// a_k = s_k >= 0, an amplitude for each atom of the row's support and 0 for the others.
     Amplitude(AmplitudePrior),
+    /// a_k = 1 for each atom of the row's support and 0 for the others: a circle is a ring of one size.
+    Unit,
     /// a = softmax(l/τ) over all atoms, l_K = 0; with ½κ‖l‖², without which saturated rows have no proper prior.
     Softmax {
         /// τ > 0.
@@ -135,8 +140,8 @@ fn refuse<T>(code: &'static str, message: String) -> Result<T, Error> {
 impl Problem {
     /// Checks the input.
     ///
-    /// Errors: `empty-data`, `shape-mismatch`, `value-not-finite`, `weight-not-valid`, `no-data`; `too-few-atoms`,
-    /// `too-many-atoms`, `option-out-of-range` for the model.
+    /// Errors: `empty-data`, `shape-mismatch`, `value-not-finite`, `weight-not-valid`, `no-data`; `option-out-of-range` for
+    /// the model.
     pub fn new(input: Input) -> Result<Self, Error> {
         let Input { rows, columns, mut values, cell_weights, row_weights, weighting, gate, non_negative, .. } = input;
         if rows == 0 || columns == 0 {
@@ -173,7 +178,7 @@ impl Problem {
         if observed == 0 {
             return refuse("no-data", "no cell has a weight above 0".into());
         }
-        let (atoms, channels, coordinates) = lay_out(&input.atoms, rows)?;
+        let (atoms, channels, coordinates) = lay_out(&input.atoms)?;
         if let Gate::Softmax { temperature, ridge } = gate {
             for (name, value) in [("temperature", temperature), ("ridge", ridge)] {
                 if !(value > 0.0 && value.is_finite()) {
@@ -197,6 +202,21 @@ impl Problem {
         })
     }
 
+    /// Refuses what cannot be fitted, though rows could be coded by it.
+    ///
+    /// Errors: `too-few-atoms`, `too-many-atoms` for more than there are rows.
+    pub fn check_atoms(&self) -> Result<(), Error> {
+        let (atoms, rows) = (self.atoms.len(), self.rows);
+        if atoms == 0 {
+            return refuse("too-few-atoms", "a dictionary needs at least one atom".into());
+        }
+        if atoms > rows {
+            let message = format!("{atoms} atoms are more than the {rows} rows of the data");
+            return Err(Error::new("too-many-atoms", message).with_limit(rows as f64));
+        }
+        Ok(())
+    }
+
     /// Row n of the data, 0 where missing.
     pub fn row(&self, n: usize) -> &[f64] {
         &self.values[n * self.columns..(n + 1) * self.columns]
@@ -212,6 +232,11 @@ impl Problem {
             }
             None => out.fill(weight),
         }
+    }
+
+    /// Whether all cells of a row have the same weight.
+    pub(crate) fn even(&self) -> bool {
+        self.cells.is_none()
     }
 
     /// The weight of a row's priors.
@@ -239,14 +264,7 @@ fn check_weights(weights: Option<&[f64]>, size: usize, columns: usize, positive:
     }
 }
 
-fn lay_out(topologies: &[Topology], rows: usize) -> Result<(Vec<Atom>, usize, usize), Error> {
-    if topologies.is_empty() {
-        return refuse("too-few-atoms", "a dictionary needs at least one atom".into());
-    }
-    if topologies.len() > rows {
-        let message = format!("{} atoms are more than the {rows} rows of the data", topologies.len());
-        return Err(Error::new("too-many-atoms", message).with_limit(rows as f64));
-    }
+fn lay_out(topologies: &[Topology]) -> Result<(Vec<Atom>, usize, usize), Error> {
     let (mut channels, mut coordinates) = (0, 0);
     let mut atoms = Vec::with_capacity(topologies.len());
     for &topology in topologies {

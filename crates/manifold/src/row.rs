@@ -151,6 +151,10 @@ impl<'a> Row<'a> {
                 self.amounts.extend_from_slice(gates);
                 (0..slots).for_each(|k| self.slopes[k * slots + k] = 1.0);
             }
+            Gate::Unit => {
+                self.amounts.clear();
+                self.amounts.resize(slots, 1.0);
+            }
             Gate::Softmax { temperature, .. } => {
                 self.amounts = softmax(gates, temperature);
                 for j in 0..self.gates {

@@ -45,8 +45,10 @@ fn bad_data_and_models_are_named() {
     assert_eq!(code(Input { row_weights: Some(vec![1.0]), ..input() }).0, "shape-mismatch");
     assert_eq!(code(Input { values: vec![f64::NAN; 8], ..input() }).0, "no-data");
     assert_eq!(code(Input { cell_weights: Some(vec![0.0; 8]), ..input() }).0, "no-data");
-    assert_eq!(code(Input { atoms: vec![], ..input() }).0, "too-few-atoms");
-    assert_eq!(code(Input { atoms: vec![Topology::Constant; 5], ..input() }).0, "too-many-atoms");
+    let atoms = |atoms| Problem::new(Input { atoms, ..input() }).expect("rows can be coded").check_atoms();
+    assert_eq!(atoms(vec![]).expect_err("none").code, "too-few-atoms");
+    assert_eq!(atoms(vec![Topology::Constant; 5]).expect_err("more than rows").code, "too-many-atoms");
+    assert!(atoms(vec![Topology::Constant; 4]).is_ok());
     assert_eq!(code(Input { atoms: vec![Topology::Circle { harmonics: 0 }], ..input() }).0, "option-out-of-range");
     let gate = Gate::Softmax { temperature: 0.0, ridge: 0.1 };
     assert_eq!(code(Input { gate, ..input() }).0, "option-out-of-range");

@@ -138,6 +138,7 @@ impl NativeDictionarySettings {
             },
             non_negative: self.non_negative,
         })?;
+        problem.check_atoms()?;
         let layout = match supports {
             Some(supports) => Layout::new(&problem, &supports)?,
             None => Layout::dense(&problem),

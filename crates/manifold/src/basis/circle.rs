@@ -43,6 +43,12 @@ impl Basis for Circle {
             }
         }
     }
+    fn harmonics(&self) -> Option<usize> {
+        Some(self.harmonics)
+    }
+    fn nodes(&self) -> Vec<f64> {
+        (0..8 * self.harmonics).map(|i| i as f64 / (8 * self.harmonics) as f64).collect()
+    }
     fn generator(&self, _axis: usize, out: &mut [f64]) -> bool {
         let m = self.functions();
         out.fill(0.0);

@@ -33,6 +33,13 @@ pub trait Basis: Debug + Send + Sync {
     fn generator(&self, _axis: usize, _out: &mut [f64]) -> bool {
         false
     }
+    /// H, if the functions are (1, sin 2πht, cos 2πht; h = 1..H).
+    fn harmonics(&self) -> Option<usize> {
+        None
+    }
+    /// Places from which the nearest point of the curve or surface is looked for, d numbers each: close enough together that
+    /// Newton's method does the rest. Coordinates that are not periodic are in units of their prior's standard deviation.
+    fn nodes(&self) -> Vec<f64>;
     /// Brings a point back into the chart: periodic coordinates into [0, period).
     fn retract(&self, t: &mut [f64]) {
         for (axis, t) in t.iter_mut().enumerate() {
@@ -42,6 +49,14 @@ pub trait Basis: Debug + Send + Sync {
             }
         }
     }
+}
+
+/// All combinations of the values of one axis, in `dimension` axes.
+fn grid(axis: &[f64], dimension: usize) -> Vec<f64> {
+    let count = axis.len().pow(dimension as u32);
+    (0..count)
+        .flat_map(|at| (0..dimension).map(move |c| axis[at / axis.len().pow(c as u32) % axis.len()]))
+        .collect()
 }
 
 /// Blocks of a jet in d coordinates: 1 + d + d(d + 1)/2.

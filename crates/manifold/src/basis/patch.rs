@@ -1,7 +1,7 @@
 //! A surface: Φ = (1, t_i, t_i t_j for j <= i). The roughness is the squared norm of the matrix of second derivatives, the
 //! energy of a thin plate: 4 for t_i², 2 for t_i t_j.
 
-use super::{Basis, second};
+use super::{Basis, grid, second};
 use headwater_linalg::{packed, packed_len};
 
 #[derive(Debug)]
@@ -40,6 +40,12 @@ impl Basis for Patch {
                 out[second(d, i, j) * m + at] = if i == j { 2.0 } else { 1.0 };
             }
         }
+    }
+    fn nodes(&self) -> Vec<f64> {
+        // To ±3.5 standard deviations; Newton's method goes further.
+        let steps: i32 = [7, 7, 4, 3][self.dimension - 1];
+        let axis: Vec<f64> = (-steps..=steps).map(|i| 3.5 * f64::from(i) / f64::from(steps)).collect();
+        grid(&axis, self.dimension)
     }
     fn roughness(&self, out: &mut [f64]) {
         let m = self.functions();

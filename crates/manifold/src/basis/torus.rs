@@ -2,7 +2,7 @@
 //!
 //! The roughness of harmonics (h, g) is (h² + g²)², 0 where h + g <= 1: the flat torus, two circles added, is free.
 
-use super::Basis;
+use super::{Basis, grid};
 use super::circle::Circle;
 
 #[derive(Debug)]
@@ -50,6 +50,9 @@ impl Basis for Torus {
             let (h, g) = ((at / n).div_ceil(2), (at % n).div_ceil(2));
             out[at * m + at] = if h + g <= 1 { 0.0 } else { ((h * h + g * g) as f64).powi(2) };
         }
+    }
+    fn nodes(&self) -> Vec<f64> {
+        grid(&self.circle.nodes(), 2)
     }
     fn generator(&self, axis: usize, out: &mut [f64]) -> bool {
         let n = self.circle.functions();

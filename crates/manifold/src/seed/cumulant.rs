@@ -27,6 +27,8 @@ const ABOVE_NOISE: f64 = 3.0;
 /// Random combinations that are tried, turns of projection and Procrustes that each is given, and how many go on.
 const TRIALS: usize = 32;
 const FIRST_TURNS: usize = 4;
+/// Rows that these turns look at, at least (every so many-th).
+const FIRST_ROWS: usize = 400;
 const KEPT: usize = 2;
 /// Turns of these at most.
 const TURNS: usize = 40;
@@ -56,6 +58,38 @@ pub fn planes(rows: &[f64], p: usize, most: usize, active: usize, seed: u64, thr
     if circles == 0 {
         return none(mean);
     }
+    of_components(&centred, mean, p, &values, &vectors, circles, active, seed, threads)
+}
+
+/// The axes of the two planes of a torus whose rows fill four dimensions: (t: sin, cos; u: sin, cos), q numbers each. None
+/// where q is not 4 or the rows do not fill it.
+pub(super) fn pair(rows: &[f64], q: usize) -> Vec<Vec<f64>> {
+    let count = rows.len() / q.max(1);
+    if q != 4 || count < 8 {
+        return Vec::new();
+    }
+    let Some((values, vectors)) = eigen::symmetric(q, &second_moments(rows, q, count, 1)) else { return Vec::new() };
+    if values[0] <= 1e-9 * values[3] {
+        return Vec::new();
+    }
+    let planes = of_components(rows, vec![0.0; q], q, &values, &vectors, 2, 2, 0, 1);
+    planes.axes.iter().flat_map(|axes| [axes[q..].to_vec(), axes[..q].to_vec()]).collect()
+}
+
+/// Planes in the space of the 2·circles largest components.
+fn of_components(
+    centred: &[f64],
+    mean: Vec<f64>,
+    p: usize,
+    values: &[f64],
+    vectors: &[f64],
+    circles: usize,
+    active: usize,
+    seed: u64,
+    threads: usize,
+) -> Planes {
+    let none = |mean| Planes { mean, axes: Vec::new(), residual: 1.0 };
+    let count = centred.len() / p;
     let q = 2 * circles;
     // z = Wx with W = Λ^-½Eᵀ of the largest q.
     let mut whiten = vec![0.0; q * p];
@@ -72,10 +106,12 @@ pub fn planes(rows: &[f64], p: usize, most: usize, active: usize, seed: u64, thr
         centred.chunks_exact(p).flat_map(|x| whiten.chunks_exact(p).map(|w| inner(w, x)).collect::<Vec<_>>()).collect();
     let active = active.min(circles);
     let Some(span) = blocks(&z, q, circles, threads) else { return none(mean) };
+    let step = (count / FIRST_ROWS).max(1);
+    let some: Vec<f64> = z.chunks_exact(q).step_by(step).flatten().copied().collect();
     let mut tried: Vec<(Vec<f64>, f64)> = parallel::map(threads, TRIALS, |trial| {
         let mut random = Stream::new(seed, Purpose::Start, trial as u32);
         let first = pairing(&span, q, &mut random)?;
-        Some(rotate(&z, q, active, first, FIRST_TURNS))
+        Some(rotate(&some, q, active, first, FIRST_TURNS))
     })
     .into_iter()
     .flatten()

@@ -4,7 +4,9 @@
 //! by them and refits them in turns.
 
 mod cumulant;
+mod greedy;
 mod ring;
 
 pub use cumulant::{Planes, planes};
+pub use greedy::greedy;
 pub use ring::{Codes, Rings, encode, refine};

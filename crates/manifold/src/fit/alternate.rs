@@ -1,0 +1,45 @@
+//! Codes and decoders in turns, from decoders: each half a step lowers L, so that its fall decides when to end.
+
+use headwater_base::parallel::Crew;
+
+use crate::coding::{CodingSettings, code, lower_of};
+use crate::fit::decoders::least_squares;
+use crate::local::relax;
+use crate::objective::Objective;
+use crate::state::State;
+
+/// Relative fall of L at which the turns end.
+const SETTLED: f64 = 1e-5;
+
+/// At most `turns` turns. `None` if the crew was stopped.
+pub(super) fn alternate(
+    objective: &Objective,
+    decoders: &[f64],
+    coding: CodingSettings,
+    turns: usize,
+    crew: Crew,
+) -> Option<State> {
+    let mut state = code(objective, decoders, coding, crew)?;
+    let mut value = objective.value(&state, crew)?;
+    for _ in 0..turns {
+        let Some(decoders) = least_squares(objective, &state, crew) else {
+            return if crew.stopped() { None } else { Some(state) };
+        };
+        let mut next = state.clone();
+        let beta = next.layout.beta();
+        next.theta[beta..].copy_from_slice(&decoders);
+        let next = relax(objective, &next, crew)?;
+        // A support is left only for one with less energy.
+        let fresh = code(objective, &decoders, coding, crew)?;
+        let next = lower_of(objective, &next, &fresh, 0.0, crew)?.state;
+        let found = objective.value(&next, crew)?;
+        let settled = value - found <= SETTLED * value.abs();
+        if found < value {
+            (state, value) = (next, found);
+        }
+        if settled {
+            break;
+        }
+    }
+    Some(state)
+}

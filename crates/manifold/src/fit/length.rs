@@ -1,0 +1,97 @@
+//! What a dictionary costs to write down, in nats: whether an atom is worth its place.
+//!
+//! Length = Σ ω(f − z)²/2φ + Σ over active slots of (ln K + ½ Σ_scalars ln(1 + SNR)) + Σ over atoms of ½ M p ln N_k: a
+//! parameter known from n rows costs ½ ln n (J. Rissanen (1978), "Modeling by shortest data description"); a number that is
+//! told to the precision that the noise leaves costs ½ ln(1 + SNR); which atom it is, ln K.
+
+use headwater_base::parallel::Crew;
+
+use crate::coding::{CodingSettings, code_some};
+use crate::objective::Objective;
+use crate::problem::{Gate, Problem};
+use crate::row::Row;
+use crate::state::State;
+
+/// What one atom does in a state.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Use {
+    /// N_k: rows in which it is on.
+    pub rows: usize,
+    /// Σ over them of ω‖a m(t)‖²/φ.
+    pub energy: f64,
+    /// Σ a.
+    pub mass: f64,
+    /// Σ a².
+    pub square: f64,
+}
+
+/// The use of every atom, and twice the data term: Σ ω(f − z)²/φ.
+pub(super) fn uses(objective: &Objective, state: &State) -> (Vec<Use>, f64) {
+    let problem = objective.problem;
+    let p = problem.columns;
+    let mut out = vec![Use::default(); problem.atoms.len()];
+    let mut row = Row::new(problem);
+    let mut own = vec![0.0; p];
+    let mut data = 0.0;
+    for n in 0..problem.rows {
+        row.load(state, n);
+        data += 2.0 * row.residual(n, objective.strengths.noise);
+        for (slot, amount) in row.slots.iter().zip(&row.amounts) {
+            own.fill(0.0);
+            for m in slot.channel..slot.channel + slot.functions {
+                headwater_linalg::dense::add_scaled(row.loads[m], &row.decoders[m * p..(m + 1) * p], &mut own);
+            }
+            let to = &mut out[slot.atom];
+            to.rows += 1;
+            to.mass += amount;
+            to.square += amount * amount;
+            to.energy += own.iter().zip(&row.weights).map(|(x, w)| w * x * x).sum::<f64>();
+        }
+    }
+    (out, data)
+}
+
+/// Numbers told for a slot of an atom.
+pub(super) fn scalars(problem: &Problem, k: usize) -> usize {
+    problem.atoms[k].dimension + usize::from(!matches!(problem.gate, Gate::Unit))
+}
+
+/// The length of codes and decoders.
+fn cost(problem: &Problem, uses: &[Use]) -> f64 {
+    let used = uses.iter().filter(|atom| atom.rows > 0).count().max(1) as f64;
+    let of = |(k, atom): (usize, &Use)| {
+        if atom.rows == 0 {
+            return 0.0;
+        }
+        let (count, numbers) = (atom.rows as f64, scalars(problem, k) as f64);
+        let ratio = atom.energy / (count * numbers.max(1.0));
+        let parameters = (problem.atoms[k].functions * problem.columns) as f64;
+        count * (used.ln() + 0.5 * numbers * ratio.ln_1p()) + 0.5 * parameters * count.max(2.0).ln()
+    };
+    uses.iter().enumerate().map(of).sum()
+}
+
+/// The length of a state, in nats.
+pub(super) fn length(objective: &Objective, state: &State) -> f64 {
+    let (uses, data) = uses(objective, state);
+    0.5 * data + cost(objective.problem, &uses)
+}
+
+/// The length without one atom, its rows coded by the others; and that coding. `None` if the crew was stopped.
+pub(super) fn without(
+    objective: &Objective,
+    state: &State,
+    atom: usize,
+    coding: CodingSettings,
+    crew: Crew,
+) -> Option<(f64, State)> {
+    let problem = objective.problem;
+    let mut decoders = state.decoders().to_vec();
+    let place = &problem.atoms[atom];
+    let p = problem.columns;
+    decoders[place.channel * p..(place.channel + place.functions) * p].fill(0.0);
+    let on = |&n: &usize| state.layout.support(n).contains(&(atom as u32));
+    let rows: Vec<usize> = (0..problem.rows).filter(on).collect();
+    let next = code_some(objective, state, &decoders, &rows, coding, crew)?;
+    Some((length(objective, &next), next))
+}

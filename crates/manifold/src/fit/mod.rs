@@ -1,0 +1,566 @@
+//! A dictionary fitted to rows, from nothing to its proof.
+//!
+//! 1. The mean is taken off ([`FitSettings::centre`]).
+//! 2. Decoders to begin with: planes from fourth cumulants where all atoms are circles ([`crate::seed::planes`]), and, unless
+//!    these leave nothing that stands out, subspaces one after the other ([`crate::seed::greedy`]) from some draws. Each is
+//!    taken through turns of coding and least squares ([`alternate`]); the shortest to write down goes on ([`length`]).
+//! 3. Atoms that are not worth their length are taken out, one at a time.
+//! 4. All unknowns together to their minimum ([`minimise`]), with hyperparameters by evidence if asked ([`choose`]); then all
+//!    rows are coded anew, and as long as one finds a support with less energy, it takes it and the minimum is sought again.
+//!
+//! The end is `converged` only if the last minimum is proved (decrement and curvature) *and* no row has a better code.
+
+mod alternate;
+mod decoders;
+mod facts;
+mod length;
+mod model;
+
+use headwater_base::parallel::Crew;
+use headwater_base::{Error, Progress, Status};
+
+use crate::basis::Topology;
+use crate::coding::{CodingSettings, code, lower_of};
+use crate::criterion::Criterion;
+use crate::incoherence::DecoderIncoherence;
+use crate::inner::{Evidence, InnerSettings, minimise};
+use crate::objective::Objective;
+use crate::outer::{OuterSettings, choose};
+use crate::problem::{AmplitudePrior, Gate, Problem};
+use crate::seed;
+use crate::state::State;
+use crate::strengths::{Parameter, Strengths};
+use alternate::alternate;
+pub use facts::{AtomFacts, Claim};
+pub use length::Use;
+pub use model::{Encoded, Model, Rows};
+
+/// What is fitted, and how.
+#[derive(Clone, Debug)]
+pub struct FitSettings {
+    /// One shape an atom.
+    pub atoms: Vec<Topology>,
+    /// Gate.
+    pub gate: Gate,
+    /// Most atoms of a row.
+    pub active: usize,
+    /// Decoders are not negative.
+    pub non_negative: bool,
+    /// The mean of the rows is taken off first.
+    pub centre: bool,
+    /// Atoms that are not worth their length are taken out.
+    pub prune: bool,
+    /// Of draws and random combinations.
+    pub seed: u64,
+    /// Draws of the greedy seeds; 4.
+    pub restarts: usize,
+    /// Width of the beam that codes a row; 8.
+    pub beam: usize,
+    /// Strengths of the priors.
+    pub smoothing: Smoothing,
+    /// λ of the entropy (softmax gates).
+    pub entropy: f64,
+    /// w of the decoders' incoherence.
+    pub incoherence: f64,
+    /// μ of the repulsion of decoders that are nearly equal.
+    pub repulsion: f64,
+    /// Minimum and coding in turns; 12.
+    pub max_rounds: usize,
+    /// Of the minimisations.
+    pub inner: InnerSettings,
+    /// Of the choice of hyperparameters.
+    pub outer: OuterSettings,
+}
+
+/// Where the strengths of the priors come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Smoothing {
+    /// From what is fitted: λ₂ = Mp/‖B‖², λ₁ the same; the noise from the residuals. Amplitudes of a normal prior: the inverse of
+    /// their variance less that of their error, which is not taken for smaller than their error; of the others Mp/Σs².
+    Size,
+    /// Noise, roughness and ridge by the least criterion V, from there.
+    Evidence,
+    /// No prior, noise 1: weighted least squares. Only for points.
+    None,
+}
+
+/// Where the decoders of a fit came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seed {
+    /// Fourth cumulants.
+    Cumulants,
+    /// Subspaces one after the other, of this draw.
+    Greedy(u32),
+}
+
+/// A fit.
+#[derive(Clone, Debug)]
+pub struct Fit {
+    /// What codes further rows.
+    pub model: Model,
+    /// For each of its atoms, which of those asked for it is.
+    pub kept: Vec<usize>,
+    /// Rows and codes.
+    pub codes: Encoded,
+    /// L at the end.
+    pub value: f64,
+    /// `converged`; `boundary` where a hyperparameter ended on a face of its box; `saddle`, `stalled`, `budget`, `aborted`.
+    pub status: Status,
+    /// Of the last minimum.
+    pub evidence: Evidence,
+    /// Minima and codings.
+    pub rounds: usize,
+    /// Rows that took another support after the last minimum.
+    pub moved: usize,
+    /// Rows for which a fresh coding ends higher than the code they have.
+    pub missed: usize,
+    /// Of the chosen seed.
+    pub seed: Option<Seed>,
+    /// Hyperparameters on a face of their box.
+    pub boundary: Vec<Parameter>,
+    /// V at the end, where hyperparameters were chosen.
+    pub criterion: Option<Criterion>,
+    /// What is known about each atom.
+    pub atoms: Vec<AtomFacts>,
+    /// Degrees of freedom that the noise variance counts: locals and decoders.
+    pub degrees: f64,
+}
+
+/// Turns of coding and least squares from a seed.
+const TURNS: usize = 40;
+/// Width of the beam meanwhile.
+const NARROW: usize = 3;
+/// Of a row's energy: a code has to be so much better to be taken.
+const MARGIN: f64 = 1e-9;
+/// Times the noise's variance: something stands out of the residuals.
+const STANDS_OUT: f64 = 3.0;
+
+/// Fits a dictionary to rows of `columns` numbers.
+///
+/// Errors: those of [`Problem::new`], [`Problem::check_atoms`], [`Objective::new`]; `option-out-of-range` for the settings;
+/// `start-not-valid` where no seed could be placed (all rows are equal). `None` if the crew was stopped before there was
+/// anything.
+pub fn fit(rows: &Rows, columns: usize, settings: &FitSettings, crew: Crew) -> Result<Option<Fit>, Error> {
+    let offset = if settings.centre { mean(rows, columns) } else { Vec::new() };
+    let problem = rows.problem(columns, &offset, &settings.atoms, settings.gate, settings.non_negative)?;
+    problem.check_atoms()?;
+    check(&problem, settings)?;
+    let run = Run { rows, columns, offset, settings, crew };
+    Ok(run.run(problem))
+}
+
+fn check(problem: &Problem, settings: &FitSettings) -> Result<(), Error> {
+    let atoms = problem.atoms.len();
+    let refuse = |message: String, limit: usize| {
+        Err(Error::new("option-out-of-range", message).with_limit(limit as f64))
+    };
+    if settings.active == 0 || settings.active > atoms {
+        return refuse(format!("active is {}; allowed are 1 to {atoms}, the number of atoms", settings.active), atoms);
+    }
+    if problem.channels > LARGEST {
+        let message = format!(
+            "{atoms} atoms have {} functions together; fits with exact second derivatives go up to {LARGEST}",
+            problem.channels
+        );
+        return refuse(message, LARGEST);
+    }
+    if settings.smoothing == Smoothing::None && problem.coordinates > 0 {
+        let message = "curves and surfaces need priors: smoothing 'none' is for points only".to_string();
+        return Err(Error::new("prior-not-proper", message));
+    }
+    Ok(())
+}
+
+/// Functions of all atoms together: normal equations of 128 MB.
+const LARGEST: usize = 4000;
+
+struct Run<'r> {
+    rows: &'r Rows,
+    columns: usize,
+    offset: Vec<f64>,
+    settings: &'r FitSettings,
+    crew: Crew<'r>,
+}
+
+impl Run<'_> {
+    fn coding(&self, beam: usize) -> CodingSettings {
+        let restarts = beam >= self.settings.beam;
+        CodingSettings { active: self.settings.active, beam: beam.min(self.settings.beam), restarts }
+    }
+
+    fn report(&self, done: usize, best: f64) {
+        let total = (self.settings.restarts + self.settings.max_rounds + 1) as u64;
+        self.crew.control.report(Progress { done: done as u64, total, best: Some(best), basins: None });
+    }
+
+    fn quiet(&self) -> Crew<'_> {
+        Crew::new(self.crew.threads, self.crew.control.silent())
+    }
+
+    fn run(&self, problem: Problem) -> Option<Fit> {
+        let (state, seed) = self.begin(&problem)?;
+        let kept: Vec<usize> = (0..problem.atoms.len()).collect();
+        let (problem, state, strengths, kept) = self.prune(problem, state, kept)?;
+        self.polish(problem, state, strengths, kept, seed)
+    }
+
+    /// Priors that hardly matter, for turns from a seed: noise a thousandth of the data's variance.
+    fn weak(&self, problem: &Problem) -> Strengths {
+        if self.settings.smoothing == Smoothing::None {
+            return Strengths::none(problem);
+        }
+        let mut weights = vec![0.0; self.columns];
+        let (mut sum, mut count) = (0.0, 0.0);
+        for n in 0..problem.rows {
+            problem.cell_weights(n, &mut weights);
+            sum += problem.row(n).iter().zip(&weights).map(|(z, w)| w * z * z).sum::<f64>();
+            count += weights.iter().filter(|w| **w > 0.0).count() as f64;
+        }
+        Strengths { entropy: self.settings.entropy, ..Strengths::unit(problem, (1e-3 * sum / count).max(1e-300)) }
+    }
+
+    /// The best of the seeds after its turns, and which it is.
+    fn begin(&self, problem: &Problem) -> Option<(State, Seed)> {
+        let objective = Objective::new(problem, self.weak(problem), None).expect("proper priors");
+        let crew = self.quiet();
+        let mut best: Option<(f64, State, Seed)> = None;
+        let mut enter = |decoders: &[f64], seed: Seed| -> Option<bool> {
+            let turned = alternate(&objective, decoders, self.coding(NARROW), TURNS, crew)?;
+            let strengths = self.strengths(problem, &turned);
+            let proper = Objective::new(problem, strengths, None).expect("proper priors");
+            let found = length::length(&proper, &turned);
+            let settled = !self.stands_out(problem, &turned);
+            if best.as_ref().is_none_or(|(value, ..)| found < *value) {
+                best = Some((found, turned, seed));
+            }
+            self.report(0, found);
+            Some(settled)
+        };
+        if let Some(decoders) = self.cumulants(problem)
+            && enter(&decoders, Seed::Cumulants)?
+        {
+            return best.map(|(_, state, seed)| (state, seed));
+        }
+        for trial in 0..self.settings.restarts.max(1) as u32 {
+            let decoders = seed::greedy(problem, self.settings.seed, trial, crew)?;
+            enter(&decoders, Seed::Greedy(trial))?;
+            self.report(1 + trial as usize, 0.0);
+        }
+        best.map(|(_, state, seed)| (state, seed))
+    }
+
+    /// Planes for the circles, where that applies and there are any.
+    fn cumulants(&self, problem: &Problem) -> Option<Vec<f64>> {
+        let circles = problem.atoms.iter().all(|atom| atom.basis.harmonics().is_some());
+        if !circles || !problem.even() || problem.non_negative || matches!(self.settings.gate, Gate::Softmax { .. }) {
+            return None;
+        }
+        let p = self.columns;
+        let rows: Vec<f64> = (0..problem.rows).flat_map(|n| problem.row(n).iter().copied()).collect();
+        let most = problem.atoms.len();
+        let found = seed::planes(&rows, p, most, self.settings.active, self.settings.seed, self.crew.threads);
+        if found.axes.is_empty() {
+            return None;
+        }
+        let mut decoders = vec![0.0; problem.channels * p];
+        for (atom, axes) in problem.atoms.iter().zip(&found.axes) {
+            let at = atom.channel * p;
+            // (sin, cos) of the first harmonic.
+            decoders[at + p..at + 2 * p].copy_from_slice(&axes[p..]);
+            decoders[at + 2 * p..at + 3 * p].copy_from_slice(&axes[..p]);
+        }
+        Some(decoders)
+    }
+
+    /// Whether a direction of the residuals has far more variance than most have.
+    fn stands_out(&self, problem: &Problem, state: &State) -> bool {
+        let p = self.columns;
+        let fitted = crate::coding::fitted(problem, state);
+        let mut moments = vec![0.0; p * p];
+        for n in 0..problem.rows {
+            let left: Vec<f64> = problem.row(n).iter().zip(&fitted[n * p..]).map(|(z, f)| z - f).collect();
+            for (to, x) in moments.chunks_exact_mut(p).zip(&left) {
+                headwater_linalg::dense::add_scaled(*x, &left, to);
+            }
+        }
+        let Some((values, _)) = headwater_linalg::eigen::symmetric(p, &moments) else { return true };
+        values[p - 1] > STANDS_OUT * values[p / 2].max(0.0)
+    }
+
+    /// Strengths for what a state looks like (see [`Smoothing`]).
+    fn strengths(&self, problem: &Problem, state: &State) -> Strengths {
+        if self.settings.smoothing == Smoothing::None {
+            return Strengths::none(problem);
+        }
+        let p = self.columns;
+        let weak = Objective::new(problem, Strengths { noise: 1.0, ..self.weak(problem) }, None).expect("proper");
+        let (uses, data) = length::uses(&weak, state);
+        let mut out = Strengths { entropy: self.settings.entropy, ..Strengths::unit(problem, 1.0) };
+        out.noise = (data / (problem.observed as f64 - degrees(problem, &uses)).max(0.1 * problem.observed as f64))
+            .max(1e-12 * self.weak(problem).noise);
+        for (k, atom) in problem.atoms.iter().enumerate() {
+            let decoder = &state.decoders()[atom.channel * p..(atom.channel + atom.functions) * p];
+            let (count, square) = ((atom.functions * p) as f64, headwater_linalg::dense::inner(decoder, decoder));
+            if square > 0.0 {
+                out.ridge[k] = count / square;
+                out.roughness[k] = out.ridge[k];
+            }
+            let used = uses[k];
+            if out.amplitude[k] > 0.0 && used.square > 0.0 {
+                let error = out.noise * used.square / used.energy;
+                let (rows, mean) = (used.rows as f64, used.mass / used.rows as f64);
+                out.amplitude[k] = match problem.gate {
+                    Gate::Amplitude(AmplitudePrior::Normal) => {
+                        ((used.square / rows - mean * mean - error).max(error)).recip() * mean * mean
+                    }
+                    _ => count / used.square,
+                };
+            }
+        }
+        out
+    }
+
+    /// Takes atoms out while that shortens the length.
+    fn prune(&self, problem: Problem, state: State, kept: Vec<usize>) -> Option<(Problem, State, Strengths, Vec<usize>)> {
+        let (mut problem, mut state, mut kept) = (problem, state, kept);
+        let crew = self.quiet();
+        loop {
+            (state, _) = rescaled(&problem, &state);
+            let strengths = self.strengths(&problem, &state);
+            if !self.settings.prune || matches!(problem.gate, Gate::Softmax { .. }) || kept.is_empty() {
+                return Some((problem, state, strengths, kept));
+            }
+            let objective = Objective::new(&problem, strengths.clone(), None).expect("proper");
+            let (uses, _) = length::uses(&objective, &state);
+            let now = length::length(&objective, &state);
+            // An atom that is never on goes at once; else the one whose loss shortens most.
+            let idle = uses.iter().position(|atom| atom.rows == 0);
+            let mut out: Option<(f64, usize, State)> = idle.map(|k| (now, k, state.clone()));
+            if out.is_none() {
+                for k in 0..kept.len() {
+                    let (length, next) = length::without(&objective, &state, k, self.coding(NARROW), crew)?;
+                    if length < out.as_ref().map_or(now, |best| best.0) {
+                        out = Some((length, k, next));
+                    }
+                }
+            }
+            let Some((_, gone, next)) = out else { return Some((problem, state, strengths, kept)) };
+            kept.remove(gone);
+            let topologies: Vec<Topology> = kept.iter().map(|&k| self.settings.atoms[k]).collect();
+            let (smaller, moved) = without_atom(self, &problem, &next, gone, &topologies);
+            let turns = if idle.is_some() || kept.is_empty() { 0 } else { 2 };
+            let weak = Objective::new(&smaller, self.weak(&smaller), None).expect("proper");
+            let turned = if turns > 0 {
+                alternate(&weak, moved.decoders(), self.coding(NARROW), turns, crew)?
+            } else {
+                moved
+            };
+            (problem, state) = (smaller, turned);
+        }
+    }
+
+    /// Minimum and coding in turns, to the end.
+    fn polish(
+        &self,
+        problem: Problem,
+        start: State,
+        strengths: Strengths,
+        kept: Vec<usize>,
+        seed: Seed,
+    ) -> Option<Fit> {
+        let (mut state, mut strengths) = (start, strengths);
+        let crew = self.quiet();
+        let mut fit = None;
+        let (mut status, mut evidence, mut value) = (Status::Converged, Evidence::default(), 0.0);
+        let (mut moved, mut missed, mut rounds) = (0, 0, 0);
+        let (mut boundary, mut criterion) = (Vec::new(), None);
+        let mut choosing = self.settings.smoothing == Smoothing::Evidence && !kept.is_empty();
+        while rounds < self.settings.max_rounds && !kept.is_empty() {
+            rounds += 1;
+            let coupling = self.coupling(&problem, &state);
+            if choosing {
+                let parameters = self.parameters(&problem, &strengths);
+                let found = choose(
+                    &problem, &strengths, coupling.clone(), &state, &parameters, &self.settings.outer, crew,
+                );
+                // What is proper stays so for all strengths above 0.
+                let found = found.expect("checked before");
+                (strengths, state, boundary) = (found.strengths, found.state, found.boundary);
+                (status, evidence, criterion) = (found.status, found.inner, found.criterion);
+                value = Objective::new(&problem, strengths.clone(), coupling.clone())
+                    .expect("proper")
+                    .value(&state, crew)
+                    .unwrap_or(f64::NAN);
+            } else {
+                let objective = Objective::new(&problem, strengths.clone(), coupling.clone()).expect("proper");
+                let found = minimise(&objective, &state, &self.settings.inner, crew);
+                (state, value, evidence) = (found.state, found.value, found.evidence);
+                status = found.status;
+            }
+            self.report(self.settings.restarts + rounds, value);
+            if status == Status::Aborted {
+                break;
+            }
+            let objective = Objective::new(&problem, strengths.clone(), coupling).expect("proper");
+            let Some(fresh) = code(&objective, state.decoders(), self.coding(self.settings.beam), crew) else {
+                status = Status::Aborted;
+                break;
+            };
+            let Some(joined) = lower_of(&objective, &state, &fresh, MARGIN, crew) else {
+                status = Status::Aborted;
+                break;
+            };
+            (moved, missed) = (joined.taken, joined.worse);
+            if moved == 0 {
+                // The codes are those that coding gives, where it ends as low.
+                state = lower_of(&objective, &fresh, &state, MARGIN, crew)?.state;
+                break;
+            }
+            state = joined.state;
+            if choosing && rounds >= 2 {
+                // From here on the strengths stay.
+                choosing = false;
+            }
+        }
+        if status == Status::Converged && moved > 0 {
+            status = Status::Budget;
+        }
+        if status == Status::Converged && !boundary.is_empty() {
+            status = Status::Boundary;
+        }
+        let model = Model {
+            columns: self.columns,
+            offset: if self.offset.is_empty() { vec![0.0; self.columns] } else { self.offset.clone() },
+            atoms: kept.iter().map(|&k| self.settings.atoms[k]).collect(),
+            gate: self.settings.gate,
+            non_negative: self.settings.non_negative,
+            active: self.settings.active.min(kept.len().max(1)),
+            beam: self.settings.beam,
+            strengths: strengths.clone(),
+            decoders: state.decoders().to_vec(),
+        };
+        let objective = Objective::new(&problem, strengths, None).expect("proper");
+        let (uses, _) = length::uses(&objective, &state);
+        let atoms = facts::facts(&objective, &state, &uses, self.coding(NARROW), self.settings.prune, crew);
+        let degrees = degrees(&problem, &uses);
+        fit.replace(Fit {
+            model,
+            kept,
+            value,
+            status,
+            evidence,
+            rounds,
+            moved,
+            missed,
+            seed: Some(seed),
+            boundary,
+            criterion,
+            atoms,
+            degrees,
+            codes: Encoded { problem, state },
+        });
+        fit
+    }
+
+    fn coupling(&self, problem: &Problem, state: &State) -> Option<DecoderIncoherence> {
+        let (w, mu) = (self.settings.incoherence, self.settings.repulsion);
+        (w > 0.0 || mu > 0.0).then(|| Objective::coupling(problem, state, w, mu).expect("strengths are not negative"))
+    }
+
+    /// What evidence chooses. The relevance of a line's one coordinate is a choice of unit.
+    fn parameters(&self, problem: &Problem, strengths: &Strengths) -> Vec<Parameter> {
+        let alone: Vec<usize> =
+            problem.atoms.iter().filter(|atom| atom.dimension == 1).map(|atom| atom.coordinate).collect();
+        let mut out = strengths.learnable(problem);
+        out.retain(|parameter| !matches!(parameter, Parameter::Ard(j) if alone.contains(j)));
+        out
+    }
+}
+
+/// Numbers that were fitted.
+fn degrees(problem: &Problem, uses: &[Use]) -> f64 {
+    let of = |(k, atom): (usize, &Use)| {
+        if atom.rows == 0 {
+            return 0.0;
+        }
+        (atom.rows * length::scalars(problem, k) + problem.atoms[k].functions * problem.columns) as f64
+    };
+    uses.iter().enumerate().map(of).sum()
+}
+
+/// The mean of every column over its observed cells, by their weights.
+fn mean(rows: &Rows, columns: usize) -> Vec<f64> {
+    let mut sums = vec![[0.0; 2]; columns];
+    for (at, z) in rows.values.iter().enumerate() {
+        let row = rows.row_weights.as_ref().and_then(|weights| weights.get(at / columns)).map_or(1.0, |w| *w);
+        let weight = row * rows.cell_weights.as_ref().and_then(|weights| weights.get(at)).map_or(1.0, |w| *w);
+        if z.is_finite() && weight > 0.0 {
+            let sum = &mut sums[at % columns];
+            *sum = [sum[0] + weight * z, sum[1] + weight];
+        }
+    }
+    sums.iter().map(|[sum, weight]| if *weight > 0.0 { sum / weight } else { 0.0 }).collect()
+}
+
+/// Amplitudes of mean 1 in every atom, the decoders the other way.
+fn rescaled(problem: &Problem, state: &State) -> (State, Vec<f64>) {
+    let mut out = state.clone();
+    let atoms = problem.atoms.len();
+    let mut scale = vec![1.0; atoms];
+    if !matches!(problem.gate, Gate::Amplitude(_)) {
+        return (out, scale);
+    }
+    let mut sums = vec![[0.0; 2]; atoms];
+    for n in 0..problem.rows {
+        for (&k, s) in state.layout.support(n).iter().zip(state.gates(n)) {
+            let sum = &mut sums[k as usize];
+            *sum = [sum[0] + s, sum[1] + 1.0];
+        }
+    }
+    for (scale, [sum, count]) in scale.iter_mut().zip(sums) {
+        *scale = if sum > 0.0 { sum / count } else { 1.0 };
+    }
+    for n in 0..problem.rows {
+        let first = state.layout.locals(n).start;
+        for (at, &k) in state.layout.support(n).iter().enumerate() {
+            out.theta[first + at] /= scale[k as usize];
+        }
+    }
+    let (beta, p) = (state.layout.beta(), problem.columns);
+    for (atom, scale) in problem.atoms.iter().zip(&scale) {
+        let range = beta + atom.channel * p..beta + (atom.channel + atom.functions) * p;
+        out.theta[range].iter_mut().for_each(|x| *x *= scale);
+    }
+    (out, scale)
+}
+
+/// The problem and state without an atom that is on nowhere.
+fn without_atom(run: &Run, problem: &Problem, state: &State, gone: usize, left: &[Topology]) -> (Problem, State) {
+    let smaller = run
+        .rows
+        .problem(run.columns, &run.offset, left, run.settings.gate, run.settings.non_negative)
+        .expect("checked before");
+    let renumber = |k: u32| k as usize - usize::from(k as usize > gone);
+    let supports: Vec<Vec<usize>> = (0..problem.rows)
+        .map(|n| state.layout.support(n).iter().filter(|k| **k as usize != gone).map(|&k| renumber(k)).collect())
+        .collect();
+    let layout = crate::layout::Layout::new(&smaller, &supports).expect("ascending");
+    let (mut gates, mut coordinates) = (Vec::new(), Vec::new());
+    for n in 0..problem.rows {
+        let (own_gates, own) = (state.gates(n), state.coordinates(n));
+        let mut at = 0;
+        for (slot, &k) in state.layout.support(n).iter().enumerate() {
+            let next = at + problem.atoms[k as usize].dimension;
+            if k as usize != gone {
+                gates.extend(own_gates.get(slot));
+                coordinates.extend_from_slice(&own[at..next]);
+            }
+            at = next;
+        }
+    }
+    let (atom, p) = (&problem.atoms[gone], problem.columns);
+    let mut decoders = state.decoders().to_vec();
+    decoders.drain(atom.channel * p..(atom.channel + atom.functions) * p);
+    let state = State::new(&smaller, layout, &gates, &coordinates, &decoders).expect("what it was");
+    (smaller, state)
+}
