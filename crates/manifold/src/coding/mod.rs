@@ -280,12 +280,13 @@ impl<'t> Coder<'t> {
         }
     }
 
-    /// The best place of atom k beside the others of a support, in `self.place`.
-    fn find(&mut self, k: usize, support: &Support, amount: Amount, most: f64) {
+    /// The best place of atom k beside the others of a support, in `self.place`; it may be where slot `from` of the support is.
+    fn find(&mut self, k: usize, support: &Support, amount: Amount, most: f64, from: Option<usize>) {
         self.leave(k, support);
         self.products(k, k);
         let mut place = std::mem::take(&mut self.place);
-        self.tables.finders[k].find(&self.left, &self.gram, amount, most, &mut self.work, &mut place);
+        let from = from.map(|at| support.slots[at].place.t.as_slice());
+        self.tables.finders[k].find(&self.left, &self.gram, amount, most, from, &mut self.work, &mut place);
         self.place = place;
     }
 
@@ -307,7 +308,7 @@ impl<'t> Coder<'t> {
             for at in 0..support.slots.len() {
                 let k = support.slots[at].atom;
                 let amount = amounts.map_or_else(|| self.amount(k), |amounts| Amount::Fixed(amounts[k]));
-                self.find(k, support, amount, amount.limit());
+                self.find(k, support, amount, amount.limit(), Some(at));
                 support.slots[at] = self.slot(k);
                 energy += self.energy_beside(support, at);
             }
@@ -400,7 +401,7 @@ impl<'t> Coder<'t> {
                     let amount = self.amount(k);
                     let limit = if self.settings.active > 1 { amount.limit() } else { 0.0 };
                     let most = if lowest.len() == keep { (lowest[keep - 1] - support.energy).min(limit) } else { limit };
-                    self.find(k, support, amount, most);
+                    self.find(k, support, amount, most, None);
                     if self.place.amount > 0.0 {
                         let energy = support.energy + self.place.energy;
                         let at = lowest.partition_point(|other| *other <= energy);
@@ -456,7 +457,7 @@ impl<'t> Coder<'t> {
         let mut order: Vec<usize> = (0..amounts.len()).collect();
         order.sort_by(|a, b| amounts[*b].total_cmp(&amounts[*a]).then(a.cmp(b)));
         for k in order {
-            self.find(k, &support, Amount::Fixed(amounts[k]), f64::INFINITY);
+            self.find(k, &support, Amount::Fixed(amounts[k]), f64::INFINITY, None);
             let slot = self.slot(k);
             support.slots.push(slot);
         }

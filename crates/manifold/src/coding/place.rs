@@ -104,13 +104,22 @@ impl<'a> Finder<'a> {
     }
 
     /// The best place for l and G with an energy below `most` (at most [`Amount::limit`]), into `out`; an amount of 0 where
-    /// there is none.
-    pub fn find(&self, l: &[f64], g: &[f64], amount: Amount, most: f64, work: &mut Scratch, out: &mut Place) {
+    /// there is none. `from`: where it may be.
+    pub fn find(
+        &self,
+        l: &[f64],
+        g: &[f64],
+        amount: Amount,
+        most: f64,
+        from: Option<&[f64]>,
+        work: &mut Scratch,
+        out: &mut Place,
+    ) {
         if self.atom.dimension == 0 {
             (out.amount, out.energy) = best_amount(l[0], g[0], amount);
             out.t.clear();
         } else if let Some(harmonics) = self.atom.basis.harmonics() {
-            self.circle(harmonics, l, g, amount, most, work, out);
+            self.circle(harmonics, l, g, amount, most, from.map(|t| t[0]), work, out);
         } else {
             self.search(l, g, amount, work, out);
         }
@@ -170,6 +179,7 @@ impl<'a> Finder<'a> {
         g: &[f64],
         amount: Amount,
         most: f64,
+        mut from: Option<f64>,
         work: &mut Scratch,
         out: &mut Place,
     ) {
@@ -197,7 +207,8 @@ impl<'a> Finder<'a> {
         for _ in 0..ROUNDS {
             self.polynomial(harmonics, l, g, amount, gamma, work);
             let floor = if fixed { gamma } else { 0.0 };
-            let Some(mut t) = work.form.above(floor, &mut work.nodes, allowed) else { return };
+            let start = from.take().or_else(|| work.form.above(floor, &mut work.nodes, allowed));
+            let Some(mut t) = start else { return };
             let mut last = f64::NEG_INFINITY;
             for _ in 0..ROUNDS {
                 t = work.form.rise(t);
@@ -212,9 +223,6 @@ impl<'a> Finder<'a> {
                 }
                 last = -e;
                 self.polynomial(harmonics, l, g, amount, gamma, work);
-            }
-            if last == f64::NEG_INFINITY && !fixed {
-                return;
             }
         }
     }

@@ -114,7 +114,7 @@ impl Polynomial {
     pub fn above(&self, floor: f64, nodes: &mut Nodes, allowed: impl Fn(f64, f64, f64) -> bool) -> Option<f64> {
         let [size, second, third] = self.bounds();
         let floor = floor + ROUNDING * size;
-        let table = nodes.of(4 * self.waves.len().max(2));
+        let table = nodes.of(8 * self.waves.len().max(2));
         let first = 0.5 / table.len() as f64;
         let place = |at: usize| (2 * at + 1) as f64 * first;
         let mut best = (floor, None);
