@@ -76,7 +76,8 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   // Dictionaries
   'weight-not-valid': 'A weight is negative or not finite, or the weight of a row is not above 0.',
   'too-few-atoms': 'A dictionary has no atom.',
-  'too-many-atoms': 'A dictionary has more atoms than the data have rows; `limit` is the largest possible.',
+  'too-many-atoms':
+    'A dictionary has more atoms than the data have rows, or than a comparison can hold; `limit` is the largest possible.',
   'support-not-valid':
     'Active atoms of a row do not exist, are not ascending, or do not fit the gate; `row` is the row.',
   'prior-not-proper':

@@ -1,11 +1,12 @@
 //! Dense kernels of headwater: weighted normal equations and non-negative least squares for many small
-//! systems at once, Cholesky factors and eigenvalues of one larger matrix.
+//! systems at once, Cholesky factors and eigenvalues of one larger matrix, assignments.
 //!
 //! # Lanes
 //! Kernels that treat many small systems work on [`LANES`] of them at once, one per SIMD lane: a quantity
 //! that is a number per system is stored as `LANES` consecutive numbers. Symmetric p × p matrices are packed
 //! by rows of the lower triangle, element (k, l), l <= k, at [`packed`]`(k, l)`.
 
+pub mod assignment;
 pub mod cholesky;
 pub mod dense;
 pub mod eigen;

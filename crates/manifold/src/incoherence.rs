@@ -296,9 +296,18 @@ impl DecoderIncoherence {
 
     /// How much the decoders of the pairs overlap.
     pub fn overlaps(&self, decoders: &[f64]) -> Overlap {
+        self.summary(decoders, |share| share)
+    }
+
+    /// The same of √s_jk, which for single rows is the |cosine| of their angle.
+    pub fn cosines(&self, decoders: &[f64]) -> Overlap {
+        self.summary(decoders, f64::sqrt)
+    }
+
+    fn summary(&self, decoders: &[f64], of: impl Fn(f64) -> f64) -> Overlap {
         let mut out = Overlap::default();
         for pair in &self.pairs {
-            if let Some(share) = self.share(pair, decoders) {
+            if let Some(share) = self.share(pair, decoders).map(&of) {
                 out.largest = out.largest.max(share);
                 out.mean += share;
                 out.pairs += 1;

@@ -12,6 +12,7 @@
 //! | A x = b, or why not | [`solve_stationarity`] |
 //! | which hyperparameters | [`criterion`](fn@criterion) and its gradient; [`choose`] |
 //! | decoders that overlap | [`DecoderIncoherence`], usable alone |
+//! | how good it is | [`metrics`] |
 //! | all of it, from outside | [`Point`] |
 //!
 //! The supports are given: who is active where is decided elsewhere. Sums do not depend on the number of threads.
@@ -32,6 +33,7 @@ pub mod incoherence;
 pub mod inner;
 pub mod layout;
 mod local;
+pub mod metrics;
 pub mod objective;
 pub mod outer;
 mod phase;
