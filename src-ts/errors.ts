@@ -85,6 +85,22 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   'border-too-large':
     'The decoders of atoms that are active together are too many for a log-determinant; `limit` is the largest number of elements.',
   'pair-not-valid': 'A pair of atoms does not exist, is not ascending, or comes twice.',
+  // Arrays in files
+  'array-not-recognised': 'A file is neither .npy, .npz nor .safetensors, or holds no array.',
+  'array-header-not-valid':
+    'The header of an array file is damaged: sizes, places or types in it cannot be; a compressed member does not unpack.',
+  'array-truncated': 'An array file ends before its last element.',
+  'array-size-mismatch': 'An array file holds more than its header says.',
+  'array-dtype-not-supported':
+    'The elements of an array are no real numbers or integers; the message says what they are.',
+  'array-compression-not-supported': 'A member of a .npz is compressed in another way than by deflate.',
+  'array-name-missing': 'A file holds several arrays and none was named; the hint lists them.',
+  'array-name-unknown': 'A file holds no array of this name; the hint lists them.',
+  'array-too-large': 'Memory does not hold what was asked for: rows, or a compressed member.',
+  'array-file-changed': 'A file became shorter while it was open.',
+  'array-closed': 'Rows of a file were asked for after it was closed.',
+  'value-not-representable':
+    'A 64-bit integer is beyond ±2⁵³, or a number beyond the range of float32; `row` and `col` say which.',
   // Command line
   'output-not-empty': 'The folder or file to write to holds something else, and --force was not given.',
   'output-not-writable': 'A result cannot be written; the message says why.',

@@ -103,12 +103,12 @@ const ABORTED = Symbol('aborted')
 
 /** The error class that a failed outcome stands for. */
 export function toError(failure: NativeFailure): HeadwaterError {
-  const { code, message, row, col, limit } = failure
+  const { code, message, row, col, limit, hint } = failure
   if (code === 'internal') return new InternalError(message)
   if (code === 'threads-unavailable') return new BackendUnavailableError(code, message)
   if (code === CANCELLED) return new HeadwaterError(code, message)
-  const place = Object.fromEntries(Object.entries({ row, col, limit }).filter(([, value]) => value !== undefined))
-  return new InvalidInputError(code, message, place)
+  const place = Object.fromEntries(Object.entries({ row, col, limit, hint }).filter(([, value]) => value !== undefined))
+  return InvalidInputError.ofAll([{ code, message, ...place }])
 }
 
 function messageOf(error: unknown): string {

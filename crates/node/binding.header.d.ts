@@ -9,6 +9,7 @@ export interface NativeFailure {
   row?: number
   col?: number
   limit?: number
+  hint?: string
 }
 
 /** Called with units done, units planned, best objective and distinct minima so far. */
@@ -436,4 +437,13 @@ export interface NativeCriterion {
   degrees?: Float64Array<ArrayBuffer>
   laplaceGap?: number
   iterations?: number
+}
+
+export interface NativeArrayFacts {
+  name?: string
+  names: string[]
+  shape: number[]
+  rows: number
+  cols: number
+  dtype: string
 }

@@ -1,5 +1,17 @@
 /** `headwater/manifold`: sparse dictionaries whose atoms are points, curves and surfaces. */
 export {
+  ArrayFile,
+  openArray,
+  writeNpy,
+  writeSafetensors,
+  type ArrayDtype,
+  type OpenArrayOptions,
+  type ReadOptions,
+  type ReadRowsOptions,
+  type TensorToWrite,
+} from './arrays.ts'
+export { exportSaeLens, type SaeLensDictionary } from './sae-lens.ts'
+export {
   DictionaryProblem,
   dictionaryProblem,
   type AtomShape,

@@ -15,12 +15,14 @@ pub struct Error {
     pub col: Option<usize>,
     /// The largest (or smallest) value that would be accepted, where that is a number.
     pub limit: Option<f64>,
+    /// What to do about it, where that is not in the message.
+    pub hint: Option<String>,
 }
 
 impl Error {
     /// An error without a position.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), row: None, col: None, limit: None }
+        Self { code, message: message.into(), row: None, col: None, limit: None, hint: None }
     }
 
     /// The same error, naming the cell it is about (0-based).
@@ -35,6 +37,13 @@ impl Error {
     #[must_use]
     pub fn with_limit(mut self, limit: f64) -> Self {
         self.limit = Some(limit);
+        self
+    }
+
+    /// The same error, saying what to do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
         self
     }
 }

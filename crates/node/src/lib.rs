@@ -8,6 +8,7 @@
 
 mod admission;
 mod analysis;
+mod arrays;
 mod bootstrap;
 mod bootstrap_displacement;
 mod cancel;

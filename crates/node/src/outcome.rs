@@ -83,5 +83,6 @@ pub fn failure(object: &mut Object<'_>, error: Error) -> Done {
     object.set("message", error.message)?;
     values::optional(object, "row", error.row.map(|row| row as f64))?;
     values::optional(object, "col", error.col.map(|col| col as f64))?;
-    values::optional(object, "limit", error.limit)
+    values::optional(object, "limit", error.limit)?;
+    values::optional(object, "hint", error.hint)
 }
