@@ -398,6 +398,101 @@ export interface NativeDictionaryFacts {
   rho: Float64Array<ArrayBuffer>
 }
 
+export interface NativeCodesOut {
+  sizes: Uint32Array<ArrayBuffer>
+  atoms: Uint32Array<ArrayBuffer>
+  gates: Float64Array<ArrayBuffer>
+  coordinates: Float64Array<ArrayBuffer>
+  amounts?: Float64Array<ArrayBuffer>
+}
+
+export interface NativeScore {
+  rows: number
+  cells: number
+  ev?: number
+  evCentred?: number
+  fvu?: number
+  fvuCentred?: number
+  mse?: number
+  cosine?: number
+  lengthRatio?: number
+  relativeBias?: number
+  l0: number
+  l0Quantiles: number[]
+  scalarsPerRow: number
+  dead: number
+  density: { from: number; atoms: number }[]
+  maxCoActiveCosine: number
+  meanCoActiveCosine: number
+  coActivePairs: number
+  decoderParameters: number
+  emptyRows: number
+}
+
+export interface NativeEncoded extends NativeCodesOut {
+  score: NativeScore
+}
+
+export interface NativeAtomFacts {
+  rows: number
+  mass: number
+  share: number
+  effectiveRows: number
+  signalToNoise: number
+  worth?: number
+  spread: number[]
+  coverage: number
+  tangentCondition: number
+  trust: number
+  kurtosis?: number
+  kurtosisError?: number
+  claim: 'holds' | 'not-worth-its-length' | 'collapsed' | 'filled' | 'undecided'
+}
+
+export interface NativeControl {
+  kind:
+    | 'components-at-equal-codes'
+    | 'components-at-equal-parameters'
+    | 'directions'
+    | 'shuffled-columns'
+    | 'matched-covariance'
+  ev?: number
+  scalarsPerRow: number
+  decoderParameters: number
+  kept: number
+  claims: number
+  strongest: number
+}
+
+export interface NativeFit {
+  status: NativeSolution['status']
+  value: number
+  kept: number[]
+  rounds: number
+  moved: number
+  missed: number
+  degrees: number
+  boundary: string[]
+  seed?: 'cumulants' | 'greedy'
+  trial?: number
+  criterion?: number
+  laplaceGap?: number
+  evidence: NativeEvidence
+  offset: Float64Array<ArrayBuffer>
+  decoders: Float64Array<ArrayBuffer>
+  noise: number
+  amplitude: Float64Array<ArrayBuffer>
+  roughness: Float64Array<ArrayBuffer>
+  ridge: Float64Array<ArrayBuffer>
+  ard: Float64Array<ArrayBuffer>
+  active: number
+  atoms: NativeAtomFacts[]
+  codes: NativeCodesOut
+  train: NativeScore
+  heldOut?: NativeScore
+  controls?: NativeControl[]
+}
+
 export interface NativeStationarity {
   x: Float64Array<ArrayBuffer>
   status: 'converged' | 'negativeCurvature' | 'stagnated' | 'aborted'

@@ -11,6 +11,19 @@ export {
   type TensorToWrite,
 } from './arrays.ts'
 export { exportSaeLens, type SaeLensDictionary } from './sae-lens.ts'
+export { Dictionary, type ActiveAtom, type EncodeOptions } from './dictionary.ts'
+export type {
+  AtomClaim,
+  DictionaryAtom,
+  DictionaryCertificate,
+  DictionaryCheck,
+  DictionaryCodes,
+  DictionaryControl,
+  DictionaryFields,
+  DictionaryScore,
+  DictionaryStrengths,
+} from './dictionary-types.ts'
+export { fitDictionary, type ChosenDictionaryOptions, type FitDictionaryOptions } from './fit.ts'
 export {
   DictionaryProblem,
   dictionaryProblem,

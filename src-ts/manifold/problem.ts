@@ -10,6 +10,7 @@ import { native } from '../native.ts'
 import { call } from '../solve/backend.ts'
 import { readVector } from '../solve/vectors.ts'
 import { Checker } from '../validate.ts'
+import { numbersOf, readGate, readShape } from './shapes.ts'
 
 /** Numbers: a `Float64Array`, or an array. */
 export type Numbers = Float64Array | readonly number[]
@@ -29,8 +30,14 @@ export type AtomShape =
 
 /** How a row is gated. */
 export type GateOptions =
-  /** Amplitudes s ≥ 0 of the active atoms, with prior ½αs² (`half-normal`, the default) or αs. */
-  | { readonly kind: 'amplitude'; readonly prior?: 'half-normal' | 'exponential' | undefined }
+  /**
+   * Amplitudes s ≥ 0 of the active atoms, with prior ½α(s − 1)² (`normal`), ½αs² (`half-normal`) or αs (`exponential`). Only with
+   * `normal` is a curve's shape no matter of choice: else it could come closer to the origin anywhere, and the amplitudes grow.
+   * Default: `normal` for `fitDictionary`, `half-normal` for `dictionaryProblem`.
+   */
+  | { readonly kind: 'amplitude'; readonly prior?: 'normal' | 'half-normal' | 'exponential' | undefined }
+  /** An active atom counts once: a circle is a ring of one size, with one number a code. */
+  | { readonly kind: 'unit' }
   /** Shares softmax(l/τ) of all atoms, l_K = 0, with ½κ‖l‖²; τ = `temperature` (default 1), κ = `ridge` (default 0.1). */
   | { readonly kind: 'softmax'; readonly temperature?: number | undefined; readonly ridge?: number | undefined }
 
@@ -309,25 +316,6 @@ export function dictionaryProblem(options: DictionaryProblemOptions): Dictionary
   return new DictionaryProblem(call((addon) => addon.dictionary(settings)).value)
 }
 
-/** The number that goes with a topology: harmonics, dimension, or nothing. */
-function readShape(shape: unknown, at: number, check: Checker): [string, number] {
-  const bad = (what: string): [string, number] => {
-    check.problem('option-not-valid', `atoms[${at}]`, `atoms[${at}] must be ${what}`)
-    return ['constant', 0]
-  }
-  if (shape === 'constant' || shape === 'linear') return [shape, 0]
-  if (typeof shape !== 'object' || shape === null) return bad("'constant', 'linear' or an object with a topology")
-  const { topology, harmonics = 1, dimension, ...rest } = shape as Record<string, unknown>
-  const name = String(topology)
-  if (!['circle', 'torus', 'patch'].includes(name)) return bad("of topology 'circle', 'torus' or 'patch'")
-  if (Object.keys(rest).length > 0) return bad(`without '${Object.keys(rest)[0]}'`)
-  const size = name === 'patch' ? dimension : harmonics
-  if (typeof size !== 'number' || !Number.isInteger(size) || size < 1) {
-    return bad(`with a whole number of ${name === 'patch' ? 'coordinates (dimension)' : 'harmonics'} from 1`)
-  }
-  return [name, size]
-}
-
 function readSettings(options: DictionaryProblemOptions): NativeDictionarySettings {
   const check = new Checker(options, 'dictionaryProblem(): options')
   check.required('values', 'the data, rows × columns')
@@ -338,35 +326,19 @@ function readSettings(options: DictionaryProblemOptions): NativeDictionarySettin
     check.problem('option-not-valid', 'atoms', 'atoms must be an array of shapes')
   const shapes = Array.isArray(list) ? list.map((shape, at) => readShape(shape, at, check)) : []
   const weighting = check.oneOf('weighting', ['precision', 'sampling']) ?? 'precision'
-  const gate = check.nested('gate', (inner) => ({
-    kind: inner.oneOf('kind', ['amplitude', 'softmax']) ?? 'amplitude',
-    prior: inner.oneOf('prior', ['half-normal', 'exponential']),
-    temperature: inner.positive('temperature'),
-    ridge: inner.positive('ridge'),
-  })) ?? { kind: 'amplitude' as const, prior: undefined, temperature: undefined, ridge: undefined }
-  const numbers = (inner: Checker, name: string): Float64Array | undefined => {
-    const value = inner.take(name)
-    if (value === undefined) return undefined
-    try {
-      return readVector(value as Numbers, undefined, 'float64', name)
-    } catch (error) {
-      if (!(error instanceof InvalidInputError)) throw error
-      for (const problem of error.problems) inner.add(problem)
-      return undefined
-    }
-  }
+  const gate = readGate(check, 'half-normal')
   const strengths = check.nested('strengths', (inner) => ({
     noise: inner.positive('noise'),
     entropy: inner.number('entropy', { min: 0 }),
-    amplitude: numbers(inner, 'amplitude'),
-    roughness: numbers(inner, 'roughness'),
-    ridge: numbers(inner, 'ridge'),
-    ard: numbers(inner, 'ard'),
+    amplitude: numbersOf(inner, 'amplitude'),
+    roughness: numbersOf(inner, 'roughness'),
+    ridge: numbersOf(inner, 'ridge'),
+    ard: numbersOf(inner, 'ard'),
   }))
   const start = check.nested('start', (inner) => ({
-    gates: numbers(inner, 'gates'),
-    coordinates: numbers(inner, 'coordinates'),
-    decoders: numbers(inner, 'decoders'),
+    gates: numbersOf(inner, 'gates'),
+    coordinates: numbersOf(inner, 'coordinates'),
+    decoders: numbersOf(inner, 'decoders'),
   }))
   const supports = check.take('supports') as readonly (readonly number[])[] | undefined
   const whole = (k: unknown): boolean => typeof k === 'number' && Number.isInteger(k) && k >= 0
@@ -376,7 +348,7 @@ function readSettings(options: DictionaryProblemOptions): NativeDictionarySettin
   ) {
     check.problem('option-not-valid', 'supports', 'supports must be an array of arrays of atom numbers')
   }
-  const rowWeights = numbers(check, 'rowWeights')
+  const rowWeights = numbersOf(check, 'rowWeights')
   const [values, cellWeights] = [check.take('values'), check.take('cellWeights')]
   const nonNegative = check.boolean('nonNegative') ?? false
   const incoherence = check.number('incoherence', { min: 0 }) ?? 0
@@ -390,7 +362,6 @@ function readSettings(options: DictionaryProblemOptions): NativeDictionarySettin
     throw new InvalidInputError('shape-mismatch', message, { name: 'cellWeights' })
   }
   const none = new Float64Array(0)
-  const softmax = gate.kind === 'softmax'
   return {
     rows: data.rows,
     cols: data.cols,
@@ -400,8 +371,7 @@ function readSettings(options: DictionaryProblemOptions): NativeDictionarySettin
     sampling: weighting === 'sampling',
     topologies: shapes.map(([name]) => name),
     sizes: shapes.map(([, size]) => size),
-    ...(softmax ? { temperature: gate.temperature ?? 1, logitRidge: gate.ridge ?? 0.1 } : {}),
-    exponential: gate.prior === 'exponential',
+    ...gate,
     nonNegative,
     ...(supports
       ? { supports: Uint32Array.from(supports.flat()), supportSizes: Uint32Array.from(supports, (row) => row.length) }

@@ -13,6 +13,7 @@ mod bootstrap;
 mod bootstrap_displacement;
 mod cancel;
 mod configure;
+mod dictionary;
 mod displacement;
 mod environment;
 mod estimate;

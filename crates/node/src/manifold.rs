@@ -54,12 +54,12 @@ pub struct NativeDictionarySettings {
     pub topologies: Vec<String>,
     /// Harmonics or dimension, one an atom.
     pub sizes: Vec<f64>,
-    /// Absent for amplitudes.
+    /// `normal`, `half-normal`, `exponential` (amplitudes), `unit` or `softmax`.
+    pub gate: String,
+    /// Of a softmax.
     pub temperature: Option<f64>,
     /// κ of the logits.
     pub logit_ridge: Option<f64>,
-    /// Exponential instead of half-normal prior of amplitudes.
-    pub exponential: bool,
     /// Decoders are not negative.
     pub non_negative: bool,
     /// Active atoms, row by row; absent for all.
@@ -92,22 +92,47 @@ pub struct NativeDictionarySettings {
     pub threads: Option<f64>,
 }
 
-impl NativeDictionarySettings {
-    fn topologies(&self) -> Result<Vec<Topology>, Error> {
-        let one = |(name, &size): (&String, &f64)| {
-            let size = integer("harmonics or dimension", size, f64::from(u32::MAX))? as usize;
-            Ok(match name.as_str() {
-                "constant" => Topology::Constant,
-                "linear" => Topology::Linear,
-                "circle" => Topology::Circle { harmonics: size },
-                "torus" => Topology::Torus { harmonics: size },
-                "patch" => Topology::Patch { dimension: size },
-                other => return Err(Error::new("option-not-valid", format!("there is no topology '{other}'"))),
-            })
-        };
-        self.topologies.iter().zip(&self.sizes).map(one).collect()
-    }
+/// Shapes by their names, and harmonics or dimensions.
+pub fn topologies(names: &[String], sizes: &[f64]) -> Result<Vec<Topology>, Error> {
+    let one = |(name, &size): (&String, &f64)| {
+        let size = integer("harmonics or dimension", size, f64::from(u32::MAX))? as usize;
+        Ok(match name.as_str() {
+            "constant" => Topology::Constant,
+            "linear" => Topology::Linear,
+            "circle" => Topology::Circle { harmonics: size },
+            "torus" => Topology::Torus { harmonics: size },
+            "patch" => Topology::Patch { dimension: size },
+            other => return Err(Error::new("option-not-valid", format!("there is no topology '{other}'"))),
+        })
+    };
+    names.iter().zip(sizes).map(one).collect()
+}
 
+/// A gate by its name: `unit`, `softmax` (with temperature and ridge), or the prior of amplitudes.
+pub fn gate(name: &str, temperature: Option<f64>, ridge: Option<f64>) -> Result<Gate, Error> {
+    Ok(match name {
+        "normal" => Gate::Amplitude(AmplitudePrior::Normal),
+        "half-normal" => Gate::Amplitude(AmplitudePrior::HalfNormal),
+        "exponential" => Gate::Amplitude(AmplitudePrior::Exponential),
+        "unit" => Gate::Unit,
+        "softmax" => Gate::Softmax { temperature: temperature.unwrap_or(1.0), ridge: ridge.unwrap_or(0.1) },
+        other => return Err(Error::new("option-not-valid", format!("there is no gate '{other}'"))),
+    })
+}
+
+/// The name of a hyperparameter.
+pub fn parameter_name(parameter: &Parameter) -> String {
+    match parameter {
+        Parameter::Noise => "noise".to_string(),
+        Parameter::Entropy => "entropy".to_string(),
+        Parameter::Amplitude(k) => format!("amplitude[{k}]"),
+        Parameter::Roughness(k) => format!("roughness[{k}]"),
+        Parameter::Ridge(k) => format!("ridge[{k}]"),
+        Parameter::Ard(j) => format!("ard[{j}]"),
+    }
+}
+
+impl NativeDictionarySettings {
     fn supports(&self) -> Option<Vec<Vec<usize>>> {
         let (atoms, sizes) = (self.supports.as_ref()?, self.support_sizes.as_ref()?);
         let mut at = 0;
@@ -123,7 +148,6 @@ impl NativeDictionarySettings {
     fn build(self) -> Result<NativeDictionary, Error> {
         let count = |name, value| integer(name, value, f64::from(u32::MAX)).map(|count| count as usize);
         let supports = self.supports();
-        let prior = if self.exponential { AmplitudePrior::Exponential } else { AmplitudePrior::HalfNormal };
         let problem = Problem::new(Input {
             rows: count("rows", self.rows)?,
             columns: count("cols", self.cols)?,
@@ -131,11 +155,8 @@ impl NativeDictionarySettings {
             cell_weights: self.cell_weights.as_ref().map(|weights| weights.to_vec()),
             row_weights: self.row_weights.as_ref().map(|weights| weights.to_vec()),
             weighting: if self.sampling { RowWeights::Sampling } else { RowWeights::Precision },
-            atoms: self.topologies()?,
-            gate: match (self.temperature, self.logit_ridge) {
-                (Some(temperature), Some(ridge)) => Gate::Softmax { temperature, ridge },
-                _ => Gate::Amplitude(prior),
-            },
+            atoms: topologies(&self.topologies, &self.sizes)?,
+            gate: gate(&self.gate, self.temperature, self.logit_ridge)?,
             non_negative: self.non_negative,
         })?;
         problem.check_atoms()?;
@@ -196,16 +217,8 @@ pub fn dictionary_at<'env>(env: &'env Env, from: &NativeDictionary, theta: &[f64
 #[napi(ts_return_type = "NativeDictionaryFacts", catch_unwind)]
 pub fn dictionary_facts<'env>(env: &'env Env, from: &NativeDictionary) -> napi::Result<Object<'env>> {
     let mut to = Object::new(env)?;
-    let name = |parameter: &Parameter| match parameter {
-        Parameter::Noise => "noise".to_string(),
-        Parameter::Entropy => "entropy".to_string(),
-        Parameter::Amplitude(k) => format!("amplitude[{k}]"),
-        Parameter::Roughness(k) => format!("roughness[{k}]"),
-        Parameter::Ridge(k) => format!("ridge[{k}]"),
-        Parameter::Ard(j) => format!("ard[{j}]"),
-    };
     set_vector(env, &mut to, "theta", &from.point.state.theta)?;
-    to.set("parameters", from.parameters.iter().map(name).collect::<Vec<_>>())?;
+    to.set("parameters", from.parameters.iter().map(parameter_name).collect::<Vec<_>>())?;
     set_vector(env, &mut to, "rho", &from.point.strengths.logarithms(&from.parameters))?;
     Ok(to)
 }
@@ -323,13 +336,13 @@ pub fn dictionary_criterion<'env>(
     })
 }
 
-fn inner_settings(max_iterations: Option<f64>) -> Result<InnerSettings, Error> {
+pub fn inner_settings(max_iterations: Option<f64>) -> Result<InnerSettings, Error> {
     let base = InnerSettings::default();
     let Some(most) = max_iterations else { return Ok(base) };
     Ok(InnerSettings { max_iterations: integer("maxIterations", most, f64::from(u32::MAX))? as usize, ..base })
 }
 
-fn set_vector(env: &Env, to: &mut Object<'_>, name: &str, x: &[f64]) -> Done {
+pub fn set_vector(env: &Env, to: &mut Object<'_>, name: &str, x: &[f64]) -> Done {
     to.set(name, Float64ArraySlice::copy_from(env, x)?)
 }
 
@@ -345,7 +358,7 @@ fn minimum(env: &Env, object: &mut Object<'_>, inner: &Inner) -> Done {
     object.set("evidence", to)
 }
 
-fn evidence(to: &mut Object<'_>, from: &Evidence) -> Done {
+pub fn evidence(to: &mut Object<'_>, from: &Evidence) -> Done {
     to.set("iterations", from.iterations as f64)?;
     to.set("newtonSteps", from.newton_steps as f64)?;
     to.set("dampedSteps", from.damped_steps as f64)?;

@@ -54,6 +54,11 @@ pub struct AtomFacts {
 }
 
 impl AtomFacts {
+    /// Nats that the atom is worth for each of its rows.
+    pub fn worth_of_a_row(&self) -> Option<f64> {
+        self.worth.map(|nats| nats / self.used.rows.max(1) as f64)
+    }
+
     /// tangent condition × coverage⁴, in [0, 1].
     pub fn trust(&self) -> f64 {
         self.tangent_condition * self.coverage.powi(4)

@@ -11,10 +11,12 @@
 //! The end is `converged` only if the last minimum is proved (decrement and curvature) *and* no row has a better code.
 
 mod alternate;
+mod controls;
 mod decoders;
 mod facts;
 mod length;
 mod model;
+mod score;
 
 use headwater_base::parallel::Crew;
 use headwater_base::{Error, Progress, Status};
@@ -31,9 +33,11 @@ use crate::seed;
 use crate::state::State;
 use crate::strengths::{Parameter, Strengths};
 use alternate::alternate;
+pub use controls::{Compared, Kind as ControlKind, controls};
 pub use facts::{AtomFacts, Claim};
 pub use length::Use;
 pub use model::{Encoded, Model, Rows};
+pub use score::Score;
 
 /// What is fitted, and how.
 #[derive(Clone, Debug)]

@@ -5,8 +5,10 @@ use headwater_base::parallel::Crew;
 
 use crate::basis::Topology;
 use crate::coding::{CodingSettings, code};
+use crate::layout::Layout;
 use crate::objective::Objective;
 use crate::problem::{Gate, Input, Problem, RowWeights};
+use crate::row::Row;
 use crate::state::State;
 use crate::strengths::Strengths;
 
@@ -85,10 +87,80 @@ pub struct Encoded {
     pub state: State,
 }
 
+impl Encoded {
+    /// The amounts of the active atoms, row by row.
+    pub fn amounts(&self) -> Vec<f64> {
+        let mut row = Row::new(&self.problem);
+        let of = |n| {
+            row.load_gates(&self.state, n);
+            row.amounts.clone()
+        };
+        (0..self.problem.rows).flat_map(of).collect()
+    }
+}
+
 impl Model {
+    /// Refuses a model that does not fit together.
+    ///
+    /// Errors: `shape-mismatch` for an offset or decoders of another length; `value-not-finite`; `option-out-of-range` for
+    /// `active`, `beam` and the shapes.
+    pub fn check(&self) -> Result<(), Error> {
+        let mut functions = 0;
+        for atom in &self.atoms {
+            functions += atom.basis()?.functions();
+        }
+        for (name, found, length) in [
+            ("offset", self.offset.len(), self.columns),
+            ("decoders", self.decoders.len(), functions * self.columns),
+        ] {
+            if found != length {
+                return Err(Error::new("shape-mismatch", format!("{name} of the dictionary: {length} numbers are needed, got {found}")));
+            }
+        }
+        if self.offset.iter().chain(&self.decoders).any(|x| !x.is_finite()) {
+            return Err(Error::new("value-not-finite", "a number of the dictionary's decoders or offset is not finite"));
+        }
+        if self.active == 0 || self.beam == 0 {
+            return Err(Error::new("option-out-of-range", "active and beam of the dictionary must be at least 1"));
+        }
+        Ok(())
+    }
+
     /// How its rows are coded.
     pub fn coding(&self) -> CodingSettings {
         CodingSettings { active: self.active, beam: self.beam, restarts: true }
+    }
+
+    /// Codes that were stored: atoms of all rows one after another, how many each row has, gate parameters and coordinates.
+    ///
+    /// Errors: those of [`Layout::new`] and [`State::new`].
+    pub fn stored(
+        &self,
+        sizes: &[u32],
+        atoms: &[u32],
+        gates: &[f64],
+        coordinates: &[f64],
+    ) -> Result<Encoded, Error> {
+        let all: usize = sizes.iter().map(|&size| size as usize).sum();
+        if all != atoms.len() {
+            let message = format!("{all} active atoms are announced, {} are given", atoms.len());
+            return Err(Error::new("start-shape-mismatch", message));
+        }
+        let mut at = 0;
+        let supports: Vec<Vec<usize>> = sizes
+            .iter()
+            .map(|&size| {
+                let next = at + size as usize;
+                let row = atoms[at..next].iter().map(|&k| k as usize).collect();
+                at = next;
+                row
+            })
+            .collect();
+        let rows = Rows { count: sizes.len(), values: vec![0.0; sizes.len() * self.columns], ..Rows::default() };
+        let problem = rows.problem(self.columns, &[], &self.atoms, self.gate, self.non_negative)?;
+        let layout = Layout::new(&problem, &supports)?;
+        let state = State::new(&problem, layout, gates, coordinates, &self.decoders)?;
+        Ok(Encoded { problem, state })
     }
 
     /// Codes of rows: the least energy of each with these decoders ([`code`]). A row's codes do not depend on the others.
