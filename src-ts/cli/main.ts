@@ -9,6 +9,7 @@ import { addBsDispOptions, bsDispCommand, type BsDispFlags } from './bs-disp.ts'
 import { certifyCommand, type CertifyFlags } from './certify.ts'
 import { checkCommand } from './check.ts'
 import { addDataArguments, addDataOptions, wholeNumber, type CommonFlags, type DataFlags } from './data-options.ts'
+import { addDictionaryCommand } from './dictionary/index.ts'
 import { addDisplaceOptions, displaceCommand, type DisplaceFlags } from './displace.ts'
 import { estimationOptions } from './error-estimation.ts'
 import { EXIT, exitCodeOf, tell } from './exit.ts'
@@ -146,6 +147,8 @@ function build(done: (code: number) => void): Command {
     .action(async (con: string, unc: string, flags: CommonFlags & DataFlags) =>
       done(await checkCommand(con, unc, flags)),
     )
+
+  addDictionaryCommand(program, done)
 
   const report = program.command('report')
   for (const option of [...errorOptions(), ...estimationOptions('none')]) report.addOption(option)

@@ -13,7 +13,7 @@ const FILES = ['cfg.json', 'weights.safetensors', 'coords.safetensors', 'report.
 
 /** Writes the folder. `cfg.json` comes last: a folder without it was not finished. */
 export function saveDictionary(from: Dictionary, folder: string, force: boolean): void {
-  prepare(folder, force)
+  prepareDictionaryFolder(folder, force)
   const { codes, offset, atoms, certificate, status, train, heldOut, controls, timing, ...rest } = from
   const vector = (data: ArrayLike<number>): { shape: number[]; data: Float64Array } => ({
     shape: [data.length],
@@ -98,7 +98,8 @@ export function loadDictionary(folder: string): DictionaryFields {
   return fields
 }
 
-function prepare(folder: string, force: boolean): void {
+/** Makes the folder ready, before any work is done. */
+export function prepareDictionaryFolder(folder: string, force: boolean): void {
   if (typeof folder !== 'string' || folder === '') {
     throw new InvalidInputError('option-not-valid', 'the folder must be a path', { name: 'folder', value: folder })
   }

@@ -1,0 +1,59 @@
+/** `headwater dictionary fit ROWS --atoms K`. */
+import { basename } from 'node:path'
+import { Interrupt } from '../interrupt.ts'
+import { EXIT } from '../exit.ts'
+import { ProgressLine } from '../progress.ts'
+import { openArray, type ArrayFile } from '../../manifold/arrays.ts'
+import type { Dictionary } from '../../manifold/dictionary.ts'
+import { fitDictionary } from '../../manifold/fit.ts'
+import { prepareDictionaryFolder } from '../../manifold/model-folder.ts'
+import { describeDictionary } from './describe.ts'
+import { writeDictionaryReport } from './report.ts'
+import { toFitOptions, type DictionaryFitFlags } from './options.ts'
+
+/** Fits, prints, writes. */
+export async function dictionaryFitCommand(file: string, flags: DictionaryFitFlags): Promise<number> {
+  const options = toFitOptions(flags)
+  const { out, json = false, quiet = false, force = false, array: name } = flags
+  if (out !== undefined) prepareDictionaryFolder(out, force)
+  const open = (path: string): ArrayFile => openArray(path, name === undefined ? {} : { name })
+  using rows = open(file)
+  using held = flags.heldOut === undefined ? undefined : open(flags.heldOut)
+  const dictionary = await fit(rows, { ...options, ...(held ? { heldOut: held } : {}) }, quiet)
+  if (out !== undefined) {
+    dictionary.save(out, { force: true })
+    await writeDictionaryReport(dictionary, out, basename(file))
+  }
+  const data = { file: basename(file), array: rows.name, rows: rows.rows, columns: rows.cols, dtype: rows.dtype }
+  process.stdout.write(json ? `${JSON.stringify(toJson(dictionary, data))}\n` : describeDictionary(dictionary, data))
+  return dictionary.status === 'converged' || dictionary.status === 'boundary' ? EXIT.ok : EXIT.notConverged
+}
+
+async function fit(
+  rows: ArrayFile,
+  options: Parameters<typeof fitDictionary>[1],
+  quiet: boolean,
+): Promise<Dictionary> {
+  using interrupt = new Interrupt()
+  const line = quiet ? undefined : new ProgressLine(process.stderr, true, undefined, 'round')
+  const onProgress = line && (({ done, total }: { done: number; total: number }) => line.update({ done, total }))
+  try {
+    return await fitDictionary(rows, { ...options, signal: interrupt.signal, onAbort: 'partial', onProgress })
+  } finally {
+    line?.finish()
+  }
+}
+
+/** What of a dictionary is printed: everything but its codes. */
+export function toJson(dictionary: Dictionary, data: object): object {
+  const { headwater, status, certificate, atoms, train, heldOut, controls, timing, codes, offset, ...rest } = dictionary
+  return {
+    ...{ headwater, data, status, certificate },
+    atoms: atoms.map(({ decoder, ...facts }) => ({ ...facts, decoder: toRows(decoder) })),
+    ...{ train, heldOut, controls, ...rest, offset: [...offset], timing },
+  }
+}
+
+function toRows({ rows, cols, data }: { rows: number; cols: number; data: Float64Array }): number[][] {
+  return Array.from({ length: rows }, (_, i) => [...data.subarray(i * cols, (i + 1) * cols)])
+}
