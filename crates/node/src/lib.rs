@@ -16,6 +16,7 @@ mod configure;
 mod displacement;
 mod environment;
 mod estimate;
+mod incoherence;
 mod job;
 mod manifold;
 mod minimizers;
