@@ -125,7 +125,12 @@ test('overlaps are those of the pairs, whatever the scale', () => {
   expect(Math.abs(scaled.mean - mean)).toBeLessThan(1e-14)
   // A decoder of zeros has no overlap.
   const without = target.slice().fill(0, 9, 12)
-  expect(dense().overlaps(without).pairs).toBe(1)
+  const rest = overlaps(data, without)
+  expect(rest).toHaveLength(1)
+  const found = dense().overlaps(without)
+  expect(found.pairs).toBe(1)
+  expect(Math.abs(found.mean - rest[0]!)).toBeLessThan(1e-14)
+  expect(found.largest).toBe(found.mean)
 })
 
 test('the repulsion acts on nearly equal decoders only, by their overlap and not by their scale', () => {
