@@ -11,6 +11,8 @@ const steps: Record<string, readonly string[]> = {
   stream: [process.execPath, 'bench/stream.ts'],
   solve: [process.execPath, 'bench/solve.ts'],
   optim: [process.execPath, 'bench/optim.ts'],
+  incoherence: [process.execPath, 'bench/incoherence.ts'],
+  saelens: [process.execPath, 'bench/peers/saelens/saelens.ts'],
   esat: [process.execPath, 'bench/peers/esat/compare.ts'],
   errors: [process.execPath, 'bench/errors.ts'],
   coverage: [process.execPath, 'bench/coverage.ts'],

@@ -85,6 +85,7 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   'border-too-large':
     'The decoders of atoms that are active together are too many for a log-determinant; `limit` is the largest number of elements.',
   'topology-not-supported': 'A dictionary has shapes or gates that the other program does not know.',
+  'vector-not-finite': 'A vector of decoders holds NaN or an infinity; `row` is the element.',
   'pair-not-valid': 'A pair of atoms does not exist, is not ascending, or comes twice.',
   // Arrays in files
   'array-not-recognised': 'A file is neither .npy, .npz nor .safetensors, or holds no array.',

@@ -542,3 +542,10 @@ export interface NativeArrayFacts {
   cols: number
   dtype: string
 }
+
+/** Pairs of atoms, ascending, and their weights. */
+export interface NativePairs {
+  first: Uint32Array<ArrayBuffer>
+  second: Uint32Array<ArrayBuffer>
+  weight: Float64Array<ArrayBuffer>
+}

@@ -62,7 +62,7 @@ export interface TensorToWrite {
  * Rows are read on the calling thread, in the time that copying them takes (about half a millisecond a megabyte from the
  * system's cache).
  * The file is not mapped: if another program makes it shorter, a read is an `array-file-changed`. Only a compressed member
- * of a `.npz` lies in memory as a whole, and may take 1 GiB.
+ * of a `.npz` lies in memory as a whole, and may take 1 GiB; its checksum is compared, that of a stored member is not.
  */
 export class ArrayFile {
   readonly #native: NativeArrayFile

@@ -10,6 +10,15 @@ export {
   type ReadRowsOptions,
   type TensorToWrite,
 } from './arrays.ts'
+export {
+  coActivationPairs,
+  DecoderIncoherence,
+  type CoActivationPairs,
+  type DecoderIncoherenceOptions,
+  type DecoderOverlaps,
+  type IncoherenceSchedule,
+  type Supports,
+} from './incoherence.ts'
 export { exportSaeLens, type SaeLensDictionary } from './sae-lens.ts'
 export { Dictionary, type ActiveAtom, type EncodeOptions } from './dictionary.ts'
 export type {

@@ -13,10 +13,6 @@
 use headwater_base::Error;
 use headwater_linalg::dense::{add_scaled, inner};
 
-use crate::problem::{Gate, Problem};
-use crate::row::Row;
-use crate::state::State;
-
 /// Two atoms that are active together, and how much.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pair {
@@ -42,6 +38,19 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// That every step has a weight.
+    ///
+    /// Errors: `weight-not-valid`.
+    pub fn check(&self) -> Result<(), Error> {
+        check_weight(self.from, 0, 0)?;
+        check_weight(self.to, 0, 1)?;
+        if self.geometric && !(self.from > 0.0 && self.to > 0.0) {
+            let message = format!("a geometric schedule goes from {} to {}; neither end may be 0", self.from, self.to);
+            return Err(Error::new("weight-not-valid", message));
+        }
+        Ok(())
+    }
+
     /// The weight at a step.
     pub fn at(&self, step: usize) -> f64 {
         let share = if self.steps == 0 { 1.0 } else { (step as f64 / self.steps as f64).min(1.0) };
@@ -60,6 +69,9 @@ pub struct DecoderIncoherence {
     blocks: Vec<(usize, usize)>,
     columns: usize,
     pairs: Vec<Pair>,
+    weight: f64,
+    rho: f64,
+    /// weight × exp rho.
     strength: f64,
 }
 
@@ -102,7 +114,7 @@ impl DecoderIncoherence {
             first += m;
             (first - m, m)
         });
-        Ok(Self { blocks: blocks.collect(), columns, pairs, strength })
+        Ok(Self { blocks: blocks.collect(), columns, pairs, weight: strength, rho: 0.0, strength })
     }
 
     /// From a K × K matrix of co-activations, row-major. It is made symmetric; its diagonal is not read.
@@ -144,14 +156,35 @@ impl DecoderIncoherence {
         &self.pairs
     }
 
-    /// w.
+    /// w exp ρ, the w of all formulas.
     pub fn strength(&self) -> f64 {
         self.strength
     }
 
-    /// Sets w to a schedule's weight at a step.
+    /// w, without the factor exp ρ.
+    pub fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// ρ, 0 at first.
+    pub fn rho(&self) -> f64 {
+        self.rho
+    }
+
+    /// Sets ρ, for who learns the strength.
+    ///
+    /// Errors: `weight-not-valid` if w exp ρ is not finite.
+    pub fn set_rho(&mut self, rho: f64) -> Result<(), Error> {
+        let strength = self.weight * rho.exp();
+        check_weight(strength, 0, 0)?;
+        (self.rho, self.strength) = (rho, strength);
+        Ok(())
+    }
+
+    /// Sets w to a schedule's weight at a step; ρ stays.
     pub fn apply_schedule(&mut self, schedule: &Schedule, step: usize) {
-        self.strength = schedule.at(step);
+        self.weight = schedule.at(step);
+        self.strength = self.weight * self.rho.exp();
     }
 
     fn block<'v>(&self, vector: &'v [f64], atom: usize) -> &'v [f64] {
@@ -347,51 +380,4 @@ fn check_weight(weight: f64, row: usize, col: usize) -> Result<(), Error> {
     }
     let message = format!("a weight is {weight}; allowed are finite numbers from 0");
     Err(Error::new("weight-not-valid", message).at(row, col))
-}
-
-/// Collects W_jk = Σ_n a_nj a_nk / N, sparse, row by row. Memory: 16 bytes for each pair of each row.
-#[derive(Clone, Debug, Default)]
-pub struct CoActivation {
-    products: Vec<(u32, u32, f64)>,
-    rows: usize,
-}
-
-impl CoActivation {
-    /// Adds a row: its active atoms, ascending, and their amounts. Atoms with amount 0 are not active.
-    pub fn push(&mut self, support: &[u32], amounts: &[f64]) {
-        self.rows += 1;
-        for (j, (&first, &a)) in support.iter().zip(amounts).enumerate() {
-            if a > 0.0 {
-                let others = support[j + 1..].iter().zip(&amounts[j + 1..]).filter(|(_, b)| **b > 0.0);
-                self.products.extend(others.map(|(&second, b)| (first, second, a * b)));
-            }
-        }
-    }
-
-    /// The pairs, ascending. Cost: sorting the products once.
-    pub fn pairs(mut self) -> Vec<Pair> {
-        // Stable: the rows of a pair stay in order, and so its sum.
-        self.products.sort_by_key(|&(first, second, _)| (first, second));
-        let same = self.products.chunk_by(|x, y| (x.0, x.1) == (y.0, y.1));
-        same.map(|pair| {
-            let sum: f64 = pair.iter().map(|(_, _, product)| product).sum();
-            Pair { first: pair[0].0 as usize, second: pair[0].1 as usize, weight: sum / self.rows as f64 }
-        })
-        .collect()
-    }
-}
-
-/// The co-activations of a state (for softmax gates, shares up to a thousandth of the row's largest count as 0).
-pub fn co_activations(problem: &Problem, state: &State) -> Vec<Pair> {
-    let (mut out, mut row) = (CoActivation::default(), Row::new(problem));
-    let softmax = matches!(problem.gate, Gate::Softmax { .. });
-    for n in 0..problem.rows {
-        row.load_gates(state, n);
-        if softmax {
-            let least = 1e-3 * row.amounts.iter().copied().fold(0.0, f64::max);
-            row.amounts.iter_mut().for_each(|a| *a = if *a > least { *a } else { 0.0 });
-        }
-        out.push(state.layout.support(n), &row.amounts);
-    }
-    out.pairs()
 }

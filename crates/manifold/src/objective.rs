@@ -8,7 +8,8 @@
 use headwater_base::Error;
 use headwater_base::parallel::{Crew, pairwise_sum};
 
-use crate::incoherence::{DecoderIncoherence, co_activations};
+use crate::co_activation::co_activations;
+use crate::incoherence::DecoderIncoherence;
 use crate::priors;
 use crate::problem::{Gate, Problem};
 use crate::row::Row;

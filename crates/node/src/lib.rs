@@ -17,6 +17,7 @@ mod dictionary;
 mod displacement;
 mod environment;
 mod estimate;
+mod incoherence;
 mod job;
 mod manifold;
 mod minimizers;

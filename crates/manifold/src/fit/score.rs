@@ -5,7 +5,8 @@ use headwater_base::parallel::Crew;
 
 use crate::coding::fitted;
 use crate::fit::model::{Encoded, Model, Rows};
-use crate::incoherence::{Overlap, co_activations};
+use crate::co_activation::co_activations;
+use crate::incoherence::Overlap;
 use crate::metrics::{Reconstruction, ReconstructionMetrics, Usage, UsageMetrics, co_active_overlap, decoder_parameters};
 use crate::problem::Gate;
 
