@@ -29,7 +29,10 @@ export interface FitDictionaryOptions extends JobOptions {
   gate?: GateOptions | undefined
   /** Decoders are not negative; the mean then stays. @default false */
   nonNegative?: boolean | undefined
-  /** The mean of the rows is taken off first and added again. @default true unless nonNegative */
+  /**
+   * The mean of the rows is taken off first and added again. @default true, unless decoders are not negative or all atoms are
+   * points: sums of directions with amounts ≥ 0 begin at the origin
+   */
   centre?: boolean | undefined
   /**
    * Atoms that are not worth what they cost to write down are taken out, so that `atoms` is the most that there may be.
@@ -139,7 +142,7 @@ function readOptions(source: MatrixLike | ArrayFile, options: FitDictionaryOptio
     ...readGate(check, 'normal'),
     active: check.integer('active', { min: 1, max: Math.max(1, shapes.length) }) ?? 1,
     nonNegative,
-    centre: check.boolean('centre') ?? !nonNegative,
+    centre: check.boolean('centre') ?? !(nonNegative || shapes.every(([name]) => name === 'constant')),
     prune: check.boolean('prune') ?? true,
     seed: check.integer('seed') ?? 0,
     restarts: check.integer('restarts', { min: 1, max: MOST }) ?? 4,

@@ -92,6 +92,16 @@ impl Polynomial {
         out
     }
 
+    /// P at sin 2πt, cos 2πt.
+    fn value_of(&self, [sin, cos]: [f64; 2]) -> f64 {
+        let (mut s, mut c, mut out) = (0.0, 1.0, self.constant);
+        for [a, b] in &self.waves {
+            (s, c) = (s * cos + c * sin, c * cos - s * sin);
+            out += a * c + b * s;
+        }
+        out
+    }
+
     /// P, P′, P″.
     pub fn jet(&self, t: f64) -> [f64; 3] {
         self.jet_of((TAU * t).sin_cos().into())
@@ -119,7 +129,7 @@ impl Polynomial {
         let place = |at: usize| (2 * at + 1) as f64 * first;
         let mut best = (floor, None);
         for (at, node) in table.iter().enumerate() {
-            let value = self.jet_of(*node)[0];
+            let value = self.value_of(*node);
             if value > best.0 && allowed(node[0], node[1], 0.0) {
                 best = (value, Some(place(at)));
             }
