@@ -107,10 +107,7 @@ export async function fitDictionary(data: MatrixLike | ArrayFile, options: FitDi
   const time = stopwatch()
   const { settings, shapes, train, heldOut, controls, job, chosen } = readOptions(data, options)
   const { fitDictionary: start, version } = native()
-  const found = await runJob(
-    (token, progress) => start(train, heldOut, settings, controls, token, progress),
-    job,
-  )
+  const found = await runJob((token, progress) => start(train, heldOut, settings, controls, token, progress), job)
   return new Dictionary(fromFit(found, shapes, settings, chosen, version(), time()))
 }
 
@@ -225,7 +222,11 @@ function readAtoms(check: Checker): NamedShape[] {
   if (Array.isArray(atoms)) {
     for (const [name, value] of Object.entries({ topology, harmonics, dimension })) {
       if (value !== undefined) {
-        check.problem('options-conflict', name, `${name} goes with a number of atoms; here every atom has its own shape`)
+        check.problem(
+          'options-conflict',
+          name,
+          `${name} goes with a number of atoms; here every atom has its own shape`,
+        )
       }
     }
     return atoms.map((shape, at) => readShape(shape, at, check))

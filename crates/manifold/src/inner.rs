@@ -222,7 +222,10 @@ impl Run<'_> {
                 };
                 self.evidence.decrement = Some(step.gain);
                 self.evidence.flat = true;
-                break (if step.settled && step.gain.abs() <= small { Status::Converged } else { Status::Stalled }, None);
+                break (
+                    if step.settled && step.gain.abs() <= small { Status::Converged } else { Status::Stalled },
+                    None,
+                );
             };
             match self.escape(&assembly, &state, &v) {
                 Move::To(next) => {

@@ -4,9 +4,9 @@ mod common;
 use common::*;
 use headwater_base::Control;
 use headwater_linalg::cholesky;
-use headwater_manifold::{Gate, 
-    AmplitudePrior, Arrow, Assembly, DecoderIncoherence, Frame, Freedom, InnerSettings, Kind, Objective, Pair, Refusal,
-    SolveStatus, gauges, minimise, negative_curvature, solve_stationarity,
+use headwater_manifold::{
+    AmplitudePrior, Arrow, Assembly, DecoderIncoherence, Frame, Freedom, Gate, InnerSettings, Kind, Objective, Pair,
+    Refusal, SolveStatus, gauges, minimise, negative_curvature, solve_stationarity,
 };
 
 fn dense_solve(n: usize, a: &[f64], b: &[f64]) -> (Vec<f64>, f64) {

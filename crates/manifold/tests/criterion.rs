@@ -3,8 +3,8 @@
 mod common;
 use common::*;
 use headwater_base::Status;
-use headwater_manifold::{Gate, 
-    AmplitudePrior, Arrow, Assembly, Criterion, DecoderIncoherence, Failure, Frame, Freedom, InnerSettings, Kind,
+use headwater_manifold::{
+    AmplitudePrior, Arrow, Assembly, Criterion, DecoderIncoherence, Failure, Frame, Freedom, Gate, InnerSettings, Kind,
     Objective, Parameter, State, Strengths, criterion, minimise, phase_charge,
 };
 

@@ -2,10 +2,10 @@
 
 mod planted_data;
 
-use headwater_base::{Control, Status};
 use headwater_base::parallel::Crew;
+use headwater_base::{Control, Status};
 use headwater_manifold::coding::fitted;
-use headwater_manifold::fit::{Claim, Fit, FitSettings, Rows, Smoothing, fit};
+use headwater_manifold::fit::{Claim, Fit, FitSettings, Rows, Smoothing, amortise, fit, gap};
 use headwater_manifold::{AmplitudePrior, Gate, InnerSettings, OuterSettings, Topology};
 use planted_data::{Case, Generator, fixture, planted};
 use std::f64::consts::TAU;
@@ -47,7 +47,8 @@ fn score(case: &Case, found: &Fit, crew: Crew) -> (f64, f64, f64) {
     let encoded = found.model.encode(&test, crew).expect("good rows").expect("not stopped");
     let fit = fitted(&encoded.problem, &encoded.state);
     let p = case.p;
-    let mean: Vec<f64> = (0..p).map(|o| test.values.iter().skip(o).step_by(p).sum::<f64>() / test.count as f64).collect();
+    let mean: Vec<f64> =
+        (0..p).map(|o| test.values.iter().skip(o).step_by(p).sum::<f64>() / test.count as f64).collect();
     let (mut left, mut total) = (0.0, 0.0);
     for (at, x) in test.values.iter().enumerate() {
         left += (x - found.model.offset[at % p] - fit[at]).powi(2);
@@ -103,19 +104,24 @@ fn judge(name: &str, gate: Gate, seeds: std::ops::Range<u64>, short: f64) {
 
 const USUAL: Gate = Gate::Amplitude(AmplitudePrior::Normal);
 
+/// All ten seeds and all hundred data sets of noise with HEADWATER_LONG=1 (minutes); else so many.
+fn usually(few: u64, all: u64) -> u64 {
+    if std::env::var_os("HEADWATER_LONG").is_some() { all } else { few }
+}
+
 #[test]
 fn planted_circles_are_found_by_every_seed() {
     for name in ["T1a", "T1b", "T1c", "T1d", "T5"] {
-        judge(name, USUAL, 0..10, 0.002);
+        judge(name, USUAL, 0..usually(2, 10), 0.002);
     }
 }
 
 #[test]
 fn two_active_circles_are_found() {
-    // All ten seeds with HEADWATER_LONG=1.
-    let seeds = if std::env::var_os("HEADWATER_LONG").is_some() { 0..10 } else { 0..1 };
     for name in ["T2a", "T2b", "T3"] {
-        judge(name, USUAL, seeds.clone(), 0.005);
+        if name != "T2a" || usually(0, 1) > 0 {
+            judge(name, USUAL, 0..usually(1, 10), 0.005);
+        }
     }
     judge("T3", Gate::Unit, 0..1, 0.005);
 }
@@ -124,13 +130,14 @@ fn two_active_circles_are_found() {
 fn noise_makes_no_circle() {
     let crew = Crew::new(2, Control::none());
     let mut claimed = 0;
-    for data in 0..100 {
+    let sets = usually(20, 100);
+    for data in 0..sets {
         let values = Generator { seed: 6000 + data, drawn: 0 }.normals(300 * 8)[..240 * 8].to_vec();
         let noise = Rows { count: 240, values, ..Rows::default() };
         let found = fit(&noise, 8, &settings(4, 1, USUAL, 0), crew).expect("good").expect("not stopped");
-        claimed += usize::from(found.atoms.iter().any(|atom| atom.claim == Claim::Holds));
+        claimed += u64::from(found.atoms.iter().any(|atom| atom.claim == Claim::Holds));
     }
-    assert!(claimed <= 5, "{claimed} of 100 data sets of noise have a circle");
+    assert!(20 * claimed <= sets, "{claimed} of {sets} data sets of noise have a circle");
 }
 
 #[test]
@@ -157,9 +164,29 @@ fn threads_change_nothing() {
     let case = planted(&fixture()["cases"]["T1b"], None);
     let of = |threads| {
         let crew = Crew::new(threads, Control::none());
-        fit(&rows(&case, true), case.p, &settings(8, 2, USUAL, 3), crew).expect("good").expect("done")
+        fit(&rows(&case, true), case.p, &settings(6, 1, USUAL, 3), crew).expect("good").expect("done")
     };
     let (one, eight) = (of(1), of(8));
     assert_eq!(one.codes.state.theta, eight.codes.state.theta);
     assert_eq!(one.value.to_bits(), eight.value.to_bits());
+}
+
+#[test]
+fn one_product_says_nearly_the_same_codes() {
+    let crew = Crew::new(2, Control::none());
+    let about = &fixture()["cases"]["T1b"];
+    let case = planted(about, None);
+    let (train, held) = (rows(&case, true), rows(&case, false));
+    let found = fit(&train, case.p, &settings(6, 1, USUAL, 0), crew).expect("good").expect("done");
+    let encoder = amortise(&found.model, &train, &found.codes).expect("complete rows");
+    let exact = found.model.encode(&held, crew).expect("good").expect("done");
+    let quick = encoder.encode(&found.model, &held).expect("of this dictionary");
+    let gap = gap(&found.model, &held, &exact, &quick).expect("the same rows");
+    let [best, other] = gap.explained.map(|ev| ev.expect("rows differ"));
+    assert!(best > other && other > 0.8, "EV {best} exact, {other} by one product");
+    // Phases of one circle are linear in the row: no seam at 0, a few degrees off.
+    let [half, most, _] = gap.coordinates.expect("coordinates");
+    assert!(gap.agreement > 0.98 && half < 0.02 && most < 0.06, "{gap:?}");
+    let holed = Rows { values: train.values.iter().map(|x| if *x > 0.7 { f64::NAN } else { *x }).collect(), ..train };
+    assert_eq!(amortise(&found.model, &holed, &found.codes).expect_err("missing cells").code, "option-not-valid");
 }

@@ -2,7 +2,7 @@
 
 mod common;
 use common::*;
-use headwater_manifold::{AmplitudePrior, Gate, CoActivation, DecoderIncoherence, Pair, Schedule, co_activations};
+use headwater_manifold::{AmplitudePrior, CoActivation, DecoderIncoherence, Gate, Pair, Schedule, co_activations};
 
 const SIZES: [usize; 4] = [3, 1, 5, 2];
 const P: usize = 4;

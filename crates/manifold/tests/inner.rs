@@ -4,7 +4,7 @@ mod common;
 use common::*;
 use headwater_base::parallel::Crew;
 use headwater_base::{Control, Status};
-use headwater_manifold::{Gate, AmplitudePrior, Assembly, Inner, InnerSettings, Kind, Objective, minimise};
+use headwater_manifold::{AmplitudePrior, Assembly, Gate, Inner, InnerSettings, Kind, Objective, minimise};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn run(case: &Case, settings: &InnerSettings, by: f64, seed: u64) -> Inner {

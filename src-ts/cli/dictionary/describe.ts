@@ -22,7 +22,10 @@ const CONTROL_WORDS: Readonly<Record<DictionaryControl['kind'], string>> = {
 }
 
 /** The whole result. */
-export function describeDictionary(dictionary: Dictionary, data: { file: string; rows: number; columns: number }): string {
+export function describeDictionary(
+  dictionary: Dictionary,
+  data: { file: string; rows: number; columns: number },
+): string {
   const { atoms, asked, status, certificate, heldOut, train, controls } = dictionary
   let text = heading(
     `${data.file}: ${count(data.rows, 'row')} × ${data.columns}, ${count(atoms.length, 'atom')} of ${asked} asked for`,

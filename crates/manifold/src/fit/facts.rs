@@ -101,7 +101,8 @@ pub(super) fn facts(
             places[slot.atom].extend_from_slice(&row.theta[slot.coordinate..slot.coordinate + d]);
             for a in 0..d {
                 for b in 0..d {
-                    let (x, y) = (&row.tangents[(slot.coordinate + a) * p..], &row.tangents[(slot.coordinate + b) * p..]);
+                    let (x, y) =
+                        (&row.tangents[(slot.coordinate + a) * p..], &row.tangents[(slot.coordinate + b) * p..]);
                     let dot: f64 = x[..p].iter().zip(&y[..p]).zip(&row.weights).map(|((x, y), w)| w * x * y).sum();
                     tangents[slot.atom][a * d + b] += dot;
                 }

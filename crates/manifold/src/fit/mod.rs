@@ -11,6 +11,7 @@
 //! The end is `converged` only if the last minimum is proved (decrement and curvature) *and* no row has a better code.
 
 mod alternate;
+mod amortised;
 mod controls;
 mod decoders;
 mod facts;
@@ -33,6 +34,7 @@ use crate::seed;
 use crate::state::State;
 use crate::strengths::{Parameter, Strengths};
 use alternate::{alternate, further};
+pub use amortised::{Amortised, Gap, amortise, gap};
 pub use controls::{Compared, Kind as ControlKind, controls};
 pub use facts::{AtomFacts, Claim};
 pub use length::Use;
@@ -157,9 +159,8 @@ pub fn fit(rows: &Rows, columns: usize, settings: &FitSettings, crew: Crew) -> R
 
 fn check(problem: &Problem, settings: &FitSettings) -> Result<(), Error> {
     let atoms = problem.atoms.len();
-    let refuse = |message: String, limit: usize| {
-        Err(Error::new("option-out-of-range", message).with_limit(limit as f64))
-    };
+    let refuse =
+        |message: String, limit: usize| Err(Error::new("option-out-of-range", message).with_limit(limit as f64));
     if settings.active == 0 || settings.active > atoms {
         return refuse(format!("active is {}; allowed are 1 to {atoms}, the number of atoms", settings.active), atoms);
     }
@@ -332,7 +333,12 @@ impl Run<'_> {
     }
 
     /// Takes atoms out while that shortens the length.
-    fn prune(&self, problem: Problem, state: State, kept: Vec<usize>) -> Option<(Problem, State, Strengths, Vec<usize>)> {
+    fn prune(
+        &self,
+        problem: Problem,
+        state: State,
+        kept: Vec<usize>,
+    ) -> Option<(Problem, State, Strengths, Vec<usize>)> {
         let (mut problem, mut state, mut kept) = (problem, state, kept);
         let crew = self.quiet();
         loop {
@@ -366,11 +372,8 @@ impl Run<'_> {
             let (smaller, moved) = without_atom(self, &problem, &next, gone, &topologies);
             let turns = if idle.is_some() || kept.is_empty() { 0 } else { 2 };
             let weak = Objective::new(&smaller, self.weak(&smaller), None).expect("proper");
-            let turned = if turns > 0 {
-                alternate(&weak, moved.decoders(), self.coding(NARROW), turns, crew)?
-            } else {
-                moved
-            };
+            let turned =
+                if turns > 0 { alternate(&weak, moved.decoders(), self.coding(NARROW), turns, crew)? } else { moved };
             (problem, state) = (smaller, turned);
         }
     }
@@ -405,9 +408,8 @@ impl Run<'_> {
             let coupling = self.coupling(&problem, &state);
             if choosing {
                 let parameters = self.parameters(&problem, &strengths);
-                let found = choose(
-                    &problem, &strengths, coupling.clone(), &state, &parameters, &self.settings.outer, crew,
-                );
+                let found =
+                    choose(&problem, &strengths, coupling.clone(), &state, &parameters, &self.settings.outer, crew);
                 // What is proper stays so for all strengths above 0.
                 let found = found.expect("checked before");
                 (strengths, state, boundary) = (found.strengths, found.state, found.boundary);
