@@ -7,10 +7,10 @@
 
 use std::time::Instant;
 
-use headwater_base::Control;
 use headwater_base::normal::Normals;
 use headwater_base::parallel::{Crew, for_each_piece};
 use headwater_base::rng::{Purpose, Stream};
+use headwater_base::{Control, Progress};
 use headwater_manifold::lane::{Codes, Dictionary, Seeds, Settings, Shape, Table, encode, fit};
 use headwater_manifold::metrics::{Decoders, Reconstruction, Usage, nearest};
 
@@ -99,7 +99,17 @@ fn main() {
         ..base
     };
     let start = Instant::now();
-    let sink = |_| ();
+    // Lines as it goes: a long run may be cut short.
+    let sink = |progress: Progress| {
+        if progress.done.is_multiple_of(n as u64) {
+            let best = progress.best.unwrap_or(f64::NAN);
+            println!(
+                "pass {} at {:.1} s, F before {best:.6e}",
+                progress.done / n as u64,
+                start.elapsed().as_secs_f64()
+            );
+        }
+    };
     let crew = Crew::new(threads, Control::new(None, Some(&sink)));
     let (table, before) = (Table::new(&data, p).expect("rows"), peak());
     let found = fit(&table, &settings, crew).expect("a fit");

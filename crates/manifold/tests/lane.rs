@@ -7,7 +7,7 @@ use headwater_base::rng::{Purpose, Stream};
 use headwater_base::{Control, Error, Progress, Status};
 use headwater_linalg::dense::inner;
 use headwater_manifold::lane::{Codes, Dictionary, Lane, Rows, Seeds, Settings, Shape, Table, encode, fit};
-use headwater_manifold::metrics::{Decoders, Reconstruction, agreement, nearest};
+use headwater_manifold::metrics::{Decoders, Reconstruction, agreement, nearest, phase_agreement};
 
 fn crew(threads: usize) -> Crew<'static> {
     Crew::new(threads, Control::none())
@@ -183,7 +183,7 @@ fn features_in_superposition_are_recovered_from_rows_and_from_random_directions(
         let of = |values| Decoders { functions: &ones, values };
         let near = nearest(of(&truth), of(&found.dictionary.directions), p, 1).expect("directions");
         let recovered = near.iter().filter(|cosine| **cosine > 0.95).count() as f64 / count as f64;
-        assert!(recovered > 0.9, "{seeds:?}: {recovered}");
+        assert!(recovered > 0.97, "{seeds:?}: {recovered}");
         let (ev, ceiling) = (held_out(&found.dictionary, &test, &settings), held_out(&best, &test, &settings));
         assert!(ev > ceiling - 0.01, "{seeds:?}: {ev} below {ceiling}");
     }
@@ -191,16 +191,21 @@ fn features_in_superposition_are_recovered_from_rows_and_from_random_directions(
 
 #[test]
 fn the_objective_never_rises_between_passes_where_no_atom_begins_again() {
-    let truth = units(60, 16, &mut random(3));
-    for (signed, shape) in [(false, Shape::Direction), (true, Shape::Direction), (true, Shape::Circle)] {
-        let data = superposition(&truth, 16, 1500, 3, signed, 0.0, 4);
+    for (p, signed, shape) in [
+        (16, false, Shape::Direction),
+        // So many atoms in so few columns that what leaving one out costs is often wrong beside a bound.
+        (4, false, Shape::Direction),
+        (16, true, Shape::Direction),
+        (16, true, Shape::Circle),
+    ] {
+        let data = superposition(&units(60, p, &mut random(3)), p, 1500, 3, signed, 0.0, 4);
         let settings = Settings { shape, non_negative: !signed, early: 0, passes: 15, ..Settings::new(40, 3) };
-        let found = fit(&Table::new(&data, 16).expect("rows"), &settings, crew(2)).expect("a fit");
+        let found = fit(&Table::new(&data, p).expect("rows"), &settings, crew(2)).expect("a fit");
         check(&data, &found, &settings);
         assert!(found.passes.len() > 5);
         for two in found.passes.windows(2) {
             let (before, after) = (two[0].objective, two[1].objective);
-            assert!(after <= before * (1.0 + 1e-12), "{shape:?} signed {signed}: {before} became {after}");
+            assert!(after <= before * (1.0 + 1e-12), "{shape:?} {p} signed {signed}: {before} became {after}");
         }
     }
 }
@@ -306,6 +311,52 @@ fn greedy_codes_with_exchanges_are_nearly_always_the_best_of_all_supports() {
 }
 
 #[test]
+fn planted_circles_give_their_planes_and_phases() {
+    for (p, count, s) in [(24, 6, 1), (24, 30, 2)] {
+        let mut random = random(14);
+        let mut planes = units(2 * count, p, &mut random);
+        for plane in planes.chunks_exact_mut(2 * p) {
+            let (u, v) = plane.split_at_mut(p);
+            let along = inner(u, v);
+            v.iter_mut().zip(&*u).for_each(|(v, u)| *v -= along * u);
+            let size = inner(v, v).sqrt();
+            v.iter_mut().for_each(|v| *v /= size);
+        }
+        let rows = 4000;
+        let mut data = normals(rows * p, 0.03, &mut random);
+        let mut phases = vec![f64::NAN; rows * count];
+        for (n, x) in data.chunks_exact_mut(p).enumerate() {
+            for k in distinct(s, count, &mut random) {
+                let (t, a) = (random.uniform(), 0.7 + 0.6 * random.uniform());
+                phases[n * count + k] = t;
+                let (sin, cos) = (t * std::f64::consts::TAU).sin_cos();
+                x.iter_mut()
+                    .enumerate()
+                    .for_each(|(c, x)| *x += a * (cos * planes[2 * k * p + c] + sin * planes[(2 * k + 1) * p + c]));
+            }
+        }
+        let settings = Settings { shape: Shape::Circle, ..Settings::new(count, s) };
+        let found = fit(&Table::new(&data, p).expect("rows"), &settings, crew(2)).expect("a fit");
+        check(&data, &found, &settings);
+        let twos = vec![2; count];
+        let of = |values| Decoders { functions: &twos, values };
+        let same = agreement(of(&planes), of(&found.dictionary.directions), p, 1).expect("as many");
+        let good: Vec<_> = same.matches.iter().filter(|of| of.smallest > 0.98).collect();
+        assert!(good.len() == count, "{} of {count} planes", good.len());
+        for pair in good {
+            let mut own = vec![f64::NAN; rows];
+            for (n, own) in own.iter_mut().enumerate() {
+                let at = found.codes.row(n).0.iter().position(|&k| k as usize == pair.second);
+                at.iter().for_each(|&at| *own = found.codes.polar(n)[at].1);
+            }
+            let right: Vec<f64> = (0..rows).map(|n| phases[n * count + pair.first]).collect();
+            let agreed = phase_agreement(&right, &own).expect("as many").expect("spread");
+            assert!(agreed > 0.98, "{pair:?}: {agreed}");
+        }
+    }
+}
+
+#[test]
 fn noise_teaches_nothing_that_other_rows_confirm() {
     let data = normals(600 * 16, 1.0, &mut random(15));
     let test = normals(600 * 16, 1.0, &mut random(16));
@@ -313,6 +364,13 @@ fn noise_teaches_nothing_that_other_rows_confirm() {
     let found = fit(&Table::new(&data, 16).expect("rows"), &settings, crew(2)).expect("a fit");
     check(&data, &found, &settings);
     assert_ne!(found.status, Status::Converged);
+    // Supports that still change are no proof, whatever counts as a small gradient.
+    for passes in [3, 6, 15] {
+        let loose = Settings { tolerance: 1.0, passes, early: 0, ..settings };
+        let found = fit(&Table::new(&data, 16).expect("rows"), &loose, crew(2)).expect("a fit");
+        let still = found.passes.last().expect("a pass").changed > 0.0;
+        assert!(still && found.status != Status::Converged, "{passes}: {}", found.status);
+    }
     let (own, other) =
         (explained(&data, &found.dictionary, &found.codes), held_out(&found.dictionary, &test, &settings));
     assert!(own > other + 0.05, "{own} and {other}");

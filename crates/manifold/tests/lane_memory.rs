@@ -49,7 +49,7 @@ fn a_fit_holds_three_decoders_and_24_bytes_a_code() {
     data.copy_within(..n / 2 * p, n / 2 * p);
     let table = Table::new(&data, p).expect("rows");
     // Workspace: a chunk of rows, a block's residuals and products, and what the products pack; it does not grow with K or N.
-    let workspace = 8 << 20;
+    let workspace = 4 << 20;
     for (shape, atoms, threads) in [(Shape::Direction, 4096, 1), (Shape::Circle, 2048, 2)] {
         // An early pass after which atoms begin again, and others.
         let settings = Settings { shape, passes: 4, early: 1, ..Settings::new(atoms, s) };

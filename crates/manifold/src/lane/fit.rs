@@ -8,7 +8,8 @@ use headwater_base::{Error, Progress, Status};
 
 use crate::lane::coding::{BLOCK, Coding, code};
 use crate::lane::decoder::{Moments, normalise, refit};
-use crate::lane::dictionary::{Codes, Dictionary};
+use crate::lane::dictionary::{Codes, Dictionary, Shape};
+use crate::lane::pairs::pair;
 use crate::lane::search::Atoms;
 use crate::lane::survey::{CHUNK, Survey, read, survey};
 use crate::lane::twins::{drop_idle, join};
@@ -56,6 +57,8 @@ pub struct Lane {
     pub objective: Option<f64>,
     /// The passes, in order.
     pub passes: Vec<Pass>,
+    /// For circles the passes before these, `early` + 1 at most, in which 2K directions were learnt that then were paired.
+    pub seeding: Vec<Pass>,
 }
 
 /// Learns a dictionary.
@@ -65,11 +68,31 @@ pub fn fit(rows: &dyn Rows, settings: &Settings, crew: Crew) -> Result<Lane, Err
     settings.check(rows.count(), rows.columns())?;
     let Some(survey) = survey(rows, crew)? else {
         let survey = Survey { scale: 1.0, mean: vec![0.0; rows.columns()], total: 0.0 };
-        return Ok(Turns::new(rows, settings, &survey, crew)?.end(Status::Aborted));
+        let dictionary = seeds::first(rows, &survey, settings)?;
+        return Ok(Turns::new(rows, settings, &survey, dictionary, crew).end(Status::Aborted));
     };
-    let mut turns = Turns::new(rows, settings, &survey, crew)?;
+    if settings.shape == Shape::Direction {
+        let dictionary = seeds::first(rows, &survey, settings)?;
+        let mut turns = Turns::new(rows, settings, &survey, dictionary, crew);
+        let status = turns.run()?;
+        return Ok(turns.end(status));
+    }
+    let lines = Settings {
+        atoms: 2 * settings.atoms,
+        active: 2 * settings.active,
+        shape: Shape::Direction,
+        non_negative: false,
+        passes: settings.early + 1,
+        ..*settings
+    };
+    let silent = Crew::new(crew.threads, crew.control.silent());
+    let mut turns = Turns::new(rows, &lines, &survey, seeds::first(rows, &survey, &lines)?, silent);
     let status = turns.run()?;
-    Ok(turns.end(status))
+    let (dictionary, seeding) = (pair(&turns.atoms.dictionary, &turns.codes), std::mem::take(&mut turns.passes));
+    drop(turns);
+    let mut turns = Turns::new(rows, settings, &survey, dictionary, crew);
+    let status = if status == Status::Aborted { status } else { turns.run()? };
+    Ok(Lane { seeding, ..turns.end(status) })
 }
 
 struct Turns<'a> {
@@ -91,11 +114,17 @@ struct Turns<'a> {
 }
 
 impl<'a> Turns<'a> {
-    fn new(rows: &'a dyn Rows, settings: &'a Settings, survey: &'a Survey, crew: Crew<'a>) -> Result<Self, Error> {
+    fn new(
+        rows: &'a dyn Rows,
+        settings: &'a Settings,
+        survey: &'a Survey,
+        dictionary: Dictionary,
+        crew: Crew<'a>,
+    ) -> Self {
         let count = rows.count();
         let chunk = count.div_ceil(settings.updates).next_multiple_of(BLOCK).min(CHUNK);
-        let atoms = Atoms::new(seeds::first(rows, survey, settings)?);
-        Ok(Self {
+        let atoms = Atoms::new(dictionary);
+        Self {
             rows,
             settings,
             survey,
@@ -108,7 +137,7 @@ impl<'a> Turns<'a> {
             seen: vec![false; count.div_ceil(chunk)],
             young: vec![false; settings.atoms],
             passes: Vec::new(),
-        })
+        }
     }
 
     fn run(&mut self) -> Result<Status, Error> {
@@ -252,6 +281,6 @@ impl<'a> Turns<'a> {
         dictionary.offset.iter_mut().for_each(|b| *b /= self.survey.scale);
         codes.values.iter_mut().for_each(|c| *c /= self.survey.scale);
         let objective = self.passes.last().map(|pass| pass.objective);
-        Lane { status, dictionary, codes, objective, passes: self.passes }
+        Lane { status, dictionary, codes, objective, passes: self.passes, seeding: Vec::new() }
     }
 }

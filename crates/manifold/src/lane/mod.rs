@@ -39,6 +39,7 @@ mod decoder;
 mod dictionary;
 mod encode;
 mod fit;
+mod pairs;
 mod panel;
 mod row;
 mod search;

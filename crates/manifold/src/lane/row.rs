@@ -304,3 +304,42 @@ impl<'a> RowCoder<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lane::{Dictionary, Shape};
+    use headwater_base::rng::{Purpose, Stream};
+
+    #[test]
+    fn a_change_that_does_not_raise_the_gain_leaves_no_trace() {
+        let (p, count) = (9, 12);
+        let mut random = Stream::new(2, Purpose::Synthetic, 0);
+        let mut directions: Vec<f64> = (0..count * p).map(|_| random.normal()).collect();
+        for d in directions.chunks_exact_mut(p) {
+            let size = inner(d, d).sqrt();
+            d.iter_mut().for_each(|x| *x /= size);
+        }
+        let row: Vec<f64> = (0..p).map(|c| 0.3 * directions[c] + 0.2 * directions[4 * p + c]).collect();
+        let dictionary =
+            Dictionary { shape: Shape::Direction, non_negative: true, ridge: 1e-6, offset: vec![0.0; p], directions };
+        let atoms = Atoms::new(dictionary);
+        let mut coder = RowCoder::new(&atoms, 2);
+        coder.load(&row, &[0, 4]);
+        let before = (coder.support.clone(), coder.values.clone(), coder.gain, coder.residual.clone());
+        let kept = coder.keeps(|row| {
+            row.remove(0);
+            row.push(7);
+        });
+        assert!(!kept);
+        assert_eq!(before, (coder.support.clone(), coder.values.clone(), coder.gain, coder.residual.clone()));
+        coder.exchange(&(0..count as u32).collect::<Vec<_>>());
+        assert_eq!(coder.support, [0, 4], "nothing is better than what the row was made of");
+        // From elsewhere the exchanges lead there.
+        coder.load(&row, &[2, 7]);
+        let worse = coder.gain;
+        coder.exchange(&(0..count as u32).collect::<Vec<_>>());
+        coder.support.sort_unstable();
+        assert!(coder.support == [0, 4] && coder.gain > worse, "{:?}", coder.support);
+    }
+}

@@ -53,7 +53,7 @@ pub(super) fn first(rows: &dyn Rows, survey: &Survey, settings: &Settings) -> Re
 }
 
 /// Makes x a unit vector at right angles to another one (or none); false where nothing is left of it.
-fn clean(x: &mut [f64], other: &[f64]) -> bool {
+pub(super) fn clean(x: &mut [f64], other: &[f64]) -> bool {
     let size = inner(x, x).sqrt();
     if size < 1e-12 {
         return false;
@@ -223,4 +223,46 @@ fn beside(
     }
     let factor = (spread / energy).sqrt();
     Ok((clean(&mut v, &[]) && factor.is_finite()).then(|| v.iter().map(|x| factor * x).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lane::coding::{Coding, code};
+    use crate::lane::search::Atoms;
+    use crate::lane::{Shape, Table};
+    use headwater_base::Control;
+
+    #[test]
+    fn an_atom_between_two_features_gets_one_of_them_beside_it() {
+        // Features at 60°, others at right angles; the first atom stands between the two, the last one is not used.
+        let (p, n, crew) = (8, 400, Crew::new(1, Control::none()));
+        let mut truth = vec![0.0; 6 * p];
+        (0..6).for_each(|k| truth[k * p + k] = 1.0);
+        (truth[p], truth[p + 1]) = (0.5, 0.75_f64.sqrt());
+        let mut random = Stream::new(1, Purpose::Synthetic, 0);
+        let mut data: Vec<f64> = (0..n * p).map(|_| 0.02 * random.normal()).collect();
+        for x in data.chunks_exact_mut(p) {
+            let (k, a) = (random.below(6), 0.2 + 0.2 * random.uniform());
+            x.iter_mut().zip(&truth[k * p..]).for_each(|(x, d)| *x += a * d);
+        }
+        let mut directions = truth[p..].to_vec();
+        (0..p).for_each(|c| directions[c] = truth[c] + truth[p + c]);
+        assert!(clean(&mut directions[..p], &[]));
+        directions.extend((0..p).map(|c| if c == 7 { -1.0 } else { 0.0 }));
+        let dictionary =
+            Dictionary { shape: Shape::Direction, non_negative: true, ridge: 0.0, offset: vec![0.0; p], directions };
+        let mut atoms = Atoms::new(dictionary);
+        // The last atom has no say in these codes.
+        let used = Dictionary { directions: atoms.dictionary.directions[..5 * p].to_vec(), ..atoms.dictionary.clone() };
+        let coding = Coding { active: 1, candidates: 8, searches: 1, anew: false };
+        let found = code(&Atoms::new(used), &data, &vec![NONE; n], coding, crew).expect("codes");
+        let codes = Codes { active: 1, width: 1, support: found.support, values: found.values };
+        let losses: Vec<f32> = found.losses.iter().map(|loss| *loss as f32).collect();
+        let rows = Table::new(&data, p).expect("rows");
+        let born = again(&mut atoms.dictionary, &codes, &losses, &rows, 1.0, &mut random, crew).expect("rows");
+        assert_eq!(born, [5]);
+        let near = |k: usize| inner(&truth[k * p..(k + 1) * p], atoms.rows(5));
+        assert!(near(0).max(near(1)) > 0.99, "{} and {}", near(0), near(1));
+    }
 }
