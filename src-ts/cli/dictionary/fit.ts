@@ -29,11 +29,7 @@ export async function dictionaryFitCommand(file: string, flags: DictionaryFitFla
   return dictionary.status === 'converged' || dictionary.status === 'boundary' ? EXIT.ok : EXIT.notConverged
 }
 
-async function fit(
-  rows: ArrayFile,
-  options: Parameters<typeof fitDictionary>[1],
-  quiet: boolean,
-): Promise<Dictionary> {
+async function fit(rows: ArrayFile, options: Parameters<typeof fitDictionary>[1], quiet: boolean): Promise<Dictionary> {
   using interrupt = new Interrupt()
   const line = quiet ? undefined : new ProgressLine(process.stderr, true, undefined, 'round')
   const onProgress = line && (({ done, total }: { done: number; total: number }) => line.update({ done, total }))
