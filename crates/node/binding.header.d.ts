@@ -433,6 +433,15 @@ export interface NativeEncoded extends NativeCodesOut {
   score: NativeScore
 }
 
+export interface NativeAmortised {
+  weights: Float64Array<ArrayBuffer>
+  bias: Float64Array<ArrayBuffer>
+  evExact?: number
+  evAmortised?: number
+  agreement: number
+  coordinateErrors?: number[]
+}
+
 export interface NativeAtomFacts {
   rows: number
   mass: number

@@ -29,7 +29,10 @@ export interface FitDictionaryOptions extends JobOptions {
   gate?: GateOptions | undefined
   /** Decoders are not negative; the mean then stays. @default false */
   nonNegative?: boolean | undefined
-  /** The mean of the rows is taken off first and added again. @default true unless nonNegative */
+  /**
+   * The mean of the rows is taken off first and added again. @default true, unless decoders are not negative or all atoms are
+   * points: sums of directions with amounts ≥ 0 begin at the origin
+   */
   centre?: boolean | undefined
   /**
    * Atoms that are not worth what they cost to write down are taken out, so that `atoms` is the most that there may be.
@@ -104,10 +107,7 @@ export async function fitDictionary(data: MatrixLike | ArrayFile, options: FitDi
   const time = stopwatch()
   const { settings, shapes, train, heldOut, controls, job, chosen } = readOptions(data, options)
   const { fitDictionary: start, version } = native()
-  const found = await runJob(
-    (token, progress) => start(train, heldOut, settings, controls, token, progress),
-    job,
-  )
+  const found = await runJob((token, progress) => start(train, heldOut, settings, controls, token, progress), job)
   return new Dictionary(fromFit(found, shapes, settings, chosen, version(), time()))
 }
 
@@ -139,7 +139,7 @@ function readOptions(source: MatrixLike | ArrayFile, options: FitDictionaryOptio
     ...readGate(check, 'normal'),
     active: check.integer('active', { min: 1, max: Math.max(1, shapes.length) }) ?? 1,
     nonNegative,
-    centre: check.boolean('centre') ?? !nonNegative,
+    centre: check.boolean('centre') ?? !(nonNegative || shapes.every(([name]) => name === 'constant')),
     prune: check.boolean('prune') ?? true,
     seed: check.integer('seed') ?? 0,
     restarts: check.integer('restarts', { min: 1, max: MOST }) ?? 4,
@@ -222,7 +222,11 @@ function readAtoms(check: Checker): NamedShape[] {
   if (Array.isArray(atoms)) {
     for (const [name, value] of Object.entries({ topology, harmonics, dimension })) {
       if (value !== undefined) {
-        check.problem('options-conflict', name, `${name} goes with a number of atoms; here every atom has its own shape`)
+        check.problem(
+          'options-conflict',
+          name,
+          `${name} goes with a number of atoms; here every atom has its own shape`,
+        )
       }
     }
     return atoms.map((shape, at) => readShape(shape, at, check))

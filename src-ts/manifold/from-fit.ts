@@ -125,7 +125,13 @@ function checksOf(found: NativeFit): DictionaryCheck[] {
     const phases = atoms.flatMap((atom) => (atom.claim === 'collapsed' ? [0] : atom.spread))
     if (phases.length > 0) {
       const spread = Math.min(...phases)
-      add('spread', spread, SPREAD, atoms.every((atom) => atom.claim !== 'collapsed'), 'smallest spread of a coordinate')
+      add(
+        'spread',
+        spread,
+        SPREAD,
+        atoms.every((atom) => atom.claim !== 'collapsed'),
+        'smallest spread of a coordinate',
+      )
     }
   }
   if (controls) {

@@ -20,7 +20,7 @@ export {
   type Supports,
 } from './incoherence.ts'
 export { exportSaeLens, type SaeLensDictionary } from './sae-lens.ts'
-export { Dictionary, type ActiveAtom, type EncodeOptions } from './dictionary.ts'
+export { Dictionary, type ActiveAtom, type AmortisedEncoder, type EncodeOptions } from './dictionary.ts'
 export type {
   AtomClaim,
   DictionaryAtom,
@@ -47,3 +47,10 @@ export {
   type StationaritySolution,
   type StrengthOptions,
 } from './problem.ts'
+export {
+  selectDictionary,
+  type DictionaryCandidate,
+  type DictionarySelection,
+  type SelectDictionaryOptions,
+  type Topology,
+} from './select.ts'

@@ -48,7 +48,12 @@ export function loadDictionary(folder: string): DictionaryFields {
     const message = `this is no dictionary of headwater of version ${VERSION} (format '${String(config.format)}', version ${String(config.version)})`
     throw new InvalidInputError('json-not-valid', message, { file: join(folder, 'cfg.json') })
   }
-  const { format: _, version: __, atoms, ...rest } = config as unknown as Omit<DictionaryFields, 'atoms'> & {
+  const {
+    format: _,
+    version: __,
+    atoms,
+    ...rest
+  } = config as unknown as Omit<DictionaryFields, 'atoms'> & {
     format: string
     version: number
     atoms: Omit<DictionaryFields['atoms'][number], 'decoder'>[]
@@ -107,7 +112,10 @@ export function prepareDictionaryFolder(folder: string, force: boolean): void {
   const there = readdirSync(folder).filter((name) => FILES.includes(name))
   if (there.length > 0 && !force) {
     const hint = 'choose another folder, or force'
-    throw new InvalidInputError('output-not-empty', `${folder} already holds ${there.join(', ')}`, { file: folder, hint })
+    throw new InvalidInputError('output-not-empty', `${folder} already holds ${there.join(', ')}`, {
+      file: folder,
+      hint,
+    })
   }
 }
 
@@ -117,7 +125,9 @@ function inFolder(folder: string, write: () => void): void {
     write()
   } catch (error) {
     if (!(error instanceof Error) || !('syscall' in error)) throw error
-    throw new InvalidInputError('output-not-writable', `${folder} cannot be written: ${error.message}`, { file: folder })
+    throw new InvalidInputError('output-not-writable', `${folder} cannot be written: ${error.message}`, {
+      file: folder,
+    })
   }
 }
 

@@ -162,7 +162,9 @@ pub(crate) fn schur(
             let (q, width) = (first.q, first.loads.len() * p);
             let mut stack = vec![0.0; wave[index].len() * q * width];
             let mut corner = vec![0.0; first.loads.len() * first.loads.len() * p];
-            for (&n, x) in wave[index].iter().zip(stack.chunks_exact_mut((q * width).max(1))) {
+            // A row of points that are on or off has no locals (q = 0), but its part of the corner.
+            for (at, &n) in wave[index].iter().enumerate() {
+                let x = &mut stack[at * q * width..(at + 1) * q * width];
                 let view = assembly.view(n);
                 view.border_block(kind, x);
                 whiten(q, &rows[starts[n]..starts[n + 1]], &frame.free[layout.locals(n)], x, width);

@@ -172,7 +172,8 @@ impl Run<'_> {
                 match self.step(&assembly, &state, &freedom, Kind::Exact, 0.0) {
                     Ok(step) => {
                         self.evidence.decrement = Some(step.gain);
-                        if step.settled && step.gain <= small {
+                        // A step that the model says goes uphill is no proof of anything.
+                        if step.settled && step.gain.abs() <= small {
                             (state, value) = self.polish(&state, step).unwrap_or((state, value));
                             break (Status::Converged, None);
                         }
@@ -221,7 +222,10 @@ impl Run<'_> {
                 };
                 self.evidence.decrement = Some(step.gain);
                 self.evidence.flat = true;
-                break (if step.settled && step.gain <= small { Status::Converged } else { Status::Stalled }, None);
+                break (
+                    if step.settled && step.gain.abs() <= small { Status::Converged } else { Status::Stalled },
+                    None,
+                );
             };
             match self.escape(&assembly, &state, &v) {
                 Move::To(next) => {

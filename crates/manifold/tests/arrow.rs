@@ -5,8 +5,8 @@ use common::*;
 use headwater_base::Control;
 use headwater_linalg::cholesky;
 use headwater_manifold::{
-    AmplitudePrior, Arrow, Assembly, DecoderIncoherence, Frame, Freedom, InnerSettings, Kind, Objective, Pair, Refusal,
-    SolveStatus, gauges, minimise, negative_curvature, solve_stationarity,
+    AmplitudePrior, Arrow, Assembly, DecoderIncoherence, Frame, Freedom, Gate, InnerSettings, Kind, Objective, Pair,
+    Refusal, SolveStatus, gauges, minimise, negative_curvature, solve_stationarity,
 };
 
 fn dense_solve(n: usize, a: &[f64], b: &[f64]) -> (Vec<f64>, f64) {
@@ -26,8 +26,9 @@ fn factors_solve_what_dense_ones_solve() {
     for (case, held) in [
         (softmax_circles(), false),
         (softmax_circles(), true),
-        (every_shape(AmplitudePrior::HalfNormal), false),
-        (every_shape(AmplitudePrior::HalfNormal), true),
+        (every_shape(Gate::Amplitude(AmplitudePrior::HalfNormal)), false),
+        (every_shape(Gate::Amplitude(AmplitudePrior::HalfNormal)), true),
+        (every_shape(Gate::Unit), false),
     ] {
         let objective = case.objective();
         let assembly = Assembly::new(&objective, &moved(&case, 0.05, 2), crew(1)).expect("not stopped");
@@ -99,7 +100,7 @@ fn the_exact_system_is_solved_or_its_negative_curvature_told() {
 
 #[test]
 fn nothing_changes_along_a_gauge() {
-    let case = every_shape(AmplitudePrior::HalfNormal);
+    let case = every_shape(Gate::Amplitude(AmplitudePrior::HalfNormal));
     let objective = case.objective();
     let state = moved(&case, 0.05, 8);
     let free = vec![true; state.theta.len()];
@@ -115,7 +116,7 @@ fn nothing_changes_along_a_gauge() {
 
 #[test]
 fn a_border_that_is_not_formed_gives_the_same_solutions() {
-    let case = every_shape(AmplitudePrior::HalfNormal);
+    let case = every_shape(Gate::Amplitude(AmplitudePrior::HalfNormal));
     let objective = case.objective();
     let state = moved(&case, 0.05, 2);
     let assembly = Assembly::new(&objective, &state, crew(1)).expect("not stopped");
@@ -179,7 +180,7 @@ fn what_lies_along_a_gauge_is_taken_off() {
 #[test]
 fn bits_of_solutions_do_not_depend_on_threads() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(8).build().expect("a pool");
-    let case = every_shape(AmplitudePrior::HalfNormal);
+    let case = every_shape(Gate::Amplitude(AmplitudePrior::HalfNormal));
     let objective = case.objective();
     let run = |threads: usize| {
         let assembly = Assembly::new(&objective, &case.state, crew(threads)).expect("not stopped");

@@ -4,7 +4,7 @@ mod common;
 use common::*;
 use headwater_base::Status;
 use headwater_manifold::{
-    AmplitudePrior, Arrow, Assembly, Criterion, DecoderIncoherence, Failure, Frame, Freedom, InnerSettings, Kind,
+    AmplitudePrior, Arrow, Assembly, Criterion, DecoderIncoherence, Failure, Frame, Freedom, Gate, InnerSettings, Kind,
     Objective, Parameter, State, Strengths, criterion, minimise, phase_charge,
 };
 
@@ -55,7 +55,7 @@ fn studies() -> Vec<(Study, Vec<Vec<f64>>)> {
     let count = softmax.parameters.len();
     let axes = (0..count).map(|i| (0..count).map(|j| if i == j { 1.0 } else { 0.0 }).collect()).collect();
     let amplitudes = (0..6).map(Parameter::Amplitude).collect();
-    let shapes = Study::new(every_shape(AmplitudePrior::HalfNormal), amplitudes, 0.02);
+    let shapes = Study::new(every_shape(Gate::Amplitude(AmplitudePrior::HalfNormal)), amplitudes, 0.02);
     let mut random = Random::new(77);
     let directions = (0..3).map(|_| random.normals(shapes.parameters.len(), 1.0)).collect();
     vec![(softmax, axes), (shapes, directions)]

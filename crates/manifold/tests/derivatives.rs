@@ -2,10 +2,14 @@
 
 mod common;
 use common::*;
-use headwater_manifold::{AmplitudePrior, Assembly, Kind};
+use headwater_manifold::{AmplitudePrior, Assembly, Gate, Kind};
 
 fn cases() -> Vec<Case> {
-    vec![softmax_circles(), every_shape(AmplitudePrior::HalfNormal), every_shape(AmplitudePrior::Exponential)]
+    let amplitudes =
+        [AmplitudePrior::Normal, AmplitudePrior::HalfNormal, AmplitudePrior::Exponential].map(Gate::Amplitude);
+    let mut cases = vec![softmax_circles(), every_shape(Gate::Unit)];
+    cases.extend(amplitudes.map(every_shape));
+    cases
 }
 
 #[test]

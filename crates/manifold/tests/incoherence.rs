@@ -2,7 +2,7 @@
 
 mod common;
 use common::*;
-use headwater_manifold::{CoActivation, DecoderIncoherence, Pair, Schedule, co_activations};
+use headwater_manifold::{AmplitudePrior, CoActivation, DecoderIncoherence, Gate, Pair, Schedule, co_activations};
 
 const SIZES: [usize; 4] = [3, 1, 5, 2];
 const P: usize = 4;
@@ -86,7 +86,7 @@ fn the_dense_form_is_that_of_the_products() {
 
 #[test]
 fn pairs_are_those_of_the_supports() {
-    let case = every_shape(headwater_manifold::AmplitudePrior::HalfNormal);
+    let case = every_shape(Gate::Amplitude(AmplitudePrior::HalfNormal));
     let pairs = co_activations(&case.problem, &case.state);
     let k = case.problem.atoms.len();
     let mut brute = vec![0.0; k * k];

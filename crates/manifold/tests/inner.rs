@@ -4,7 +4,7 @@ mod common;
 use common::*;
 use headwater_base::parallel::Crew;
 use headwater_base::{Control, Status};
-use headwater_manifold::{AmplitudePrior, Assembly, Inner, InnerSettings, Kind, Objective, minimise};
+use headwater_manifold::{AmplitudePrior, Assembly, Gate, Inner, InnerSettings, Kind, Objective, minimise};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn run(case: &Case, settings: &InnerSettings, by: f64, seed: u64) -> Inner {
@@ -43,7 +43,7 @@ fn newton_with_the_exact_hessian_converges_where_the_surrogate_creeps() {
 #[test]
 fn amplitudes_stay_above_their_bound_and_the_end_is_a_minimum() {
     for prior in [AmplitudePrior::HalfNormal, AmplitudePrior::Exponential] {
-        let case = every_shape(prior);
+        let case = every_shape(Gate::Amplitude(prior));
         let objective = case.objective();
         let found = run(&case, &InnerSettings::default(), 0.1, 9);
         assert_eq!(found.status, Status::Converged, "{:?}", found.evidence);
@@ -126,7 +126,7 @@ fn a_limit_is_a_budget_and_a_cancelled_run_is_aborted() {
 #[test]
 fn bits_do_not_depend_on_threads() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(8).build().expect("a pool");
-    let case = every_shape(AmplitudePrior::HalfNormal);
+    let case = every_shape(Gate::Amplitude(AmplitudePrior::HalfNormal));
     let objective = case.objective();
     let start = moved_inside(&case, 0.1, 9);
     let run = |threads| minimise(&objective, &start, &InnerSettings::default(), crew(threads));

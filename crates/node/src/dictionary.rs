@@ -3,7 +3,8 @@
 use headwater_base::Error;
 use headwater_base::parallel::Crew;
 use headwater_manifold::fit::{
-    AtomFacts, Claim, Compared, ControlKind, Encoded, Fit, FitSettings, Model, Rows, Score, Seed, Smoothing, controls, fit,
+    Amortised, AtomFacts, Claim, Compared, ControlKind, Encoded, Fit, FitSettings, Model, Rows, Score, Seed, Smoothing,
+    amortise, controls, fit, gap,
 };
 use headwater_manifold::metrics::{ReconstructionMetrics, UsageMetrics};
 use headwater_manifold::{Gate, OuterSettings, RowWeights, Strengths};
@@ -265,6 +266,64 @@ pub fn encode_dictionary<'env>(
             set(env, object, "score", |env, to| of_score(env, to, &score))
         })))
     })
+}
+
+/// A linear encoder fitted to the exact codes of rows, and how it compares with them on held-out rows (or the same ones).
+#[napi(ts_return_type = "Promise<NativeOutcome<NativeAmortised>>", catch_unwind)]
+pub fn amortise_dictionary<'env>(
+    env: &'env Env,
+    model: NativeModel,
+    rows: NativeRows,
+    held_out: Option<NativeRows>,
+    most: Option<f64>,
+    token: &CancelToken,
+    #[napi(ts_arg_type = "NativeProgress | undefined")] progress: Callback<'_>,
+) -> napi::Result<Object<'env>> {
+    let (model, rows, held, threads) = (model.read(), rows.read(), held_out.map(NativeRows::read), threads(most));
+    job::spawn(env, token, progress, *threads.as_ref().unwrap_or(&1), move |control| {
+        let (model, (rows, _), threads) = (model?, rows?, threads?);
+        let crew = Crew::new(threads, control);
+        let stopped = || Error::new("cancelled-while-waiting", "stopped before there was anything to return");
+        let exact = model.encode(&rows, crew)?.ok_or_else(stopped)?;
+        let encoder = amortise(&model, &rows, &exact)?;
+        let (rows, exact) = match held.transpose()? {
+            Some((held, _)) => {
+                let exact = model.encode(&held, crew)?.ok_or_else(stopped)?;
+                (held, exact)
+            }
+            None => (rows, exact),
+        };
+        let found = gap(&model, &rows, &exact, &encoder.encode(&model, &rows)?)?;
+        Ok(Outcome::Properties(Box::new(move |env, object| {
+            set_vector(env, object, "weights", &encoder.weights)?;
+            set_vector(env, object, "bias", &encoder.bias)?;
+            optional(object, "evExact", found.explained[0])?;
+            optional(object, "evAmortised", found.explained[1])?;
+            object.set("agreement", found.agreement)?;
+            optional(object, "coordinateErrors", found.coordinates.map(|quantiles| quantiles.to_vec()))
+        })))
+    })
+}
+
+/// Codes of rows by a linear encoder.
+#[napi(ts_return_type = "NativeOutcome<{ value: NativeCodesOut }>", catch_unwind)]
+pub fn encode_amortised<'env>(
+    env: &'env Env,
+    model: NativeModel,
+    weights: &[f64],
+    bias: &[f64],
+    rows: NativeRows,
+) -> napi::Result<Object<'env>> {
+    let encoder = Amortised { weights: weights.to_vec(), bias: bias.to_vec() };
+    let codes = model.read().and_then(|model| encoder.encode(&model, &rows.read()?.0));
+    match codes {
+        Ok(codes) => {
+            let mut to = Object::new(env)?;
+            of_codes(env, &mut to, &codes)?;
+            tagged(env, Ok(to))
+        }
+        Err(error) => tagged::<f64>(env, Err(error)),
+    }
 }
 
 /// What codes say, rows × cols.

@@ -54,9 +54,7 @@ pub trait Basis: Debug + Send + Sync {
 /// All combinations of the values of one axis, in `dimension` axes.
 fn grid(axis: &[f64], dimension: usize) -> Vec<f64> {
     let count = axis.len().pow(dimension as u32);
-    (0..count)
-        .flat_map(|at| (0..dimension).map(move |c| axis[at / axis.len().pow(c as u32) % axis.len()]))
-        .collect()
+    (0..count).flat_map(|at| (0..dimension).map(move |c| axis[at / axis.len().pow(c as u32) % axis.len()])).collect()
 }
 
 /// Blocks of a jet in d coordinates: 1 + d + d(d + 1)/2.

@@ -2,8 +2,8 @@
 //!
 //! The roughness of harmonics (h, g) is (h² + g²)², 0 where h + g <= 1: the flat torus, two circles added, is free.
 
-use super::{Basis, grid};
 use super::circle::Circle;
+use super::{Basis, grid};
 
 #[derive(Debug)]
 pub(super) struct Torus {

@@ -83,7 +83,8 @@ pub(crate) fn code_some(
     let mut marked = vec![false; problem.rows];
     which.iter().for_each(|&n| marked[n] = true);
     let mut fresh = parts.into_iter().flatten();
-    let rows = (0..problem.rows).map(|n| if marked[n] { fresh.next().expect("one each") } else { rows::code_of(state, n) });
+    let rows =
+        (0..problem.rows).map(|n| if marked[n] { fresh.next().expect("one each") } else { rows::code_of(state, n) });
     let state = rows::state(problem, rows, decoders);
     let state = relax_some(objective, &state, &marked, crew)?;
     without_idle(problem, &state)
@@ -169,7 +170,9 @@ impl Support {
 
     /// The same atoms as another support with one more.
     fn same(&self, other: &Self, more: usize) -> bool {
-        self.slots.len() == other.slots.len() + 1 && self.has(more) && other.slots.iter().all(|slot| self.has(slot.atom))
+        self.slots.len() == other.slots.len() + 1
+            && self.has(more)
+            && other.slots.iter().all(|slot| self.has(slot.atom))
     }
 }
 
@@ -400,7 +403,8 @@ impl<'t> Coder<'t> {
                     // energy and lower it once all have made room.
                     let amount = self.amount(k);
                     let limit = if self.settings.active > 1 { amount.limit() } else { 0.0 };
-                    let most = if lowest.len() == keep { (lowest[keep - 1] - support.energy).min(limit) } else { limit };
+                    let most =
+                        if lowest.len() == keep { (lowest[keep - 1] - support.energy).min(limit) } else { limit };
                     self.find(k, support, amount, most, None);
                     if self.place.amount > 0.0 {
                         let energy = support.energy + self.place.energy;

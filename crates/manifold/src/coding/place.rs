@@ -239,7 +239,8 @@ impl<'a> Finder<'a> {
         let apart = |a: usize, b: usize| {
             (0..d).any(|c| {
                 let gap = (self.nodes[a * d + c] - self.nodes[b * d + c]).abs();
-                let unit = self.ard[c].period.map_or_else(|| self.ard[c].strength.sqrt().recip(), |period| 0.5 * period);
+                let unit =
+                    self.ard[c].period.map_or_else(|| self.ard[c].strength.sqrt().recip(), |period| 0.5 * period);
                 let gap = self.ard[c].period.map_or(gap, |period| gap.min(period - gap));
                 gap > 0.3 * unit
             })

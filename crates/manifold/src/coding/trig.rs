@@ -92,6 +92,16 @@ impl Polynomial {
         out
     }
 
+    /// P at sin 2πt, cos 2πt.
+    fn value_of(&self, [sin, cos]: [f64; 2]) -> f64 {
+        let (mut s, mut c, mut out) = (0.0, 1.0, self.constant);
+        for [a, b] in &self.waves {
+            (s, c) = (s * cos + c * sin, c * cos - s * sin);
+            out += a * c + b * s;
+        }
+        out
+    }
+
     /// P, P′, P″.
     pub fn jet(&self, t: f64) -> [f64; 3] {
         self.jet_of((TAU * t).sin_cos().into())
@@ -119,7 +129,7 @@ impl Polynomial {
         let place = |at: usize| (2 * at + 1) as f64 * first;
         let mut best = (floor, None);
         for (at, node) in table.iter().enumerate() {
-            let value = self.jet_of(*node)[0];
+            let value = self.value_of(*node);
             if value > best.0 && allowed(node[0], node[1], 0.0) {
                 best = (value, Some(place(at)));
             }
@@ -133,24 +143,31 @@ impl Polynomial {
             let mut next = Some((place(at), first, *node));
             while let Some((t, h, node)) = next.take() {
                 let jet = self.jet_of(node);
+                // What is allowed may lie between the nodes.
+                if jet[0] > floor && allowed(node[0], node[1], 0.0) {
+                    return Some(t);
+                }
                 let highest = jet[0] + jet[1].abs() * h + 0.5 * second * h * h;
                 if highest > floor && allowed(node[0], node[1], h) {
                     let bent = -jet[2] - third * h;
+                    let mut halve = true;
                     if bent > 0.0 {
                         // P <= P(t₀) + P′(t₀)d − ½(bent)d².
+                        halve = false;
                         if jet[0] + 0.5 * jet[1] * jet[1] / bent > floor {
                             let (top, value) = self.climb(t, h, jet);
                             let (sin, cos) = (TAU * top).sin_cos();
-                            if value > floor && allowed(sin, cos, 0.0) {
+                            // Where the top is not allowed, something beside it may be.
+                            halve = value > floor;
+                            if halve && allowed(sin, cos, 0.0) {
                                 return Some(top - top.floor());
                             }
                         }
-                    } else if h > NARROWEST && count + 2 <= open.len() {
+                    }
+                    if halve && h > NARROWEST && count + 2 <= open.len() {
                         open[count] = (t - 0.5 * h, 0.5 * h);
                         open[count + 1] = (t + 0.5 * h, 0.5 * h);
                         count += 2;
-                    } else if jet[0] > floor && allowed(node[0], node[1], 0.0) {
-                        return Some(t);
                     }
                 }
                 if count > 0 {
@@ -222,8 +239,7 @@ pub(crate) struct Nodes {
 impl Nodes {
     fn of(&mut self, count: usize) -> &[[f64; 2]] {
         if self.table.len() != count {
-            self.table =
-                (0..count).map(|at| (TAU * (at as f64 + 0.5) / count as f64).sin_cos().into()).collect();
+            self.table = (0..count).map(|at| (TAU * (at as f64 + 0.5) / count as f64).sin_cos().into()).collect();
         }
         &self.table
     }
@@ -302,7 +318,9 @@ mod tests {
             assert!(p.jet(found)[0] >= p.jet(t)[0] - 1e-11, "trial {trial}");
             let top = p.jet(found)[0];
             assert!(p.above(top + 1e-9, &mut nodes, |_, _, _| true).is_none());
-            assert!(p.above(top - 1e-6, &mut nodes, |_, _, _| true).is_some() || p.waves.iter().all(|w| *w == [0.0; 2]));
+            assert!(
+                p.above(top - 1e-6, &mut nodes, |_, _, _| true).is_some() || p.waves.iter().all(|w| *w == [0.0; 2])
+            );
         }
     }
 }

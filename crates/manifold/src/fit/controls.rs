@@ -73,7 +73,15 @@ pub fn controls(
         for (kind, count) in [(Kind::ComponentsAtEqualCodes, numbers), (Kind::ComponentsAtEqualParameters, functions)] {
             let count = count.min(columns);
             let explained = components(train, held, columns, count);
-            out.push(Compared { kind, explained, scalars: count as f64, parameters: count * columns, kept: 0, claims: 0, strongest: 0.0 });
+            out.push(Compared {
+                kind,
+                explained,
+                scalars: count as f64,
+                parameters: count * columns,
+                kept: 0,
+                claims: 0,
+                strongest: 0.0,
+            });
         }
     }
     if functions > 0 {
@@ -100,12 +108,14 @@ pub fn controls(
             strongest: 0.0,
         });
     }
-    let mut without = vec![(Kind::Shuffled, shuffled(train, columns, settings.seed, 0), shuffled(held, columns, settings.seed, 1))];
-    if complete(train) && complete(held) {
-        if let Some(colour) = colour(train, columns) {
-            let normal = |count, index| matched(&colour, count, columns, settings.seed, index);
-            without.push((Kind::Matched, normal(train.count, 2), normal(held.count, 3)));
-        }
+    let mut without =
+        vec![(Kind::Shuffled, shuffled(train, columns, settings.seed, 0), shuffled(held, columns, settings.seed, 1))];
+    if complete(train)
+        && complete(held)
+        && let Some(colour) = colour(train, columns)
+    {
+        let normal = |count, index| matched(&colour, count, columns, settings.seed, index);
+        without.push((Kind::Matched, normal(train.count, 2), normal(held.count, 3)));
     }
     for (kind, train, held) in without {
         let Some(control) = fit(&train, columns, settings, quiet)? else { return Ok(None) };

@@ -69,6 +69,8 @@ impl AtomFacts {
 const CONSTANT: f64 = 1e-3;
 /// Kurtosis of amplitudes up to which they are those of a ring: half-way to a filled disc.
 const RING: f64 = 7.0 / 6.0;
+/// Times the variance of an amplitude: squares of amplitudes must be so large for their distribution to be told from the noise's.
+const TOLD: f64 = 3.0;
 /// Standard errors on either side.
 const SURE: f64 = 2.0;
 
@@ -99,7 +101,8 @@ pub(super) fn facts(
             places[slot.atom].extend_from_slice(&row.theta[slot.coordinate..slot.coordinate + d]);
             for a in 0..d {
                 for b in 0..d {
-                    let (x, y) = (&row.tangents[(slot.coordinate + a) * p..], &row.tangents[(slot.coordinate + b) * p..]);
+                    let (x, y) =
+                        (&row.tangents[(slot.coordinate + a) * p..], &row.tangents[(slot.coordinate + b) * p..]);
                     let dot: f64 = x[..p].iter().zip(&y[..p]).zip(&row.weights).map(|((x, y), w)| w * x * y).sum();
                     tangents[slot.atom][a * d + b] += dot;
                 }
@@ -222,7 +225,7 @@ fn kurtosis(amounts: &[[f64; 2]]) -> Option<(f64, f64)> {
     let v = mean(&|a| a[1]);
     let second = mean(&|a| a[0] * a[0]) - v;
     let fourth = mean(&|a| a[0].powi(4)) - 6.0 * second * v - 3.0 * v * v;
-    if second <= 0.1 * v {
+    if second <= TOLD * v {
         return None;
     }
     let value = fourth / (second * second);

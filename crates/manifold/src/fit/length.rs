@@ -1,8 +1,10 @@
 //! What a dictionary costs to write down, in nats: whether an atom is worth its place.
 //!
-//! Length = Σ ω(f − z)²/2φ + Σ over active slots of (ln K + ½ Σ_scalars ln(1 + SNR)) + Σ over atoms of ½ M p ln N_k: a
-//! parameter known from n rows costs ½ ln n (J. Rissanen (1978), "Modeling by shortest data description"); a number that is
-//! told to the precision that the noise leaves costs ½ ln(1 + SNR); which atom it is, ln K.
+//! Length = ½n ln φ̂ + Σ over active slots of (ln K + ½ Σ_scalars ln(1 + SNR)) + Σ over atoms of ½ M p ln N_k, with
+//! φ̂ = Σω(f − z)²/(n − d), n observed cells, d numbers told in codes: what is fitted exactly leaves nothing over and must not
+//! count as precision. A parameter known from N rows costs ½ ln N, a number told to the precision that the noise leaves
+//! ½ ln(1 + SNR), which atom it is ln K (J. Rissanen (1978), "Modeling by shortest data description", Automatica 14). Every
+//! dictionary is judged by its own noise, so that lengths can be compared.
 
 use headwater_base::parallel::Crew;
 
@@ -56,26 +58,43 @@ pub(super) fn scalars(problem: &Problem, k: usize) -> usize {
     problem.atoms[k].dimension + usize::from(!matches!(problem.gate, Gate::Unit))
 }
 
-/// The length of codes and decoders.
-fn cost(problem: &Problem, uses: &[Use]) -> f64 {
+/// The length of a state, in nats. The noise of the objective does not matter.
+pub(super) fn length(objective: &Objective, state: &State) -> f64 {
+    let problem = objective.problem;
+    let (uses, data) = uses(objective, state);
+    let told: f64 = uses.iter().enumerate().map(|(k, atom)| (atom.rows * scalars(problem, k)) as f64).sum();
+    let cells = problem.observed as f64;
+    // In units of the objective's noise.
+    let noise = (data / (cells - told).max(LEAST * cells)).max(f64::MIN_POSITIVE);
     let used = uses.iter().filter(|atom| atom.rows > 0).count().max(1) as f64;
     let of = |(k, atom): (usize, &Use)| {
         if atom.rows == 0 {
             return 0.0;
         }
         let (count, numbers) = (atom.rows as f64, scalars(problem, k) as f64);
-        let ratio = atom.energy / (count * numbers.max(1.0));
+        let ratio = atom.energy / (noise * count * numbers.max(1.0));
         let parameters = (problem.atoms[k].functions * problem.columns) as f64;
         count * (used.ln() + 0.5 * numbers * ratio.ln_1p()) + 0.5 * parameters * count.max(2.0).ln()
     };
-    uses.iter().enumerate().map(of).sum()
+    let codes: f64 = uses.iter().enumerate().map(of).sum();
+    0.5 * cells * (noise * objective.strengths.noise).ln() + codes
 }
 
-/// The length of a state, in nats.
-pub(super) fn length(objective: &Objective, state: &State) -> f64 {
-    let (uses, data) = uses(objective, state);
-    0.5 * data + cost(objective.problem, &uses)
+/// The length of saying nothing: all atoms off.
+pub(super) fn of_nothing(objective: &Objective) -> f64 {
+    let problem = objective.problem;
+    let mut weights = vec![0.0; problem.columns];
+    let mut sum = 0.0;
+    for n in 0..problem.rows {
+        problem.cell_weights(n, &mut weights);
+        sum += problem.row(n).iter().zip(&weights).map(|(z, w)| w * z * z).sum::<f64>();
+    }
+    let cells = problem.observed as f64;
+    0.5 * cells * (sum / cells).max(f64::MIN_POSITIVE).ln()
 }
+
+/// Of the observed cells: at least so many are left when numbers in codes are taken off.
+const LEAST: f64 = 0.02;
 
 /// The length without one atom, its rows coded by the others; and that coding. `None` if the crew was stopped.
 pub(super) fn without(

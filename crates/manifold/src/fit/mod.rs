@@ -11,6 +11,7 @@
 //! The end is `converged` only if the last minimum is proved (decrement and curvature) *and* no row has a better code.
 
 mod alternate;
+mod amortised;
 mod controls;
 mod decoders;
 mod facts;
@@ -32,7 +33,8 @@ use crate::problem::{AmplitudePrior, Gate, Problem};
 use crate::seed;
 use crate::state::State;
 use crate::strengths::{Parameter, Strengths};
-use alternate::alternate;
+use alternate::{alternate, further};
+pub use amortised::{Amortised, Gap, amortise, gap};
 pub use controls::{Compared, Kind as ControlKind, controls};
 pub use facts::{AtomFacts, Claim};
 pub use length::Use;
@@ -132,6 +134,8 @@ pub struct Fit {
 
 /// Turns of coding and least squares from a seed.
 const TURNS: usize = 40;
+/// Of those that compete.
+const FIRST_TURNS: usize = 5;
 /// Width of the beam meanwhile.
 const NARROW: usize = 3;
 /// Of a row's energy: a code has to be so much better to be taken.
@@ -155,9 +159,8 @@ pub fn fit(rows: &Rows, columns: usize, settings: &FitSettings, crew: Crew) -> R
 
 fn check(problem: &Problem, settings: &FitSettings) -> Result<(), Error> {
     let atoms = problem.atoms.len();
-    let refuse = |message: String, limit: usize| {
-        Err(Error::new("option-out-of-range", message).with_limit(limit as f64))
-    };
+    let refuse =
+        |message: String, limit: usize| Err(Error::new("option-out-of-range", message).with_limit(limit as f64));
     if settings.active == 0 || settings.active > atoms {
         return refuse(format!("active is {}; allowed are 1 to {atoms}, the number of atoms", settings.active), atoms);
     }
@@ -192,6 +195,11 @@ impl Run<'_> {
         CodingSettings { active: self.settings.active, beam: beam.min(self.settings.beam), restarts }
     }
 
+    /// With shares of all atoms none can be left out of a row.
+    fn prunes(&self) -> bool {
+        self.settings.prune && !matches!(self.settings.gate, Gate::Softmax { .. })
+    }
+
     fn report(&self, done: usize, best: f64) {
         let total = (self.settings.restarts + self.settings.max_rounds + 1) as u64;
         self.crew.control.report(Progress { done: done as u64, total, best: Some(best), basins: None });
@@ -223,34 +231,34 @@ impl Run<'_> {
         Strengths { entropy: self.settings.entropy, ..Strengths::unit(problem, (1e-3 * sum / count).max(1e-300)) }
     }
 
-    /// The best of the seeds after its turns, and which it is.
+    /// The best of the seeds after its turns, and which it is: the cumulants' if nothing stands out of what they leave; else
+    /// all draws get a few turns, and the shortest goes on.
     fn begin(&self, problem: &Problem) -> Option<(State, Seed)> {
         let objective = Objective::new(problem, self.weak(problem), None).expect("proper priors");
         let crew = self.quiet();
         let mut best: Option<(f64, State, Seed)> = None;
-        let mut enter = |decoders: &[f64], seed: Seed| -> Option<bool> {
-            let turned = alternate(&objective, decoders, self.coding(NARROW), TURNS, crew)?;
-            let strengths = self.strengths(problem, &turned);
-            let proper = Objective::new(problem, strengths, None).expect("proper priors");
-            let found = length::length(&proper, &turned);
-            let settled = !self.stands_out(problem, &turned);
+        let mut enter = |state: State, seed: Seed| {
+            let found = length::length(&objective, &state);
             if best.as_ref().is_none_or(|(value, ..)| found < *value) {
-                best = Some((found, turned, seed));
+                best = Some((found, state, seed));
             }
-            self.report(0, found);
-            Some(settled)
         };
-        if let Some(decoders) = self.cumulants(problem)
-            && enter(&decoders, Seed::Cumulants)?
-        {
-            return best.map(|(_, state, seed)| (state, seed));
+        if let Some(decoders) = self.cumulants(problem) {
+            let turned = alternate(&objective, &decoders, self.coding(NARROW), TURNS, crew)?;
+            self.report(0, length::length(&objective, &turned));
+            if !self.stands_out(problem, &turned) {
+                return Some((turned, Seed::Cumulants));
+            }
+            enter(turned, Seed::Cumulants);
         }
         for trial in 0..self.settings.restarts.max(1) as u32 {
             let decoders = seed::greedy(problem, self.settings.seed, trial, crew)?;
-            enter(&decoders, Seed::Greedy(trial))?;
+            let turned = alternate(&objective, &decoders, self.coding(NARROW), FIRST_TURNS, crew)?;
+            enter(turned, Seed::Greedy(trial));
             self.report(1 + trial as usize, 0.0);
         }
-        best.map(|(_, state, seed)| (state, seed))
+        let (_, state, seed) = best.expect("at least one draw");
+        Some((further(&objective, state, self.coding(NARROW), TURNS, crew)?, seed))
     }
 
     /// Planes for the circles, where that applies and there are any.
@@ -325,18 +333,28 @@ impl Run<'_> {
     }
 
     /// Takes atoms out while that shortens the length.
-    fn prune(&self, problem: Problem, state: State, kept: Vec<usize>) -> Option<(Problem, State, Strengths, Vec<usize>)> {
+    fn prune(
+        &self,
+        problem: Problem,
+        state: State,
+        kept: Vec<usize>,
+    ) -> Option<(Problem, State, Strengths, Vec<usize>)> {
         let (mut problem, mut state, mut kept) = (problem, state, kept);
         let crew = self.quiet();
         loop {
             (state, _) = rescaled(&problem, &state);
             let strengths = self.strengths(&problem, &state);
-            if !self.settings.prune || matches!(problem.gate, Gate::Softmax { .. }) || kept.is_empty() {
+            if !self.prunes() || kept.is_empty() {
                 return Some((problem, state, strengths, kept));
             }
             let objective = Objective::new(&problem, strengths.clone(), None).expect("proper");
             let (uses, _) = length::uses(&objective, &state);
             let now = length::length(&objective, &state);
+            if length::of_nothing(&objective) <= now {
+                let (none, state) = self.nothing();
+                let strengths = self.strengths(&none, &state);
+                return Some((none, state, strengths, Vec::new()));
+            }
             // An atom that is never on goes at once; else the one whose loss shortens most.
             let idle = uses.iter().position(|atom| atom.rows == 0);
             let mut out: Option<(f64, usize, State)> = idle.map(|k| (now, k, state.clone()));
@@ -354,13 +372,19 @@ impl Run<'_> {
             let (smaller, moved) = without_atom(self, &problem, &next, gone, &topologies);
             let turns = if idle.is_some() || kept.is_empty() { 0 } else { 2 };
             let weak = Objective::new(&smaller, self.weak(&smaller), None).expect("proper");
-            let turned = if turns > 0 {
-                alternate(&weak, moved.decoders(), self.coding(NARROW), turns, crew)?
-            } else {
-                moved
-            };
+            let turned =
+                if turns > 0 { alternate(&weak, moved.decoders(), self.coding(NARROW), turns, crew)? } else { moved };
             (problem, state) = (smaller, turned);
         }
+    }
+
+    /// The problem without atoms.
+    fn nothing(&self) -> (Problem, State) {
+        let (gate, bounded) = (self.settings.gate, self.settings.non_negative);
+        let problem = self.rows.problem(self.columns, &self.offset, &[], gate, bounded).expect("checked before");
+        let layout = crate::layout::Layout::new(&problem, &vec![Vec::new(); problem.rows]).expect("no atoms");
+        let state = State::new(&problem, layout, &[], &[], &[]).expect("nothing");
+        (problem, state)
     }
 
     /// Minimum and coding in turns, to the end.
@@ -384,9 +408,8 @@ impl Run<'_> {
             let coupling = self.coupling(&problem, &state);
             if choosing {
                 let parameters = self.parameters(&problem, &strengths);
-                let found = choose(
-                    &problem, &strengths, coupling.clone(), &state, &parameters, &self.settings.outer, crew,
-                );
+                let found =
+                    choose(&problem, &strengths, coupling.clone(), &state, &parameters, &self.settings.outer, crew);
                 // What is proper stays so for all strengths above 0.
                 let found = found.expect("checked before");
                 (strengths, state, boundary) = (found.strengths, found.state, found.boundary);
@@ -445,7 +468,7 @@ impl Run<'_> {
         };
         let objective = Objective::new(&problem, strengths, None).expect("proper");
         let (uses, _) = length::uses(&objective, &state);
-        let atoms = facts::facts(&objective, &state, &uses, self.coding(NARROW), self.settings.prune, crew);
+        let atoms = facts::facts(&objective, &state, &uses, self.coding(NARROW), self.prunes(), crew);
         let degrees = degrees(&problem, &uses);
         fit.replace(Fit {
             model,

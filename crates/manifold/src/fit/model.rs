@@ -109,16 +109,21 @@ impl Model {
         for atom in &self.atoms {
             functions += atom.basis()?.functions();
         }
-        for (name, found, length) in [
-            ("offset", self.offset.len(), self.columns),
-            ("decoders", self.decoders.len(), functions * self.columns),
-        ] {
+        for (name, found, length) in
+            [("offset", self.offset.len(), self.columns), ("decoders", self.decoders.len(), functions * self.columns)]
+        {
             if found != length {
-                return Err(Error::new("shape-mismatch", format!("{name} of the dictionary: {length} numbers are needed, got {found}")));
+                return Err(Error::new(
+                    "shape-mismatch",
+                    format!("{name} of the dictionary: {length} numbers are needed, got {found}"),
+                ));
             }
         }
         if self.offset.iter().chain(&self.decoders).any(|x| !x.is_finite()) {
-            return Err(Error::new("value-not-finite", "a number of the dictionary's decoders or offset is not finite"));
+            return Err(Error::new(
+                "value-not-finite",
+                "a number of the dictionary's decoders or offset is not finite",
+            ));
         }
         if self.active == 0 || self.beam == 0 {
             return Err(Error::new("option-out-of-range", "active and beam of the dictionary must be at least 1"));
@@ -134,13 +139,7 @@ impl Model {
     /// Codes that were stored: atoms of all rows one after another, how many each row has, gate parameters and coordinates.
     ///
     /// Errors: those of [`Layout::new`] and [`State::new`].
-    pub fn stored(
-        &self,
-        sizes: &[u32],
-        atoms: &[u32],
-        gates: &[f64],
-        coordinates: &[f64],
-    ) -> Result<Encoded, Error> {
+    pub fn stored(&self, sizes: &[u32], atoms: &[u32], gates: &[f64], coordinates: &[f64]) -> Result<Encoded, Error> {
         let all: usize = sizes.iter().map(|&size| size as usize).sum();
         if all != atoms.len() {
             let message = format!("{all} active atoms are announced, {} are given", atoms.len());

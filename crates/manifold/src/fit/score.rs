@@ -3,11 +3,13 @@
 use headwater_base::Error;
 use headwater_base::parallel::Crew;
 
+use crate::co_activation::co_activations;
 use crate::coding::fitted;
 use crate::fit::model::{Encoded, Model, Rows};
-use crate::co_activation::co_activations;
 use crate::incoherence::Overlap;
-use crate::metrics::{Reconstruction, ReconstructionMetrics, Usage, UsageMetrics, co_active_overlap, decoder_parameters};
+use crate::metrics::{
+    Reconstruction, ReconstructionMetrics, Usage, UsageMetrics, co_active_overlap, decoder_parameters,
+};
 use crate::problem::Gate;
 
 /// Figures of a dictionary on some rows.

@@ -143,7 +143,7 @@ pub fn co_active_overlap(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::incoherence::CoActivation;
+    use crate::co_activation::CoActivation;
 
     #[test]
     fn counts_are_those_of_the_codes() {

@@ -97,7 +97,13 @@ fn subspace(
         return Some(None);
     }
     let mut running = 0.0;
-    let sums: Vec<f64> = energy.iter().map(|e| { running += e; running }).collect();
+    let sums: Vec<f64> = energy
+        .iter()
+        .map(|e| {
+            running += e;
+            running
+        })
+        .collect();
     let mut draw = || {
         let to = random.uniform() * running;
         sums.partition_point(|sum| *sum < to).min(sums.len() - 1)
@@ -109,25 +115,24 @@ fn subspace(
         let mut left = Vec::with_capacity(p);
         rows.chunks_exact(p).zip(&energy).map(|(row, e)| subspace.leave(row, &mut left).min(EXPLAINED * e)).sum()
     };
-    let mut candidates: Vec<(f64, Subspace)> = crew
-        .map(CANDIDATES, |at| {
-            let mut axes: Vec<Vec<f64>> = Vec::new();
-            let origin = if affine { of(drawn[at][0]).to_vec() } else { vec![0.0; p] };
-            for &n in &drawn[at][usize::from(affine)..] {
-                let mut axis: Vec<f64> = of(n).iter().zip(&origin).map(|(x, o)| x - o).collect();
-                let before = inner(&axis, &axis);
-                for _ in 0..2 {
-                    axes.iter().for_each(|other| add_scaled(-inner(other, &axis), other, &mut axis));
-                }
-                let square = inner(&axis, &axis);
-                if square > 1e-12 * before {
-                    axis.iter_mut().for_each(|x| *x /= square.sqrt());
-                    axes.push(axis);
-                }
+    let mut candidates: Vec<(f64, Subspace)> = crew.map(CANDIDATES, |at| {
+        let mut axes: Vec<Vec<f64>> = Vec::new();
+        let origin = if affine { of(drawn[at][0]).to_vec() } else { vec![0.0; p] };
+        for &n in &drawn[at][usize::from(affine)..] {
+            let mut axis: Vec<f64> = of(n).iter().zip(&origin).map(|(x, o)| x - o).collect();
+            let before = inner(&axis, &axis);
+            for _ in 0..2 {
+                axes.iter().for_each(|other| add_scaled(-inner(other, &axis), other, &mut axis));
             }
-            let subspace = Subspace { origin, axes, half };
-            (score(&subspace), subspace)
-        })?;
+            let square = inner(&axis, &axis);
+            if square > 1e-12 * before {
+                axis.iter_mut().for_each(|x| *x /= square.sqrt());
+                axes.push(axis);
+            }
+        }
+        let subspace = Subspace { origin, axes, half };
+        (score(&subspace), subspace)
+    })?;
     candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
     candidates.truncate(FITTED);
     let fitted = crew.map(candidates.len(), |at| {

@@ -73,6 +73,7 @@ fn planted(
     let (gates, coordinates) = layout.before(rows);
     let gates: Vec<f64> = match gate {
         Gate::Amplitude(_) => random.weights(gates),
+        Gate::Unit => Vec::new(),
         Gate::Softmax { .. } => random.normals(gates, 1.0),
     };
     let coordinates: Vec<f64> = (0..coordinates).map(|_| random.uniform()).collect();
@@ -96,6 +97,7 @@ pub fn fitted(problem: &Problem, state: &State) -> Vec<f64> {
         let gates = state.gates(n);
         let amounts: Vec<f64> = match problem.gate {
             Gate::Amplitude(_) => gates.to_vec(),
+            Gate::Unit => vec![1.0; state.layout.support(n).len()],
             Gate::Softmax { temperature, .. } => {
                 let powers: Vec<f64> = gates.iter().chain(&[0.0]).map(|l| (l / temperature).exp()).collect();
                 powers.iter().map(|a| a / powers.iter().sum::<f64>()).collect()
@@ -168,8 +170,8 @@ pub fn apart() -> Case {
     Case { problem, state, strengths }
 }
 
-/// All shapes, two or three of them in a row, amplitudes; missing cells.
-pub fn every_shape(prior: AmplitudePrior) -> Case {
+/// All shapes, two or three of them in a row (once in seven rows the point alone), amplitudes or none; missing cells.
+pub fn every_shape(gate: Gate) -> Case {
     let mut random = Random::new(29);
     let atoms = vec![
         Topology::Circle { harmonics: 2 },
@@ -180,13 +182,16 @@ pub fn every_shape(prior: AmplitudePrior) -> Case {
         Topology::Circle { harmonics: 1 },
     ];
     let support = |n: usize| {
+        if n % 7 == 3 {
+            return vec![1];
+        }
         let mut support = vec![n % 6, (n / 6 + n + 1) % 6, (n * n + 2) % 6];
         support.sort_unstable();
         support.dedup();
         support
     };
     let supports = |problem: &Problem| (0..problem.rows).map(support).collect();
-    let (problem, state) = planted(atoms, Gate::Amplitude(prior), [70, 6], supports, 0.4, true, &mut random);
+    let (problem, state) = planted(atoms, gate, [70, 6], supports, 0.4, true, &mut random);
     let base = Strengths::unit(&problem, 0.3);
     let strengths = Strengths {
         amplitude: (0..6).map(|k| 0.3 + 0.1 * k as f64).collect(),
