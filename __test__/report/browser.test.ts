@@ -4,41 +4,10 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect, test } from 'vitest'
 import { writeReport } from '../../index.ts'
-import { browse, findBrowser } from './browser.ts'
+import { browse, findBrowser, LOOK, type Looked } from './browser.ts'
 import { HOSTILE, smallReport } from './model.ts'
 
 const browser = findBrowser()
-
-/** Size of each drawing, and all pairs of labels of one drawing that lie on each other. */
-const LOOK = `(() => {
-  const sizes = [...document.querySelectorAll('svg')].map((svg) => {
-    const { width, height } = svg.getBoundingClientRect()
-    return Math.min(width, height)
-  })
-  const overlaps = []
-  for (const svg of document.querySelectorAll('svg')) {
-    // Slanted labels have upright boxes that overlap although the letters do not.
-    const texts = [...svg.querySelectorAll('text')].filter((text) => !text.hasAttribute('transform'))
-    const boxes = texts.map((text) => [text.getBoundingClientRect(), text.textContent])
-    const frame = svg.getBoundingClientRect()
-    for (const [a, one] of boxes) {
-      if (a.left < frame.left - 1 || a.right > frame.right + 1 || a.bottom > frame.bottom + 1) overlaps.push('outside: ' + one)
-    }
-    boxes.forEach(([a, one], k) => boxes.slice(k + 1).forEach(([b, other]) => {
-      const across = Math.min(a.right, b.right) - Math.max(a.left, b.left)
-      const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)
-      if (across > 2 && down > 4) overlaps.push(one + ' | ' + other)
-    }))
-  }
-  return { sizes, overlaps, wide: document.documentElement.scrollWidth, color: getComputedStyle(document.querySelector('h1')).fontSize }
-})()`
-
-interface Looked {
-  sizes: number[]
-  overlaps: string[]
-  wide: number
-  color: string
-}
 
 test.skipIf(browser === undefined)(
   'a browser shows the report as it is meant, and finds nothing to complain about',

@@ -139,3 +139,35 @@ async function openPage({ send, listeners }: Connection, url: string): Promise<O
   }
   return { messages, requests, evaluate, screenshot }
 }
+
+/** Size of each drawing, and all pairs of labels of one drawing that lie on each other. */
+export const LOOK = `(() => {
+  const sizes = [...document.querySelectorAll('svg')].map((svg) => {
+    const { width, height } = svg.getBoundingClientRect()
+    return Math.min(width, height)
+  })
+  const overlaps = []
+  for (const svg of document.querySelectorAll('svg')) {
+    // Slanted labels have upright boxes that overlap although the letters do not.
+    const texts = [...svg.querySelectorAll('text')].filter((text) => !text.hasAttribute('transform'))
+    const boxes = texts.map((text) => [text.getBoundingClientRect(), text.textContent])
+    const frame = svg.getBoundingClientRect()
+    for (const [a, one] of boxes) {
+      if (a.left < frame.left - 1 || a.right > frame.right + 1 || a.bottom > frame.bottom + 1) overlaps.push('outside: ' + one)
+    }
+    boxes.forEach(([a, one], k) => boxes.slice(k + 1).forEach(([b, other]) => {
+      const across = Math.min(a.right, b.right) - Math.max(a.left, b.left)
+      const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)
+      if (across > 2 && down > 4) overlaps.push(one + ' | ' + other)
+    }))
+  }
+  return { sizes, overlaps, wide: document.documentElement.scrollWidth, color: getComputedStyle(document.querySelector('h1')).fontSize }
+})()`
+
+/** What {@link LOOK} found. */
+export interface Looked {
+  sizes: number[]
+  overlaps: string[]
+  wide: number
+  color: string
+}

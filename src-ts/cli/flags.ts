@@ -29,6 +29,20 @@ export const FLAGS: Readonly<Record<string, string>> = {
   initialization: '--initialization',
   maxIterations: '--max-iterations',
   threads: '--threads',
+  atoms: '--atoms',
+  topology: '--topology',
+  harmonics: '--harmonics',
+  dimension: '--dimension',
+  active: '--active',
+  gate: '--gate',
+  'gate.prior': '--prior',
+  nonNegative: '--non-negative',
+  smoothing: '--smoothing',
+  restarts: '--restarts',
+  beam: '--beam',
+  trainRows: '--train-rows',
+  heldOut: '--held-out',
+  controls: '--controls',
 }
 
 /**
@@ -39,7 +53,7 @@ export function asFlags(message: string): string {
   return message
     .replace(/\b(?:the |an )?option "?([A-Za-z.]+)"?(?=[\s,.;:)]|$)/g, (whole, name: string) => FLAGS[name] ?? whole)
     .replace(
-      /\b(dateOrder|uncertaintyPolicy|missingPolicy|maxIterations|maxStarts|firstStart|detectionLimits|belowDetection|extraUncertainty|missing\.words)\b/g,
+      /\b(dateOrder|uncertaintyPolicy|missingPolicy|maxIterations|maxStarts|firstStart|detectionLimits|belowDetection|extraUncertainty|trainRows|heldOut|nonNegative|missing\.words)\b/g,
       (name) => FLAGS[name] ?? name,
     )
     .replace(/\ban --/g, '--')

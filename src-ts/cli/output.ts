@@ -1,4 +1,5 @@
 /** Writing results: nothing of another study is overwritten, no file is ever half written. */
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
@@ -77,6 +78,16 @@ export async function prepareFile(file: string, key: StudyKey, force: boolean): 
 }
 
 /**
+ * Refuses a file that exists, unless `force` is given; before any work is done.
+ * @throws InvalidInputError `output-not-empty`
+ */
+export function refuseExisting(file: string, force: boolean = false): void {
+  if (force || !existsSync(file)) return
+  const hint = 'name another one with --out, or replace it with --force'
+  throw new InvalidInputError('output-not-empty', `${file} exists`, { name: 'out', hint })
+}
+
+/**
  * Writes a whole file or nothing.
  * @throws InvalidInputError `output-not-writable`
  */
@@ -91,7 +102,8 @@ export async function writeWhole(file: string, text: string): Promise<void> {
   }
 }
 
-function notWritable(path: string, cause: unknown): InvalidInputError {
+/** What the file system refuses, as an error that says why. */
+export function notWritable(path: string, cause: unknown): InvalidInputError {
   const { code, message } = cause as NodeJS.ErrnoException
   const reasons: Record<string, string> = {
     EACCES: 'no permission',

@@ -18,6 +18,7 @@ export class ProgressLine {
   readonly #stream: ProgressStream
   readonly #upperBound: boolean
   readonly #unit: string
+  readonly #objective: string
   readonly #began = performance.now()
   readonly #timer: NodeJS.Timeout | undefined
   #latest: Progress | undefined
@@ -26,8 +27,16 @@ export class ProgressLine {
   /**
    * @param upperBound whether the total is only the most that can come (automatic number of starts)
    * @param unit what is counted
+   * @param objective what is minimised
    */
-  constructor(stream: ProgressStream, upperBound: boolean, interval: number = LOG_INTERVAL, unit: string = 'start') {
+  constructor(
+    stream: ProgressStream,
+    upperBound: boolean,
+    interval: number = LOG_INTERVAL,
+    unit: string = 'start',
+    objective: string = 'Q',
+  ) {
+    this.#objective = objective
     this.#stream = stream
     this.#upperBound = upperBound
     this.#unit = unit
@@ -65,7 +74,7 @@ export class ProgressLine {
         ? `first ${this.#unit}s running`
         : `${done} of ${this.#upperBound ? 'at most ' : ''}${total} ${this.#unit}${total === 1 ? '' : 's'}`,
     ]
-    if (best !== undefined) parts.push(`best Q ${formatQ(best)}`)
+    if (best !== undefined) parts.push(`best ${this.#objective} ${formatQ(best)}`)
     if (basins !== undefined && basins > 0) parts.push(`${basins} ${basins === 1 ? 'minimum' : 'minima'}`)
     parts.push(duration(elapsed))
     if (done > 0 && done < total) {

@@ -202,9 +202,9 @@ async function writeFolder(content: ReportContent, request: StudyRequest & { out
 }
 
 /** A name that no file has. */
-export async function freeName(stem: string): Promise<string> {
+export async function freeName(stem: string, extension: string = '.json'): Promise<string> {
   for (let number = 1; ; number++) {
-    const file = `${stem}${number === 1 ? '' : `-${number}`}.json`
+    const file = `${stem}${number === 1 ? '' : `-${number}`}${extension}`
     const taken = await access(file).then(
       () => true,
       () => false,

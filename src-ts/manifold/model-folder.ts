@@ -1,17 +1,18 @@
 /** A dictionary as a folder: `cfg.json`, `weights.safetensors`, `coords.safetensors`, `report.json`, `certificate.json`. */
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { InvalidInputError } from '../errors.ts'
 import { Matrix } from '../matrix.ts'
 import { openArray, writeSafetensors } from './arrays.ts'
 import type { Dictionary } from './dictionary.ts'
 import type { DictionaryFields } from './dictionary-types.ts'
+import { checkArrays, checkConfig, notValid } from './model-check.ts'
 
 const FORMAT = 'headwater-dictionary'
 const VERSION = 1
 const FILES = ['cfg.json', 'weights.safetensors', 'coords.safetensors', 'report.json', 'certificate.json']
 
-/** Writes the folder. `cfg.json` comes last: a folder without it was not finished. */
+/** Writes the folder. `cfg.json` goes first and comes last: a folder without it was not finished. */
 export function saveDictionary(from: Dictionary, folder: string, force: boolean): void {
   prepareDictionaryFolder(folder, force)
   const { codes, offset, atoms, certificate, status, train, heldOut, controls, timing, ...rest } = from
@@ -25,6 +26,7 @@ export function saveDictionary(from: Dictionary, folder: string, force: boolean)
   ])
   const file = (name: string): string => join(folder, name)
   inFolder(folder, () => {
+    rmSync(file('cfg.json'), { force: true })
     writeSafetensors(file('weights.safetensors'), { offset: vector(offset), ...Object.fromEntries(decoders) })
     const { sizes, atoms: active, amounts, coordinates, logits } = codes
     writeSafetensors(file('coords.safetensors'), {
@@ -48,6 +50,7 @@ export function loadDictionary(folder: string): DictionaryFields {
     const message = `this is no dictionary of headwater of version ${VERSION} (format '${String(config.format)}', version ${String(config.version)})`
     throw new InvalidInputError('json-not-valid', message, { file: join(folder, 'cfg.json') })
   }
+  checkConfig(config, join(folder, 'cfg.json'))
   const {
     format: _,
     version: __,
@@ -72,7 +75,15 @@ export function loadDictionary(folder: string): DictionaryFields {
     DictionaryFields,
     'train' | 'heldOut' | 'controls' | 'timing'
   >
-  const { certificate } = readJson(join(folder, 'certificate.json')) as Pick<DictionaryFields, 'certificate'>
+  for (const name of ['train', 'timing'] as const) {
+    if (report[name] === undefined) throw notValid(join(folder, 'report.json'), `'${name}' is missing`)
+  }
+  const proof = readJson(join(folder, 'certificate.json')) as Pick<DictionaryFields, 'certificate' | 'status'>
+  const { certificate } = proof
+  if (!Array.isArray(certificate?.checks) || proof.status !== rest.status) {
+    const what = Array.isArray(certificate?.checks) ? 'its status is another one' : "'certificate.checks' is no list"
+    throw notValid(join(folder, 'certificate.json'), what)
+  }
   const sizes = Uint32Array.from(read(coords, 'sizes'))
   const logits = names(coords).includes('logits') ? { logits: read(coords, 'logits') } : {}
   const fields: DictionaryFields = {
@@ -100,16 +111,20 @@ export function loadDictionary(folder: string): DictionaryFields {
     ...(report.controls ? { controls: report.controls } : {}),
     timing: report.timing,
   }
+  checkArrays(fields, weights, coords)
   return fields
 }
 
-/** Makes the folder ready, before any work is done. */
-export function prepareDictionaryFolder(folder: string, force: boolean): void {
+/**
+ * Makes the folder ready, before any work is done.
+ * @param more files that will be written beside the dictionary's own
+ */
+export function prepareDictionaryFolder(folder: string, force: boolean, more: readonly string[] = []): void {
   if (typeof folder !== 'string' || folder === '') {
     throw new InvalidInputError('option-not-valid', 'the folder must be a path', { name: 'folder', value: folder })
   }
   inFolder(folder, () => mkdirSync(folder, { recursive: true }))
-  const there = readdirSync(folder).filter((name) => FILES.includes(name))
+  const there = readdirSync(folder).filter((name) => FILES.includes(name) || more.includes(name))
   if (there.length > 0 && !force) {
     const hint = 'choose another folder, or force'
     throw new InvalidInputError('output-not-empty', `${folder} already holds ${there.join(', ')}`, {

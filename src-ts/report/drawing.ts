@@ -124,7 +124,13 @@ export function verticalAxis(
 }
 
 /** A horizontal axis at the bottom of a panel; labels that would touch their neighbour are left out. */
-export function horizontalAxis(scale: Scale, top: number, bottom: number, options: { grid?: boolean } = {}): string {
+export function horizontalAxis(
+  scale: Scale,
+  top: number,
+  bottom: number,
+  options: { grid?: boolean; width?: number } = {},
+): string {
+  const { width = WIDTH } = options
   let end = -Infinity
   return scale.ticks
     .map(({ value, label }) => {
@@ -132,7 +138,7 @@ export function horizontalAxis(scale: Scale, top: number, bottom: number, option
       const rule = options.grid === false ? line(x, bottom, x, bottom + 4, MUTED) : line(x, top, x, bottom + 4)
       const half = textWidth(label, 11) / 2 + 2
       // A label at the edge of the drawing moves inwards.
-      const middle = Math.min(x, WIDTH - half - 2)
+      const middle = Math.min(x, width - half - 2)
       if (middle - half < end + 4) return rule
       end = middle + half
       return rule + text(middle, bottom + 17, label, { 'text-anchor': 'middle', 'font-size': 11, fill: MUTED })
@@ -211,16 +217,22 @@ export function figure(options: {
   id: string
   title: string
   description: string
+  /** @default WIDTH, that of the page */
+  width?: number
   height: number
   doubts: readonly string[]
   body: string
 }): string {
-  const { id, title, description, doubts } = options
+  const { id, title, description, doubts, width = WIDTH } = options
   const banner = doubts.length === 0 ? 0 : 14 + 18 * doubts.length
   const height = options.height + banner
   const said = doubts.length === 0 ? '' : ` Doubtful: ${doubts.join('; ')}.`
   const lines = doubts.map((doubt, k) =>
-    text(34, 19 + 18 * k, shorten(doubt, 140), { 'font-size': 12, 'font-weight': 'bold', fill: ALERT }),
+    text(34, 19 + 18 * k, shorten(doubt, Math.floor((width - 40) / 6.57)), {
+      'font-size': 12,
+      'font-weight': 'bold',
+      fill: ALERT,
+    }),
   )
   const sign =
     element('path', {
@@ -233,7 +245,7 @@ export function figure(options: {
   const marks = element('rect', {
     x: 1,
     y: 1,
-    width: WIDTH - 2,
+    width: width - 2,
     height: banner - 6,
     rx: 4,
     fill: '#fdecee',
@@ -243,8 +255,8 @@ export function figure(options: {
     'svg',
     {
       xmlns: 'http://www.w3.org/2000/svg',
-      viewBox: `0 0 ${WIDTH} ${coordinate(height)}`,
-      width: WIDTH,
+      viewBox: `0 0 ${width} ${coordinate(height)}`,
+      width,
       height,
       role: 'img',
       'aria-labelledby': `${id}-title ${id}-desc`,
@@ -253,7 +265,7 @@ export function figure(options: {
     },
     element('title', { id: `${id}-title` }, escape(title)),
     element('desc', { id: `${id}-desc` }, escape(description + said)),
-    element('rect', { width: WIDTH, height, fill: '#ffffff' }),
+    element('rect', { width, height, fill: '#ffffff' }),
     doubts.length === 0 ? '' : element('g', { id: `${id}-doubts` }, marks, sign, ...lines),
     element('g', { id: `${id}-body`, transform: `translate(0 ${coordinate(banner)})` }, options.body),
   )

@@ -27,6 +27,24 @@ export function section(id: string, title: string, ...content: readonly string[]
   return element('section', { id: `section-${id}` }, element('h2', {}, escape(title)), ...content)
 }
 
+/** Links to the sections: names and titles. */
+export function contents(places: readonly (readonly [name: string, title: string])[]): string {
+  const links = places.map(([name, title]) => link(`#section-${name}`, title))
+  return element('nav', { 'aria-label': 'Contents' }, ...links)
+}
+
+/** A figure of the opening: its name, its value, and what it means. */
+export type Fact = readonly [name: string, value: string, more: string]
+
+/** Figures side by side. */
+export function factGrid(facts: readonly Fact[]): string {
+  const boxes = facts.map(([name, value, more]) => {
+    const said = element('dd', {}, escape(value), element('small', {}, escape(more)))
+    return element('div', {}, element('dt', {}, escape(name)), said)
+  })
+  return element('dl', { class: 'facts' }, ...boxes)
+}
+
 /** A table of ready cells. */
 export function grid(
   columns: readonly string[],

@@ -1,31 +1,19 @@
 /** The report: one page without scripts, without network, readable on screen and on paper. */
-import { createHash } from 'node:crypto'
 import type { Chart } from './charts.ts'
 import type { Content } from './content.ts'
 import { reliability } from './reliability.ts'
 import { lossInWords, type Loss } from '../pmf/loss.ts'
 import { count, fixed, number, objective } from './format.ts'
-import { foldedTable, grid, link, list, paragraph, section } from './html.ts'
+import { frame } from './frame.ts'
+import { contents, factGrid, foldedTable, grid, link, list, paragraph, section, type Fact } from './html.ts'
 import { element, escape } from './markup.ts'
 import { provenance } from './provenance.ts'
-import { STYLE } from './style.ts'
 import type { Table, TableName } from './tables.ts'
 import { treatmentInWords } from './treatment.ts'
 import { explainCertificate, startsInWords, verdict } from './words.ts'
 
 /** The page's text. */
 export function page(content: Content, charts: readonly Chart[], tables: ReadonlyMap<TableName, Table>): string {
-  const hash = createHash('sha256').update(STYLE).digest('base64')
-  const policy = `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'`
-  const head = [
-    '<meta charset="utf-8"/>',
-    `<meta http-equiv="Content-Security-Policy" content="${policy}"/>`,
-    '<meta name="viewport" content="width=device-width, initial-scale=1"/>',
-    '<meta name="referrer" content="no-referrer"/>',
-    `<meta name="generator" content="${escape(`headwater ${content.model.headwater}`)}"/>`,
-    `<title>${escape(content.title)}</title>`,
-    `<style>${STYLE}</style>`,
-  ]
   const places = [
     ['certificate', 'Certificate'],
     ['data', 'Data'],
@@ -35,44 +23,27 @@ export function page(content: Content, charts: readonly Chart[], tables: Readonl
     ['warnings', 'Warnings'],
     ['provenance', 'Provenance'],
   ] as const
-  return [
-    '<!doctype html>',
-    '<html lang="en">',
-    '<head>',
-    ...head,
-    '</head>',
-    '<body>',
-    element(
-      'header',
-      {},
-      opening(content),
-      element('nav', { 'aria-label': 'Contents' }, ...places.map(([id, title]) => link(`#section-${id}`, title))),
-    ),
-    '<main>',
-    certificate(content),
-    section('data', 'Data and their treatment', list(treatmentInWords(content.data)), findings(content)),
-    ...charts.map((chart) => chartSection(chart, tables)),
-    reliability(content, tables),
-    largeResiduals(content),
-    warnings(content),
-    section('provenance', 'Provenance', ...provenance(content)),
-    '</main>',
-    element(
-      'footer',
-      {},
-      escape(`Made by headwater ${content.model.headwater}. This page loads nothing and sends nothing.`),
-    ),
-    '</body>',
-    '</html>',
-    '',
-  ].join('\n')
+  return frame({
+    title: content.title,
+    version: content.model.headwater,
+    header: element('header', {}, opening(content), contents(places)),
+    main: [
+      certificate(content),
+      section('data', 'Data and their treatment', list(treatmentInWords(content.data)), findings(content)),
+      ...charts.map((chart) => chartSection(chart, tables)),
+      reliability(content, tables),
+      largeResiduals(content),
+      warnings(content),
+      section('provenance', 'Provenance', ...provenance(content)),
+    ],
+  })
 }
 
 function opening({ title, model, analysis, data, doubts }: Content): string {
   const { headline, meaning } = verdict(model.status, model.certificate)
   const look = model.status !== 'converged' ? '' : doubts.length === 0 ? ' good' : ' mixed'
   const basin = model.basins.find(({ members }) => members.includes(model.start))
-  const facts: [string, string, string][] = [
+  const facts: Fact[] = [
     ['Q', objective(model.q), `expected ${number(model.qExpected)}`],
     ['Q / expected Q', model.qExpected > 0 ? number(model.q / model.qExpected, 3) : '–', 'about 1 is right'],
     ['Q robust', objective(model.qRobust), 'as PMF programs print it'],
@@ -81,7 +52,7 @@ function opening({ title, model, analysis, data, doubts }: Content): string {
           ['Q true', objective(model.qTrue), `sum of squares; minimised was the ${lossInWords(model.robust)}`],
           ['Outliers', String(model.outliers), nearInWords(model.nearThreshold)],
         ]
-      : []) as [string, string, string][]),
+      : []) as Fact[]),
     ['Factors', String(model.factors), `${count(data.rows, 'sample')} × ${data.cols} species`],
     ['Starts', String(model.starts.length), `${basin?.hits ?? 0} in this minimum`],
     [
@@ -109,18 +80,7 @@ function opening({ title, model, analysis, data, doubts }: Content): string {
       paragraph(meaning),
       paragraph(startsInWords(model).join(' ')),
     ),
-    element(
-      'dl',
-      { class: 'facts' },
-      ...facts.map(([name, value, more]) =>
-        element(
-          'div',
-          {},
-          element('dt', {}, escape(name)),
-          element('dd', {}, escape(value), element('small', {}, escape(more))),
-        ),
-      ),
-    ),
+    factGrid(facts),
   ].join('')
 }
 

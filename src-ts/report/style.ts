@@ -27,10 +27,17 @@ table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabula
 th, td { padding: 3px 10px; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; vertical-align: top; }
 th { background: var(--soft); font-weight: 600; }
 th:first-child, td:first-child, .text td, .text th { text-align: left; }
-.text td { white-space: normal; }
+.text td, .text tbody th { white-space: normal; }
+.text tbody th { min-width: 16ch; }
+.text td:last-child { min-width: 26ch; }
 .text td.value { white-space: nowrap; }
 figure { margin: 12px 0 0; }
 figure svg { display: block; width: 100%; height: auto; }
+.atom { padding-top: 1px; border-top: 1px solid var(--rule); margin-top: 22px; }
+.atom h3 { font-size: 17px; margin-top: 14px; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(260px, 100%), 310px)); gap: 8px 16px; }
+.pictures figure { margin-top: 8px; }
+figcaption { color: var(--muted); font-size: 12.5px; line-height: 1.4; }
 .files { font-size: 13px; color: var(--muted); margin: 6px 0; }
 summary { cursor: pointer; color: var(--link); font-size: 13px; width: fit-content; }
 code, pre { font: 13px/1.45 ui-monospace, "DejaVu Sans Mono", Consolas, monospace; overflow-wrap: anywhere; }
@@ -41,7 +48,7 @@ footer { max-width: 1010px; margin: 40px auto; padding: 0 24px; color: var(--mut
   main, header, footer { max-width: none; padding: 0; }
   nav, .files, details:not([open]) { display: none; }
   h2, section > .sub { break-inside: avoid; break-after: avoid; }
-  .facts, .verdict, tr { break-inside: avoid; }
+  .facts, .verdict, .atom, tr { break-inside: avoid; }
   figure svg { max-height: 222mm; }
   .verdict, .facts div, th, svg { print-color-adjust: exact; }
 }

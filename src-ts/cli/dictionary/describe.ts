@@ -1,25 +1,9 @@
 /** A dictionary in words. */
 import type { Dictionary } from '../../manifold/dictionary.ts'
-import type { AtomClaim, DictionaryControl, DictionaryScore } from '../../manifold/dictionary-types.ts'
+import type { DictionaryScore } from '../../manifold/dictionary-types.ts'
+import { CLAIM_WORDS, CONTROL_WORDS } from '../../report/dictionary/words.ts'
 import { heading } from '../describe.ts'
 import { brief, count, percent, STATUS_WORDS, table } from '../words.ts'
-
-/** What each claim means. */
-export const CLAIM_WORDS: Readonly<Record<AtomClaim, string>> = {
-  holds: 'holds',
-  'not-worth-its-length': 'not worth its length',
-  collapsed: 'collapsed: a point',
-  filled: 'filled: two directions',
-  undecided: 'undecided',
-}
-
-const CONTROL_WORDS: Readonly<Record<DictionaryControl['kind'], string>> = {
-  'components-at-equal-codes': 'principal components, as many numbers a row',
-  'components-at-equal-parameters': 'principal components, as many parameters',
-  directions: 'directions, as many of both',
-  'shuffled-columns': 'this fit, columns shuffled',
-  'matched-covariance': 'this fit, normal rows of the same covariance',
-}
 
 /** The whole result. */
 export function describeDictionary(
