@@ -4,6 +4,11 @@
 //! `cargo run --profile fast -p headwater-manifold --example lane -- rows=100000 columns=512 features=4096 atoms=4096 active=8`;
 //! others: passes, early, updates, searches, candidates, held, threads, noise, seed, random=1 (seeds without data), oracle=0 (not
 //! also coding by the features themselves, which is the ceiling). `bench/peers/torch/sae.py` runs a top-k autoencoder beside it.
+//!
+//! Measured at p = 512, 4096 features, s = 8 on two cores shared with other work (seconds are of CPU, memory above the data):
+//! K = 4096, N = 6·10⁴, 9 passes: 261 s, held-out explained variance 0.850 (the features themselves: 0.873), 97 % of them recovered;
+//! K = 4096, N = 10⁵, 5 passes: 281 s, 0.836, 92 %, 68 MB; K = 32768, N = 10⁵, a first pass: 153 s, 361 MB.
+//! The autoencoder in 64 s (one epoch of batches of 512 at K = 4096, learning rate 3·10⁻³): 0.20, none, 1.2 GB in all.
 #![allow(clippy::print_stdout)]
 
 use std::time::Instant;
