@@ -2,7 +2,13 @@
 //! amplitudes uniform in [½, 1½] and noise of 0.05 a column. Prints a line a pass, held-out figures and the peak of memory.
 //!
 //! `cargo run --profile fast -p headwater-manifold --example lane -- rows=100000 columns=512 features=4096 atoms=4096 active=8`;
-//! others: passes, early, updates, searches, candidates, held, threads, noise, seed, random (seeds without data), oracle.
+//! others: passes, early, updates, searches, candidates, held, threads, noise, seed, random=1 (seeds without data), oracle=0 (not
+//! also coding by the features themselves, which is the ceiling). `bench/peers/torch/sae.py` runs a top-k autoencoder beside it.
+//!
+//! Measured at p = 512, 4096 features, s = 8 on two cores shared with other work (seconds are of CPU, memory above the data):
+//! K = 4096, N = 6·10⁴, 9 passes: 261 s, held-out explained variance 0.850 (the features themselves: 0.873), 97 % of them recovered;
+//! K = 4096, N = 10⁵, 5 passes: 281 s, 0.836, 92 %, 68 MB; K = 32768, N = 10⁵, a first pass: 153 s, 361 MB.
+//! The autoencoder in 64 s (one epoch of batches of 512 at K = 4096, learning rate 3·10⁻³): 0.20, none, 1.2 GB in all.
 #![allow(clippy::print_stdout)]
 
 use std::time::Instant;
@@ -154,37 +160,6 @@ fn main() {
         over(0.9),
         near.iter().sum::<f64>() / c as f64
     );
-    if option("inspect", 0.0) > 0.0 {
-        let back = nearest(second, first, p, threads).expect("directions");
-        let d = &found.dictionary.directions;
-        for k in (0..k).filter(|&k| back[k] < 0.95) {
-            let mut uses = 0;
-            let mut energy = 0.0;
-            for n in 0..n {
-                let (support, values) = found.codes.row(n);
-                if let Some(at) = support.iter().position(|&a| a as usize == k) {
-                    uses += 1;
-                    energy += values[at] * values[at];
-                }
-            }
-            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
-            let (own, mut best) = (&d[k * p..(k + 1) * p], (0.0, 0));
-            for j in 0..d.len() / p {
-                let c = dot(own, &d[j * p..(j + 1) * p]);
-                if j != k && c > best.0 {
-                    best = (c, j);
-                }
-            }
-            let mut top: Vec<f64> = exact.chunks_exact(p).map(|t| dot(own, t)).collect();
-            top.sort_by(|x, y| y.total_cmp(x));
-            println!(
-                "atom {k}: uses {uses} energy {energy:.1} truth {:.2?} nearest own {:.2} ({:.2})",
-                &top[..4],
-                best.0,
-                back[best.1]
-            );
-        }
-    }
     if option("oracle", 1.0) > 0.0 {
         let oracle = Dictionary {
             shape: Shape::Direction,
