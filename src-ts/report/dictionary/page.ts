@@ -145,7 +145,7 @@ function figures(dictionary: Dictionary): string {
                 [
                   'Laplace gap',
                   number(criterion.laplaceGap, 3),
-                  'ln det B − ln det A: large means a rough approximation',
+                  '½(ln|A| − ln|B|), A the exact Hessian: large means that the approximation is rough',
                 ],
               ]),
           ...criterion.boundary.map((name) => ['At its limit', name, 'a strength without a best value']),
