@@ -30,7 +30,8 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   'uncertainty-not-positive': 'An uncertainty is zero or negative. A cell without information has NaN or Infinity.',
   'no-data': 'No cell has a weight: every value or every uncertainty is missing.',
   'empty-data': 'A matrix without rows or without columns cannot be factorised.',
-  'scale-overflow': 'Values and uncertainties are of such different size that their squares overflow.',
+  'scale-overflow':
+    'Values and uncertainties are of such different size, or values so large or small, that their squares do not fit.',
   // Factorisation
   'too-few-factors': 'The number of factors is below 1.',
   'too-many-factors': 'The number of factors exceeds the smaller side of the data; `limit` is the largest possible.',

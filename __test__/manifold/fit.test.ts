@@ -145,6 +145,39 @@ test('wrong options come back at once; aborts reject', async () => {
   await expect(running).rejects.toBe(reason)
 })
 
+test('data beyond what squares can hold are refused, and odd tables have finite answers', async () => {
+  for (const scale of [1e-150, 1e150]) {
+    const rows = [
+      [scale, 2 * scale],
+      [3 * scale, -scale],
+    ]
+    await expect(fitDictionary(rows, { atoms: 1 })).rejects.toMatchObject({ code: 'scale-overflow' })
+  }
+  const shapes = ['constant', 'linear', 'circle', 'torus', 'patch'] as const
+  const gates = [{ kind: 'amplitude' }, { kind: 'unit' }, { kind: 'softmax' }] as const
+  const random = new SplitMix(31)
+  for (const topology of shapes) {
+    for (const gate of gates) {
+      // One row; one column; equal rows; more columns than rows.
+      for (const [rows, cols, size] of [
+        [1, 4, 1],
+        [9, 1, 1e8],
+        [6, 3, 0],
+        [4, 7, 1e-8],
+      ] as const) {
+        const data = random.normals(rows * cols).map((x) => size * x)
+        const found = await fitDictionary(
+          { rows, cols, data },
+          { atoms: 1, topology, gate, prune: false, maxIterations: 40 },
+        )
+        const numbers = [found.value, found.noise, ...found.offset, ...found.codes.amounts, ...found.codes.coordinates]
+        for (const { decoder } of found.atoms) numbers.push(...decoder.data)
+        expect(numbers.every(Number.isFinite), `${topology}, ${gate.kind}, ${rows} × ${cols}`).toBe(true)
+      }
+    }
+  }
+}, 60_000)
+
 test('rows that are all equal, and rows of noise, have no structure', async () => {
   const equal = await fitDictionary(
     Array.from({ length: 30 }, () => [1, 2, 3]),

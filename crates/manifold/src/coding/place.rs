@@ -235,7 +235,10 @@ impl<'a> Finder<'a> {
             let (c, q) = products(l, g, values);
             scores.push((best_amount(c, q, amount).1 + prior, at));
         }
-        out.energy = f64::INFINITY;
+        // Where nothing is below infinity: decoders so large that products overflow.
+        (out.amount, out.energy) = (0.0, f64::INFINITY);
+        out.t.clear();
+        out.t.extend_from_slice(&self.nodes[..d]);
         let apart = |a: usize, b: usize| {
             (0..d).any(|c| {
                 let gap = (self.nodes[a * d + c] - self.nodes[b * d + c]).abs();

@@ -146,7 +146,7 @@ const STANDS_OUT: f64 = 3.0;
 /// Fits a dictionary to rows of `columns` numbers.
 ///
 /// Errors: those of [`Problem::new`], [`Problem::check_atoms`], [`Objective::new`]; `option-out-of-range` for the settings;
-/// `start-not-valid` where no seed could be placed (all rows are equal). `None` if the crew was stopped before there was
+/// `scale-overflow` for data whose squares do not fit. `None` if the crew was stopped before there was
 /// anything.
 pub fn fit(rows: &Rows, columns: usize, settings: &FitSettings, crew: Crew) -> Result<Option<Fit>, Error> {
     let offset = if settings.centre { mean(rows, columns) } else { Vec::new() };
@@ -171,6 +171,15 @@ fn check(problem: &Problem, settings: &FitSettings) -> Result<(), Error> {
         );
         return refuse(message, LARGEST);
     }
+    // Squares of squares are formed: of decoders in curvatures, of rows in seeds.
+    let largest = (0..problem.rows).flat_map(|n| problem.row(n)).fold(0.0_f64, |most, z| most.max(z.abs()));
+    if largest > 0.0 && !(SIZES[0]..=SIZES[1]).contains(&largest) {
+        let message = format!(
+            "the largest value (less the mean) is {largest:e}; between {:e} and {:e} squares hold it: change the unit",
+            SIZES[0], SIZES[1]
+        );
+        return Err(Error::new("scale-overflow", message));
+    }
     if settings.smoothing == Smoothing::None && problem.coordinates > 0 {
         let message = "curves and surfaces need priors: smoothing 'none' is for points only".to_string();
         return Err(Error::new("prior-not-proper", message));
@@ -178,6 +187,8 @@ fn check(problem: &Problem, settings: &FitSettings) -> Result<(), Error> {
     Ok(())
 }
 
+/// Sizes of data that are fitted.
+const SIZES: [f64; 2] = [1e-60, 1e60];
 /// Functions of all atoms together: normal equations of 128 MB.
 const LARGEST: usize = 4000;
 
@@ -228,7 +239,9 @@ impl Run<'_> {
             sum += problem.row(n).iter().zip(&weights).map(|(z, w)| w * z * z).sum::<f64>();
             count += weights.iter().filter(|w| **w > 0.0).count() as f64;
         }
-        Strengths { entropy: self.settings.entropy, ..Strengths::unit(problem, (1e-3 * sum / count).max(1e-300)) }
+        // Rows without any variance have no unit of their own.
+        let noise = if sum > 0.0 { 1e-3 * sum / count } else { 1.0 };
+        Strengths { entropy: self.settings.entropy, ..Strengths::unit(problem, noise) }
     }
 
     /// The best of the seeds after its turns, and which it is: the cumulants' if nothing stands out of what they leave; else
