@@ -26,6 +26,7 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   ...DATA_ERROR_CODES,
   // Data, checked by the engine
   'value-not-finite': 'A value is infinite. Missing values are NaN.',
+  'value-missing': 'A value is missing where every cell is needed.',
   'uncertainty-not-positive': 'An uncertainty is zero or negative. A cell without information has NaN or Infinity.',
   'no-data': 'No cell has a weight: every value or every uncertainty is missing.',
   'empty-data': 'A matrix without rows or without columns cannot be factorised.',

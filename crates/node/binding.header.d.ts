@@ -433,6 +433,34 @@ export interface NativeEncoded extends NativeCodesOut {
   score: NativeScore
 }
 
+export interface NativeLanePass {
+  objective: number
+  ev?: number
+  changed: number
+  gradient: number
+  unused: number
+  joined: number
+  idle: number
+  reborn: number
+}
+
+/** Phases of circles only; codes of directions are signed where they may be. */
+export interface NativeLaneCodes {
+  sizes: Uint32Array<ArrayBuffer>
+  atoms: Uint32Array<ArrayBuffer>
+  amounts: Float64Array<ArrayBuffer>
+  phases: Float64Array<ArrayBuffer>
+}
+
+export interface NativeLane extends NativeLaneCodes {
+  status: NativeSolution['status']
+  objective?: number
+  offset: Float64Array<ArrayBuffer>
+  directions: Float64Array<ArrayBuffer>
+  passes: NativeLanePass[]
+  seeding: NativeLanePass[]
+}
+
 export interface NativeAmortised {
   weights: Float64Array<ArrayBuffer>
   bias: Float64Array<ArrayBuffer>

@@ -54,3 +54,12 @@ export {
   type SelectDictionaryOptions,
   type Topology,
 } from './select.ts'
+export {
+  fitDictionaryStream,
+  WideDictionary,
+  type FitDictionaryStreamOptions,
+  type WideCodes,
+  type WideFields,
+  type WidePass,
+  type WideRows,
+} from './fit-stream.ts'

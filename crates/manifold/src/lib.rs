@@ -13,6 +13,7 @@
 //! | which hyperparameters | [`criterion`](fn@criterion) and its gradient; [`choose`] |
 //! | decoders that overlap | [`DecoderIncoherence`], usable alone |
 //! | how good it is | [`metrics`] |
+//! | many more atoms than columns, rows by batches | [`lane`] |
 //! | all of it, from outside | [`Point`] |
 //!
 //! The supports are given: who is active where is decided elsewhere. Sums do not depend on the number of threads.
@@ -32,6 +33,7 @@ pub mod freedom;
 pub mod gauge;
 pub mod incoherence;
 pub mod inner;
+pub mod lane;
 pub mod layout;
 mod local;
 pub mod metrics;

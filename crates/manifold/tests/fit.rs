@@ -126,6 +126,43 @@ fn two_active_circles_are_found() {
     judge("T3", Gate::Unit, 0..1, 0.005);
 }
 
+/// T4: seven labels on a circle, ten rows each.
+#[test]
+fn seven_points_of_a_circle_are_a_circle() {
+    let about = &fixture()["cases"]["T4"];
+    let crew = Crew::new(2, Control::none());
+    for data in 0..20 {
+        let noise = Generator { seed: 2691 + data, drawn: 0 }.normals(560);
+        let mut values: Vec<f64> = noise.iter().map(|x| 0.352 * x).collect();
+        let label = |i: usize| (i / 10) as f64 / 7.0;
+        for i in 0..70 {
+            let (s, c) = (TAU * label(i)).sin_cos();
+            values[i * 8] += 2.086 * c;
+            values[i * 8 + 1] += 2.086 * s;
+        }
+        if data == 0 {
+            let sum: f64 = values.iter().sum();
+            assert!((sum - about["sum"].as_f64().expect("a number")).abs() < 1e-9 * sum.abs(), "{sum}");
+        }
+        let rows = Rows { count: 70, values, ..Rows::default() };
+        let found = fit(&rows, 8, &settings(1, 1, USUAL, 0), crew).expect("good").expect("not stopped");
+        assert_eq!((found.status, found.kept.len()), (Status::Converged, 1), "data {data}");
+        // A row that the noise has brought to less than half the radius is nearer to nothing.
+        let on: Vec<usize> = (0..70).filter(|&i| !found.codes.state.layout.support(i).is_empty()).collect();
+        assert!(on.len() >= 68, "data {data}: {} rows", on.len());
+        let phase = |i: usize| found.codes.state.coordinates(i)[0];
+        let correlation = [-1.0, 1.0].map(|sign| {
+            let sums = on.iter().fold((0.0, 0.0), |(a, b), &i| {
+                let (s, c) = (TAU * (phase(i) + sign * label(i))).sin_cos();
+                (a + c, b + s)
+            });
+            sums.0.hypot(sums.1) / on.len() as f64
+        });
+        assert!(correlation[0].max(correlation[1]) >= 0.95, "data {data}: {correlation:?}");
+        assert!(found.atoms[0].spread[0] > 0.9 && found.missed == 0, "data {data}: {:?}", found.atoms);
+    }
+}
+
 #[test]
 fn noise_makes_no_circle() {
     let crew = Crew::new(2, Control::none());

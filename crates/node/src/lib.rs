@@ -19,6 +19,7 @@ mod environment;
 mod estimate;
 mod incoherence;
 mod job;
+mod lane;
 mod manifold;
 mod minimizers;
 mod objective;

@@ -38,7 +38,7 @@ pub struct CodingSettings {
 
 /// Turns of placing the atoms of a support again, while it is one of several and when it is the last.
 const TURNS: usize = 2;
-const LAST_TURNS: usize = 12;
+const LAST_TURNS: usize = 3;
 /// Supports that are tried from other places, and those places: parts of a period, or of seven standard deviations.
 const RETRIED: usize = 3;
 const PLACES: usize = 4;

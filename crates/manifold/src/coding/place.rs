@@ -211,7 +211,7 @@ impl<'a> Finder<'a> {
             let Some(mut t) = start else { return };
             let mut last = f64::NEG_INFINITY;
             for _ in 0..ROUNDS {
-                t = work.form.rise(t);
+                t = work.form.rise(t, allowed);
                 let (a, e) = self.at(&[t], l, g, amount, work);
                 if -e > gamma {
                     gamma = -e;

@@ -201,21 +201,26 @@ impl Polynomial {
         (at, jet[0])
     }
 
-    /// A maximum uphill of t.
-    pub fn rise(&self, mut t: f64) -> f64 {
+    /// A maximum uphill of t, without leaving what is allowed (see [`Polynomial::above`]).
+    pub fn rise(&self, mut t: f64, allowed: impl Fn(f64, f64, f64) -> bool) -> f64 {
         let mut jet = self.jet(t);
         let reach = 0.1 / self.waves.len().max(1) as f64;
         for _ in 0..50 {
             let newton = -jet[1] / jet[2];
             let mut step = if jet[2] < 0.0 { newton.clamp(-reach, reach) } else { reach * jet[1].signum() };
             let next = loop {
-                let next = self.jet(t + step);
-                if next[0] > jet[0] || step.abs() < 1e-16 {
+                let (sin, cos) = (TAU * (t + step)).sin_cos();
+                let next = self.jet_of([sin, cos]);
+                if next[0] > jet[0] && allowed(sin, cos, 0.0) {
+                    break next;
+                }
+                if step.abs() < 1e-16 {
+                    step = 0.0;
                     break next;
                 }
                 step *= 0.25;
             };
-            if next[0] <= jet[0] {
+            if step == 0.0 {
                 break;
             }
             t += step;
@@ -310,10 +315,10 @@ mod tests {
             }
             // From anywhere, uphill and on to what is above, until nothing is.
             let mut nodes = Nodes::default();
-            let mut found = p.rise(0.0);
+            let mut found = p.rise(0.0, |_, _, _| true);
             while let Some(t) = p.above(p.jet(found)[0], &mut nodes, |_, _, _| true) {
                 assert!(p.jet(t)[0] > p.jet(found)[0]);
-                found = p.rise(t);
+                found = p.rise(t, |_, _, _| true);
             }
             assert!(p.jet(found)[0] >= p.jet(t)[0] - 1e-11, "trial {trial}");
             let top = p.jet(found)[0];

@@ -466,6 +466,13 @@ impl Run<'_> {
             strengths: strengths.clone(),
             decoders: state.decoders().to_vec(),
         };
+        if !value.is_finite() {
+            // Stopped before it was known.
+            let objective =
+                Objective::new(&problem, strengths.clone(), self.coupling(&problem, &state)).expect("proper");
+            let crew = Crew::new(self.crew.threads, headwater_base::Control::none());
+            value = objective.value(&state, crew).expect("nobody stops it");
+        }
         let objective = Objective::new(&problem, strengths, None).expect("proper");
         let (uses, _) = length::uses(&objective, &state);
         let atoms = facts::facts(&objective, &state, &uses, self.coding(NARROW), self.prunes(), crew);

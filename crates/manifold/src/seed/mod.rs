@@ -1,12 +1,10 @@
-//! Where a fit of circles begins, which decides where it ends.
+//! Where a fit begins, which decides where it ends.
 //!
-//! [`cumulant`] finds the planes of circles of which several are active in a row, from fourth cumulants; [`ring`] codes rows
-//! by them and refits them in turns.
+//! `cumulant.rs` finds the planes of circles of which several are active in a row, from fourth cumulants; `greedy.rs` takes
+//! subspaces of any shape one after the other out of the rows.
 
 mod cumulant;
 mod greedy;
-mod ring;
 
 pub use cumulant::{Planes, planes};
 pub use greedy::greedy;
-pub use ring::{Codes, Rings, encode, refine};
