@@ -70,6 +70,15 @@ test('a structured clone becomes a dictionary again', async () => {
   expect(bytes(clone.decode().data)).toBe(bytes(circles.decode().data))
 })
 
+test('a fit that was stopped before its objective was known comes back as it is', () => {
+  const checks = circles.certificate.checks.map((check) => ({ ...check, value: NaN, threshold: NaN }))
+  const certificate = { ...circles.certificate, checks }
+  const stopped = new Dictionary({ ...circles, status: 'aborted', value: NaN, certificate })
+  const path = folder()
+  stopped.save(path)
+  expect(exact(Dictionary.load(path))).toEqual(exact(stopped))
+})
+
 test('nothing is overwritten without force, and a broken save is no dictionary', () => {
   const path = folder()
   circles.save(path)

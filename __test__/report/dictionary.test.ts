@@ -46,9 +46,7 @@ describe('the page', () => {
       const found = all.find((one) => one.name === 'tr' && one.children[0]?.text === name)!
       return found.children.map(({ text }) => text)
     }
-    expect(line('EV').slice(1, 3)).toEqual(
-      [circles.train, circles.heldOut!].map(({ ev }) => String(Number(ev!.toPrecision(5)))),
-    )
+    expect(line('EV').slice(1, 3)).toEqual([circles.train, circles.heldOut!].map(({ ev }) => ev!.toFixed(5)))
     expect(line('Decoder parameters').slice(1, 3)).toEqual(['432', '432'])
     expect(line('L0 quantiles')[1]).toBe('1 1 1 1 1 1 1')
     expect(html).toContain('class="verdict good"')
@@ -98,16 +96,12 @@ describe('the page', () => {
     expect(html).toContain('The 24 atoms with the largest share')
   })
 
-  test('of a dictionary without atoms says so', () => {
-    const sizes = new Uint32Array(trainRows)
-    const empty = new Float64Array(0)
-    const none = changed({
-      atoms: [],
-      codes: { rows: trainRows, sizes, atoms: new Uint32Array(0), amounts: empty, coordinates: empty },
-      train: { ...circles.train, ev: 0, l0: 0, density: [], emptyRows: trainRows },
-    })
+  test('of a dictionary without atoms says so', async () => {
+    const noise = new SplitMix(1).normals(200 * 5)
+    const none = await fitDictionary({ rows: 200, cols: 5, data: noise }, { atoms: 2, trainRows: 150 })
+    expect(none.atoms).toEqual([])
     const { all, html } = read(none)
-    expect(texts(all).join(' ')).toMatch(/The dictionary has no atoms: nothing that was tried is worth/)
+    expect(texts(all).join(' ')).toMatch(/Nothing found: the dictionary has no atoms .*Nothing that was tried is worth/)
     expect(html).not.toContain('class="atom"')
     expect(html).not.toMatch(/NaN|undefined|Infinity/)
   })
@@ -138,7 +132,7 @@ describe('the page', () => {
     const control = { kind: 'shuffled-columns', ev: 0.1, scalarsPerRow: 2, decoderParameters: 432, kept: 3, claims: 1, strongest: 0.2 } as const // prettier-ignore
     const { all } = read(changed({ controls: [control] }))
     const row = all.find((one) => one.name === 'tr' && one.children[0]?.text === 'this fit, columns shuffled')!
-    expect(row.children.map(({ text }) => text).slice(1)).toEqual(['0.1', '2', '432', '3', '1', '0.2'])
+    expect(row.children.map(({ text }) => text).slice(1)).toEqual(['0.10000', '2', '432', '3', '1', '0.2'])
     expect(read(circles).html).not.toContain('section-controls')
   })
 

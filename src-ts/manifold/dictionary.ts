@@ -79,7 +79,7 @@ export class Dictionary implements DictionaryFields {
   readonly status: Status
   /** What proves it, or what is missing. */
   readonly certificate: DictionaryCertificate
-  /** L at the end: Σω(f − z)²/2φ and all priors. */
+  /** L at the end: Σω(f − z)²/2φ and all priors. NaN where the fit was stopped before it was known. */
   readonly value: number
   /** Minima and codings that were taken in turns. */
   readonly rounds: number

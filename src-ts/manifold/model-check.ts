@@ -20,7 +20,9 @@ export function notValid(file: string, what: string, code: string = 'json-not-va
 export function checkConfig(config: Record<string, unknown>, file: string): void {
   const object = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
   for (const name of NUMBERS) {
-    if (typeof config[name] !== 'number') throw notValid(file, `'${name}' is no number`)
+    // The objective of a fit that was stopped may not be known: NaN, which is null in JSON.
+    const unknown = name === 'value' && config.status === 'aborted' && config[name] === null
+    if (typeof config[name] !== 'number' && !unknown) throw notValid(file, `'${name}' is no number`)
   }
   for (const name of OBJECTS) if (!object(config[name])) throw notValid(file, `'${name}' is missing`)
   if (typeof config.headwater !== 'string') throw notValid(file, "'headwater' is missing")

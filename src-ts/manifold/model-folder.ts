@@ -88,6 +88,7 @@ export function loadDictionary(folder: string): DictionaryFields {
   const logits = names(coords).includes('logits') ? { logits: read(coords, 'logits') } : {}
   const fields: DictionaryFields = {
     ...rest,
+    value: rest.value ?? Number.NaN,
     offset: read(weights, 'offset'),
     atoms: atoms.map((atom, k) => {
       using array = openArray(weights, { name: `decoder.${k}` })
@@ -104,7 +105,11 @@ export function loadDictionary(folder: string): DictionaryFields {
     // NaN is null in JSON.
     certificate: {
       ...certificate,
-      checks: certificate.checks.map((check) => ({ ...check, value: check.value ?? Number.NaN })),
+      checks: certificate.checks.map((check) => ({
+        ...check,
+        value: check.value ?? Number.NaN,
+        threshold: check.threshold ?? Number.NaN,
+      })),
     },
     train: report.train,
     ...(report.heldOut ? { heldOut: report.heldOut } : {}),

@@ -2,7 +2,7 @@
 import type { DictionaryScore } from '../../manifold/dictionary-types.ts'
 import type { Dictionary } from '../../manifold/dictionary.ts'
 import { densityChart } from '../charts/atoms/density.ts'
-import { count, number } from '../format.ts'
+import { count, fixed, number } from '../format.ts'
 import { frame } from '../frame.ts'
 import { contents, factGrid, grid, list, paragraph, section, type Fact } from '../html.ts'
 import { element, escape } from '../markup.ts'
@@ -36,18 +36,21 @@ export function dictionaryPage(dictionary: Dictionary, source?: string): string 
   })
 }
 
+/** The headline where no atom was kept: that the computation ended well is not the news then. */
+const NOTHING = 'Nothing found: the dictionary has no atoms'
+
 function opening(dictionary: Dictionary, title: string): string {
   const { status, atoms: kept, asked, columns, train, heldOut, active, gate, noise, headwater } = dictionary
   const { headline, meaning } = VERDICTS[status]
   const doubts = doubtsOf(dictionary)
   const proven = status === 'converged' || status === 'boundary'
-  const look = !proven ? '' : status === 'converged' && doubts.length === 0 ? ' good' : ' mixed'
+  const look = !proven ? '' : status === 'converged' && doubts.length === 0 && kept.length > 0 ? ' good' : ' mixed'
   const claims = kept.filter(({ claim, survivesControls }) => claim === 'holds' && survivesControls !== false).length
   const facts: Fact[] = [
     ['Atoms', String(kept.length), `of ${asked} asked for`],
     ['Claims', String(claims), dictionary.controls ? 'that survive the controls' : 'without controls'],
-    ['EV, held out', number(heldOut?.ev, 4), heldOut ? count(heldOut.rows, 'row') : 'no rows were held out'],
-    ['EV, fitted', number(train.ev, 4), count(train.rows, 'row')],
+    ['EV, held out', fixed(heldOut?.ev, 4), heldOut ? count(heldOut.rows, 'row') : 'no rows were held out'],
+    ['EV, fitted', fixed(train.ev, 4), count(train.rows, 'row')],
     [
       'Numbers a row',
       number(train.scalarsPerRow, 3),
@@ -65,12 +68,12 @@ function opening(dictionary: Dictionary, title: string): string {
     element(
       'div',
       { class: `verdict${look}`, role: 'note' },
-      element('strong', {}, escape(headline)),
+      element('strong', {}, escape(kept.length === 0 && proven ? NOTHING : headline)),
       list(doubts, 'doubts'),
-      paragraph(meaning),
+      kept.length > 0 || !proven ? paragraph(meaning) : '',
       kept.length === 0
         ? paragraph(
-            'The dictionary has no atoms: nothing that was tried is worth what it would cost to write down. The rows are as well said by their mean and noise.',
+            'Nothing that was tried is worth what it would cost to write down. The rows are as well said by their mean and noise.',
           )
         : '',
     ),
@@ -100,12 +103,8 @@ function checks({ certificate }: Dictionary): string {
 /** Rows of the table of figures: what, the number, and what it means. */
 const FIGURES: readonly [name: string, of: (score: DictionaryScore) => string, meaning: string][] = [
   ['Rows', ({ rows }) => String(rows), ''],
-  ['EV', ({ ev }) => number(ev, 5), '1 − Σw(x − x̂)²/Σw(x − x̄)², as SAELens has it'],
-  [
-    'EV, offset free',
-    ({ evCentred }) => number(evCentred, 5),
-    '1 − Σvar(x − x̂)/Σvar(x), as dictionary_learning has it',
-  ],
+  ['EV', ({ ev }) => fixed(ev, 5), '1 − Σw(x − x̂)²/Σw(x − x̄)², as SAELens has it'],
+  ['EV, offset free', ({ evCentred }) => fixed(evCentred, 5), '1 − Σvar(x − x̂)/Σvar(x), as dictionary_learning has it'],
   ['FVU', ({ fvu }) => number(fvu, 4), '1 − EV'],
   ['FVU, offset free', ({ fvuCentred }) => number(fvuCentred, 4), ''],
   ['MSE', ({ mse }) => number(mse, 4), 'weighted mean of squared errors'],
@@ -171,7 +170,7 @@ function figures(dictionary: Dictionary): string {
 function controlTable({ controls = [], heldOut, train, atoms: kept }: Dictionary): string {
   const row = (name: string, ev: number | undefined, ...cells: (number | undefined)[]): string[] => [
     name,
-    number(ev, 5),
+    fixed(ev, 5),
     ...cells.map((cell) => number(cell, 4)),
   ]
   const claims = kept.filter(({ claim, shape }) => claim === 'holds' && shape !== 'constant' && shape !== 'linear')
