@@ -180,12 +180,8 @@ impl Search<'_> {
             let size = 1.0 + best.value.abs();
             let (_, promised) = box_step(&best.slopes, &model, &low, &high);
             if gradient <= GRADIENT * size.sqrt() && promised <= PROMISE * size {
-                let status = if (0..count).all(free_or_flat(&best.slopes, &low, &high)) {
-                    Status::Converged
-                } else {
-                    Status::Boundary
-                };
-                break (status, gradient, promised);
+                let pushed = (0..count).any(|i| pushed(best.slopes[i], low[i], high[i], size));
+                break (if pushed { Status::Boundary } else { Status::Converged }, gradient, promised);
             }
             if evaluations >= self.settings.max_evaluations {
                 break (Status::Budget, gradient, promised);
@@ -220,9 +216,8 @@ impl Search<'_> {
             }
         };
         let stuck = |&i: &usize| {
-            let g = best.slopes[i];
-            g.abs() > GRADIENT * (1.0 + best.value.abs()).sqrt()
-                && (g > 0.0 && best.rho[i] <= floor[i] || g < 0.0 && best.rho[i] >= ceiling[i])
+            let (low, high) = (floor[i] - best.rho[i], ceiling[i] - best.rho[i]);
+            pushed(best.slopes[i], low, high, 1.0 + best.value.abs())
         };
         let boundary = (0..count).filter(stuck).map(|i| self.parameters[i]).collect();
         Ok(Outer {
@@ -261,9 +256,9 @@ impl Search<'_> {
     }
 }
 
-/// Whether a parameter is inside its box, or on its face without a slope that pushes it out.
-fn free_or_flat<'a>(slopes: &'a [f64], low: &'a [f64], high: &'a [f64]) -> impl FnMut(usize) -> bool + 'a {
-    move |i| !(slopes[i] > 0.0 && low[i] >= 0.0 || slopes[i] < 0.0 && high[i] <= 0.0)
+/// Whether a slope that counts pushes a parameter out of its box; `low` and `high` are the ways to its faces, `size` is 1 + |V|.
+fn pushed(slope: f64, low: f64, high: f64, size: f64) -> bool {
+    slope.abs() > GRADIENT * size.sqrt() && (slope > 0.0 && low >= 0.0 || slope < 0.0 && high <= 0.0)
 }
 
 /// The least gᵀd + ½dᵀHd in a box around 0, by coordinate descent; and how far below 0 it is. H is positive definite and

@@ -12,11 +12,13 @@
 
 mod alternate;
 mod amortised;
+mod begin;
 mod controls;
 mod decoders;
 mod facts;
 mod length;
 mod model;
+mod prune;
 mod score;
 
 use headwater_base::parallel::Crew;
@@ -30,10 +32,8 @@ use crate::inner::{Evidence, InnerSettings, minimise};
 use crate::objective::Objective;
 use crate::outer::{OuterSettings, choose};
 use crate::problem::{AmplitudePrior, Gate, Problem};
-use crate::seed;
 use crate::state::State;
 use crate::strengths::{Parameter, Strengths};
-use alternate::{alternate, further};
 pub use amortised::{Amortised, Gap, amortise, gap};
 pub use controls::{Compared, Kind as ControlKind, controls};
 pub use facts::{AtomFacts, Claim};
@@ -244,74 +244,6 @@ impl Run<'_> {
         Strengths { entropy: self.settings.entropy, ..Strengths::unit(problem, noise) }
     }
 
-    /// The best of the seeds after its turns, and which it is: the cumulants' if nothing stands out of what they leave; else
-    /// all draws get a few turns, and the shortest goes on.
-    fn begin(&self, problem: &Problem) -> Option<(State, Seed)> {
-        let objective = Objective::new(problem, self.weak(problem), None).expect("proper priors");
-        let crew = self.quiet();
-        let mut best: Option<(f64, State, Seed)> = None;
-        let mut enter = |state: State, seed: Seed| {
-            let found = length::length(&objective, &state);
-            if best.as_ref().is_none_or(|(value, ..)| found < *value) {
-                best = Some((found, state, seed));
-            }
-        };
-        if let Some(decoders) = self.cumulants(problem) {
-            let turned = alternate(&objective, &decoders, self.coding(NARROW), TURNS, crew)?;
-            self.report(0, length::length(&objective, &turned));
-            if !self.stands_out(problem, &turned) {
-                return Some((turned, Seed::Cumulants));
-            }
-            enter(turned, Seed::Cumulants);
-        }
-        for trial in 0..self.settings.restarts.max(1) as u32 {
-            let decoders = seed::greedy(problem, self.settings.seed, trial, crew)?;
-            let turned = alternate(&objective, &decoders, self.coding(NARROW), FIRST_TURNS, crew)?;
-            enter(turned, Seed::Greedy(trial));
-            self.report(1 + trial as usize, 0.0);
-        }
-        let (_, state, seed) = best.expect("at least one draw");
-        Some((further(&objective, state, self.coding(NARROW), TURNS, crew)?, seed))
-    }
-
-    /// Planes for the circles, where that applies and there are any.
-    fn cumulants(&self, problem: &Problem) -> Option<Vec<f64>> {
-        let circles = problem.atoms.iter().all(|atom| atom.basis.harmonics().is_some());
-        if !circles || !problem.even() || problem.non_negative || matches!(self.settings.gate, Gate::Softmax { .. }) {
-            return None;
-        }
-        let p = self.columns;
-        let rows: Vec<f64> = (0..problem.rows).flat_map(|n| problem.row(n).iter().copied()).collect();
-        let most = problem.atoms.len();
-        let found = seed::planes(&rows, p, most, self.settings.active, self.settings.seed, self.crew.threads);
-        if found.axes.is_empty() {
-            return None;
-        }
-        let mut decoders = vec![0.0; problem.channels * p];
-        for (atom, axes) in problem.atoms.iter().zip(&found.axes) {
-            let at = atom.channel * p;
-            // (sin, cos) of the first harmonic.
-            decoders[at + p..at + 2 * p].copy_from_slice(&axes[p..]);
-            decoders[at + 2 * p..at + 3 * p].copy_from_slice(&axes[..p]);
-        }
-        Some(decoders)
-    }
-
-    /// Whether a direction of the residuals has far more variance than most have.
-    fn stands_out(&self, problem: &Problem, state: &State) -> bool {
-        let p = self.columns;
-        let fitted = crate::coding::fitted(problem, state);
-        let mut moments = vec![0.0; p * p];
-        for n in 0..problem.rows {
-            let left: Vec<f64> = problem.row(n).iter().zip(&fitted[n * p..]).map(|(z, f)| z - f).collect();
-            for (to, x) in moments.chunks_exact_mut(p).zip(&left) {
-                headwater_linalg::dense::add_scaled(*x, &left, to);
-            }
-        }
-        let Some((values, _)) = headwater_linalg::eigen::symmetric(p, &moments) else { return true };
-        values[p - 1] > STANDS_OUT * values[p / 2].max(0.0)
-    }
-
     /// Strengths for what a state looks like (see [`Smoothing`]).
     fn strengths(&self, problem: &Problem, state: &State) -> Strengths {
         if self.settings.smoothing == Smoothing::None {
@@ -343,61 +275,6 @@ impl Run<'_> {
             }
         }
         out
-    }
-
-    /// Takes atoms out while that shortens the length.
-    fn prune(
-        &self,
-        problem: Problem,
-        state: State,
-        kept: Vec<usize>,
-    ) -> Option<(Problem, State, Strengths, Vec<usize>)> {
-        let (mut problem, mut state, mut kept) = (problem, state, kept);
-        let crew = self.quiet();
-        loop {
-            (state, _) = rescaled(&problem, &state);
-            let strengths = self.strengths(&problem, &state);
-            if !self.prunes() || kept.is_empty() {
-                return Some((problem, state, strengths, kept));
-            }
-            let objective = Objective::new(&problem, strengths.clone(), None).expect("proper");
-            let (uses, _) = length::uses(&objective, &state);
-            let now = length::length(&objective, &state);
-            if length::of_nothing(&objective) <= now {
-                let (none, state) = self.nothing();
-                let strengths = self.strengths(&none, &state);
-                return Some((none, state, strengths, Vec::new()));
-            }
-            // An atom that is never on goes at once; else the one whose loss shortens most.
-            let idle = uses.iter().position(|atom| atom.rows == 0);
-            let mut out: Option<(f64, usize, State)> = idle.map(|k| (now, k, state.clone()));
-            if out.is_none() {
-                for k in 0..kept.len() {
-                    let (length, next) = length::without(&objective, &state, k, self.coding(NARROW), crew)?;
-                    if length < out.as_ref().map_or(now, |best| best.0) {
-                        out = Some((length, k, next));
-                    }
-                }
-            }
-            let Some((_, gone, next)) = out else { return Some((problem, state, strengths, kept)) };
-            kept.remove(gone);
-            let topologies: Vec<Topology> = kept.iter().map(|&k| self.settings.atoms[k]).collect();
-            let (smaller, moved) = without_atom(self, &problem, &next, gone, &topologies);
-            let turns = if idle.is_some() || kept.is_empty() { 0 } else { 2 };
-            let weak = Objective::new(&smaller, self.weak(&smaller), None).expect("proper");
-            let turned =
-                if turns > 0 { alternate(&weak, moved.decoders(), self.coding(NARROW), turns, crew)? } else { moved };
-            (problem, state) = (smaller, turned);
-        }
-    }
-
-    /// The problem without atoms.
-    fn nothing(&self) -> (Problem, State) {
-        let (gate, bounded) = (self.settings.gate, self.settings.non_negative);
-        let problem = self.rows.problem(self.columns, &self.offset, &[], gate, bounded).expect("checked before");
-        let layout = crate::layout::Layout::new(&problem, &vec![Vec::new(); problem.rows]).expect("no atoms");
-        let state = State::new(&problem, layout, &[], &[], &[]).expect("nothing");
-        (problem, state)
     }
 
     /// Minimum and coding in turns, to the end.
@@ -547,67 +424,4 @@ fn mean(rows: &Rows, columns: usize) -> Vec<f64> {
         }
     }
     sums.iter().map(|[sum, weight]| if *weight > 0.0 { sum / weight } else { 0.0 }).collect()
-}
-
-/// Amplitudes of mean 1 in every atom, the decoders the other way.
-fn rescaled(problem: &Problem, state: &State) -> (State, Vec<f64>) {
-    let mut out = state.clone();
-    let atoms = problem.atoms.len();
-    let mut scale = vec![1.0; atoms];
-    if !matches!(problem.gate, Gate::Amplitude(_)) {
-        return (out, scale);
-    }
-    let mut sums = vec![[0.0; 2]; atoms];
-    for n in 0..problem.rows {
-        for (&k, s) in state.layout.support(n).iter().zip(state.gates(n)) {
-            let sum = &mut sums[k as usize];
-            *sum = [sum[0] + s, sum[1] + 1.0];
-        }
-    }
-    for (scale, [sum, count]) in scale.iter_mut().zip(sums) {
-        *scale = if sum > 0.0 { sum / count } else { 1.0 };
-    }
-    for n in 0..problem.rows {
-        let first = state.layout.locals(n).start;
-        for (at, &k) in state.layout.support(n).iter().enumerate() {
-            out.theta[first + at] /= scale[k as usize];
-        }
-    }
-    let (beta, p) = (state.layout.beta(), problem.columns);
-    for (atom, scale) in problem.atoms.iter().zip(&scale) {
-        let range = beta + atom.channel * p..beta + (atom.channel + atom.functions) * p;
-        out.theta[range].iter_mut().for_each(|x| *x *= scale);
-    }
-    (out, scale)
-}
-
-/// The problem and state without an atom that is on nowhere.
-fn without_atom(run: &Run, problem: &Problem, state: &State, gone: usize, left: &[Topology]) -> (Problem, State) {
-    let smaller = run
-        .rows
-        .problem(run.columns, &run.offset, left, run.settings.gate, run.settings.non_negative)
-        .expect("checked before");
-    let renumber = |k: u32| k as usize - usize::from(k as usize > gone);
-    let supports: Vec<Vec<usize>> = (0..problem.rows)
-        .map(|n| state.layout.support(n).iter().filter(|k| **k as usize != gone).map(|&k| renumber(k)).collect())
-        .collect();
-    let layout = crate::layout::Layout::new(&smaller, &supports).expect("ascending");
-    let (mut gates, mut coordinates) = (Vec::new(), Vec::new());
-    for n in 0..problem.rows {
-        let (own_gates, own) = (state.gates(n), state.coordinates(n));
-        let mut at = 0;
-        for (slot, &k) in state.layout.support(n).iter().enumerate() {
-            let next = at + problem.atoms[k as usize].dimension;
-            if k as usize != gone {
-                gates.extend(own_gates.get(slot));
-                coordinates.extend_from_slice(&own[at..next]);
-            }
-            at = next;
-        }
-    }
-    let (atom, p) = (&problem.atoms[gone], problem.columns);
-    let mut decoders = state.decoders().to_vec();
-    decoders.drain(atom.channel * p..(atom.channel + atom.functions) * p);
-    let state = State::new(&smaller, layout, &gates, &coordinates, &decoders).expect("what it was");
-    (smaller, state)
 }
