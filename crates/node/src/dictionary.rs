@@ -355,12 +355,12 @@ fn of_fit(env: &Env, to: &mut Object<'_>, from: &Fit) -> Done {
     to.set("degrees", from.degrees)?;
     to.set("boundary", from.boundary.iter().map(parameter_name).collect::<Vec<_>>())?;
     match from.seed {
-        Some(Seed::Cumulants) => to.set("seed", "cumulants")?,
-        Some(Seed::Greedy(trial)) => {
+        Seed::Cumulants => to.set("seed", "cumulants")?,
+        Seed::Given => to.set("seed", "given")?,
+        Seed::Greedy(trial) => {
             to.set("seed", "greedy")?;
             to.set("trial", f64::from(trial))?;
         }
-        None => {}
     }
     if let Some(criterion) = &from.criterion {
         to.set("criterion", criterion.value)?;

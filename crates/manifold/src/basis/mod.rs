@@ -37,9 +37,16 @@ pub trait Basis: Debug + Send + Sync {
     fn harmonics(&self) -> Option<usize> {
         None
     }
-    /// Places from which the nearest point of the curve or surface is looked for, d numbers each: close enough together that
-    /// Newton's method does the rest. Coordinates that are not periodic are in units of their prior's standard deviation.
-    fn nodes(&self) -> Vec<f64>;
+    /// D, if the functions are (1, t, …, t^D).
+    fn degree(&self) -> Option<usize> {
+        None
+    }
+    /// Places from which the nearest point of a surface is looked for, d numbers each: close enough together that Newton's
+    /// method does the rest. Coordinates that are not periodic are in units of their prior's standard deviation. None are
+    /// needed in one dimension, for functions with [`Basis::harmonics`] or a [`Basis::degree`].
+    fn nodes(&self) -> Vec<f64> {
+        Vec::new()
+    }
     /// Brings a point back into the chart: periodic coordinates into [0, period).
     fn retract(&self, t: &mut [f64]) {
         for (axis, t) in t.iter_mut().enumerate() {

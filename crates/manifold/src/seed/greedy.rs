@@ -9,7 +9,7 @@
 
 use headwater_base::parallel::Crew;
 use headwater_base::rng::{Purpose, Stream};
-use headwater_linalg::dense::{add_scaled, inner};
+use headwater_linalg::dense::{add_outer, add_scaled, inner};
 use headwater_linalg::eigen;
 
 use crate::basis::Topology;
@@ -169,9 +169,7 @@ fn refit(from: &Subspace, rows: &[f64], energy: &[f64], p: usize, dimension: usi
     let mut moments = vec![0.0; p * p];
     for row in &mine {
         let centred: Vec<f64> = row.iter().zip(&origin).map(|(x, o)| x - o).collect();
-        for (to, x) in moments.chunks_exact_mut(p).zip(&centred) {
-            add_scaled(*x, &centred, to);
-        }
+        add_outer(&mut moments, &centred, &centred);
     }
     let (_, vectors) = eigen::symmetric(p, &moments)?;
     let mut axes: Vec<Vec<f64>> = (0..dimension).map(|r| vectors[(p - 1 - r) * p..(p - r) * p].to_vec()).collect();
