@@ -170,7 +170,8 @@ impl<'a> Finder<'a> {
         let charge = if let Amount::Free { charge, .. } = amount { charge } else { 0.0 };
         // Coordinates that are not periodic in units of their prior's standard deviation.
         let strength = self.ard[0].strength;
-        let (unit, strength) = if self.ard[0].period.is_some() { (1.0, strength) } else { (strength.sqrt().recip(), 1.0) };
+        let (unit, strength) =
+            if self.ard[0].period.is_some() { (1.0, strength) } else { (strength.sqrt().recip(), 1.0) };
         let m = l.len();
         let power = |k: usize| if unit == 1.0 { 1.0 } else { unit.powi(k as i32) };
         work.l.clear();

@@ -177,8 +177,11 @@ mod tests {
             }
             let top = p.jet(found)[0];
             // Where the polynomial can be above: the range at the value of 0.
-            let far = 3.0 + (0..degree).map(|k| (p.c[k] / p.c[degree]).abs().powf(1.0 / (degree - k) as f64)).fold(0.0, f64::max) * 2.0;
-            let best = (0..=20000).map(|i| far * (f64::from(i) / 10000.0 - 1.0)).map(|t| p.jet(t)[0]).fold(f64::MIN, f64::max);
+            let far = 3.0
+                + (0..degree).map(|k| (p.c[k] / p.c[degree]).abs().powf(1.0 / (degree - k) as f64)).fold(0.0, f64::max)
+                    * 2.0;
+            let best =
+                (0..=20000).map(|i| far * (f64::from(i) / 10000.0 - 1.0)).map(|t| p.jet(t)[0]).fold(f64::MIN, f64::max);
             assert!(top >= best - 1e-11 * p.size(found), "trial {trial}: {top} against {best}");
         }
     }

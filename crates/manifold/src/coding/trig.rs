@@ -268,9 +268,7 @@ mod tests {
             assert!(of(found)[0] >= of(t)[0] - 1e-11, "trial {trial}");
             let top = of(found)[0];
             assert!(p.above(top + 1e-9, &mut nodes, &all).is_none());
-            assert!(
-                p.above(top - 1e-6, &mut nodes, &all).is_some() || p.waves.iter().all(|w| *w == [0.0; 2])
-            );
+            assert!(p.above(top - 1e-6, &mut nodes, &all).is_some() || p.waves.iter().all(|w| *w == [0.0; 2]));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::state::State;
 
 impl Run<'_> {
     /// The best of the seeds after its turns, and which it is: the cumulants' if nothing stands out of what they leave; else
-    /// all draws get a few turns, and the shortest goes on, with pair moves where it is stuck ([`super::pairs`]).
+    /// all draws get a few turns, and the shortest goes on, with moves of two atoms where it is stuck ([`super::moves`]).
     pub(super) fn begin(&self, problem: &Problem) -> Option<(State, Seed)> {
         let objective = Objective::new(problem, self.weak(problem), None).expect("proper priors");
         let crew = self.quiet();
@@ -39,7 +39,7 @@ impl Run<'_> {
         }
         let (_, state, seed) = best.expect("at least one draw");
         let state = further(&objective, state, self.coding(NARROW), TURNS, crew)?;
-        Some((self.pair_moves(problem, state)?, seed))
+        Some((self.moves(problem, state)?, seed))
     }
 
     /// Planes for the circles, where that applies and there are any.

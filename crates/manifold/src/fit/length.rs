@@ -61,18 +61,6 @@ pub(super) fn scalars(problem: &Problem, k: usize) -> usize {
 /// The length of a state, in nats. The noise of the objective does not matter.
 pub(super) fn length(objective: &Objective, state: &State) -> f64 {
     let problem = objective.problem;
-    let (rows, uses) = of_rows(objective, state);
-    let of = |(k, atom): (usize, &Use)| {
-        let parameters = (problem.atoms[k].functions * problem.columns) as f64;
-        if atom.rows == 0 { 0.0 } else { 0.5 * parameters * (atom.rows as f64).max(2.0).ln() }
-    };
-    rows + uses.iter().enumerate().map(of).sum::<f64>()
-}
-
-/// The length of rows and codes alone, for a reader who has the decoders: what a dictionary is worth on rows that it was not
-/// fitted to.
-pub(super) fn of_rows(objective: &Objective, state: &State) -> (f64, Vec<Use>) {
-    let problem = objective.problem;
     let (uses, data) = uses(objective, state);
     let told: f64 = uses.iter().enumerate().map(|(k, atom)| (atom.rows * scalars(problem, k)) as f64).sum();
     let cells = problem.observed as f64;
@@ -85,10 +73,11 @@ pub(super) fn of_rows(objective: &Objective, state: &State) -> (f64, Vec<Use>) {
         }
         let (count, numbers) = (atom.rows as f64, scalars(problem, k) as f64);
         let ratio = atom.energy / (noise * count * numbers.max(1.0));
-        count * (used.ln() + 0.5 * numbers * ratio.ln_1p())
+        let parameters = (problem.atoms[k].functions * problem.columns) as f64;
+        count * (used.ln() + 0.5 * numbers * ratio.ln_1p()) + 0.5 * parameters * count.max(2.0).ln()
     };
     let codes: f64 = uses.iter().enumerate().map(of).sum();
-    (0.5 * cells * (noise * objective.strengths.noise).ln() + codes, uses)
+    0.5 * cells * (noise * objective.strengths.noise).ln() + codes
 }
 
 /// The length of saying nothing: all atoms off.

@@ -4,7 +4,7 @@
 //! 2. Decoders to begin with: planes from fourth cumulants where all atoms are circles ([`crate::seed::planes`]), and, unless
 //!    these leave nothing that stands out, subspaces one after the other ([`crate::seed::greedy`]) from some draws. Each is
 //!    taken through turns of coding and least squares ([`alternate`]); the shortest to write down goes on ([`length`]).
-//!    Where it is stuck, two atoms at a time begin again ([`pairs`]).
+//!    Where it is stuck, two atoms at a time begin again ([`moves`]).
 //! 3. Atoms that are not worth their length are taken out, one at a time.
 //! 4. All unknowns together to their minimum ([`minimise`]), with hyperparameters by evidence if asked ([`choose`]); then all
 //!    rows are coded anew, and as long as one finds a support with less energy, it takes it and the minimum is sought again.
@@ -19,7 +19,7 @@ mod decoders;
 mod facts;
 mod length;
 mod model;
-mod pairs;
+mod moves;
 mod prune;
 mod race;
 mod score;
@@ -173,7 +173,9 @@ fn check(problem: &Problem, settings: &FitSettings) -> Result<(), Error> {
         return refuse(format!("active is {}; allowed are 1 to {atoms}, the number of atoms", settings.active), atoms);
     }
     let length = problem.channels * problem.columns;
-    if let Some(start) = settings.start.as_ref().filter(|start| start.len() != length || !start.iter().all(|x| x.is_finite())) {
+    if let Some(start) =
+        settings.start.as_ref().filter(|start| start.len() != length || !start.iter().all(|x| x.is_finite()))
+    {
         let message = format!("the decoders to begin with are {length} finite numbers; {} are given", start.len());
         return Err(Error::new("start-shape-mismatch", message));
     }

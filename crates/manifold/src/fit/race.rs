@@ -1,8 +1,8 @@
 //! The shape of every atom, chosen on held-out rows.
 //!
 //! The rows that an atom codes, less what the others say there, are fitted by one atom of another shape. It takes the place
-//! of the first if held-out rows become shorter to write down ([`length::of_rows`]), which counts the numbers that the codes
-//! of either shape take. Atoms are raced one after the other, by their rows; then all are fitted together from there, and the
+//! of the first if held-out rows become shorter to write down ([`super::length`]), which counts the numbers that codes and
+//! decoders of either shape take: an ellipse with amounts fills the plane of a line, and says no less. Atoms are raced one after the other, by their rows; then all are fitted together from there, and the
 //! result stands if it is shorter than what the race began with.
 
 use headwater_base::Error;
@@ -10,7 +10,7 @@ use headwater_base::parallel::Crew;
 
 use crate::basis::Topology;
 use crate::fit::model::{Model, Rows};
-use crate::fit::pairs::rows_of;
+use crate::fit::moves::rows_of;
 use crate::fit::{Fit, FitSettings, Smoothing, fit};
 use crate::problem::Gate;
 

@@ -27,8 +27,8 @@ pub struct Score {
     pub parameters: usize,
     /// Rows whose weighted energy is lower with no atom at all, that is, without a code.
     pub empty: usize,
-    /// Nats to write the rows down for a reader who has the decoders: ½n ln φ̂ + codes, see the lengths of a fit. Dictionaries
-    /// can be compared by it on the same rows.
+    /// Nats to write the rows down: ½n ln φ̂ + codes + decoders, see the lengths of a fit. Dictionaries can be compared by it on
+    /// the same rows.
     pub length: f64,
 }
 
@@ -71,7 +71,7 @@ impl Model {
         };
         let objective = Objective::new(problem, self.strengths.clone(), None)?;
         Ok(Score {
-            length: length::of_rows(&objective, &codes.state).0,
+            length: length::length(&objective, &codes.state),
             reconstruction: reconstruction.metrics(),
             usage: usage.metrics(),
             overlap,

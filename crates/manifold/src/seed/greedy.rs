@@ -55,7 +55,12 @@ pub fn greedy(problem: &Problem, seed: u64, trial: u32, crew: Crew) -> Option<Ve
     let mut random = Stream::new(seed, Purpose::Start, 1000 + trial);
     let mut rows: Vec<f64> = (0..problem.rows).flat_map(|n| problem.row(n).iter().copied()).collect();
     let mut decoders = vec![0.0; problem.channels * p];
-    for atom in &problem.atoms {
+    // Who comes first takes what is largest: where shapes differ, later draws take them in another order.
+    let mut order: Vec<usize> = (0..problem.atoms.len()).collect();
+    if trial > 0 {
+        (1..order.len()).rev().for_each(|i| order.swap(i, random.below(i + 1)));
+    }
+    for atom in order.iter().map(|&k| &problem.atoms[k]) {
         let decoder = &mut decoders[atom.channel * p..(atom.channel + atom.functions) * p];
         let (dimension, affine) = match atom.topology {
             Topology::Constant => (1, false),
