@@ -427,6 +427,7 @@ export interface NativeScore {
   coActivePairs: number
   decoderParameters: number
   emptyRows: number
+  length: number
 }
 
 export interface NativeEncoded extends NativeCodesOut {
@@ -505,12 +506,14 @@ export interface NativeFit {
   status: NativeSolution['status']
   value: number
   kept: number[]
+  topologies: string[]
+  sizes: number[]
   rounds: number
   moved: number
   missed: number
   degrees: number
   boundary: string[]
-  seed?: 'cumulants' | 'greedy'
+  seed: 'cumulants' | 'greedy'
   trial?: number
   criterion?: number
   laplaceGap?: number

@@ -128,6 +128,15 @@ impl Topology {
         })
     }
 
+    /// The number that goes with the name: harmonics, coordinates of a patch, else 0.
+    pub const fn size(self) -> usize {
+        match self {
+            Self::Constant | Self::Linear => 0,
+            Self::Circle { harmonics } | Self::Torus { harmonics } => harmonics,
+            Self::Patch { dimension } => dimension,
+        }
+    }
+
     /// The word used in JSON and in the TypeScript API.
     pub const fn name(self) -> &'static str {
         match self {

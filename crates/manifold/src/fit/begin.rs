@@ -18,10 +18,11 @@ impl Run<'_> {
         }
         let mut best: Option<(f64, State, Seed)> = None;
         let mut enter = |state: State, seed: Seed| {
-            let found = length::length(&objective, &state);
+            let found = self.judged(&objective, &state)?;
             if best.as_ref().is_none_or(|(value, ..)| found < *value) {
                 best = Some((found, state, seed));
             }
+            Some(())
         };
         if let Some(decoders) = self.cumulants(problem) {
             let turned = alternate(&objective, &decoders, self.coding(NARROW), TURNS, crew)?;
@@ -29,17 +30,22 @@ impl Run<'_> {
             if !self.stands_out(problem, &turned) {
                 return Some((turned, Seed::Cumulants));
             }
-            enter(turned, Seed::Cumulants);
+            enter(turned, Seed::Cumulants)?;
         }
         for trial in 0..self.settings.restarts.max(1) as u32 {
             let decoders = seed::greedy(problem, self.settings.seed, trial, crew)?;
             let turned = alternate(&objective, &decoders, self.coding(NARROW), FIRST_TURNS, crew)?;
-            enter(turned, Seed::Greedy(trial));
+            enter(turned, Seed::Greedy(trial))?;
             self.report(1 + trial as usize, None);
         }
         let (_, state, seed) = best.expect("at least one draw");
         let state = further(&objective, state, self.coding(NARROW), TURNS, crew)?;
         Some((self.moves(problem, state)?, seed))
+    }
+
+    /// What is to be small: the length, where atoms can go; L where all asked for stay.
+    pub(super) fn judged(&self, objective: &Objective, state: &State) -> Option<f64> {
+        if self.prunes() { Some(length::length(objective, state)) } else { objective.value(state, self.quiet()) }
     }
 
     /// Planes for the circles, where that applies and there are any.

@@ -9,11 +9,11 @@
 //!   own rows to the others;
 //! * **swap**: each of two atoms of different shapes is drawn anew on the rows of the other.
 //!
-//! All atoms then take turns again. A move stands if the dictionary has become shorter by more than [`SHORTER`].
+//! All atoms then take turns again. A move stands if the dictionary has become shorter (or, where no atom may go, L
+//! lower) by more than [`SHORTER`].
 
 use std::ops::Range;
 
-use headwater_base::parallel::Crew;
 use headwater_linalg::dense::add_scaled;
 
 use crate::basis::Topology;
@@ -45,7 +45,7 @@ impl Run<'_> {
         }
         let crew = self.quiet();
         let objective = Objective::new(problem, self.weak(problem), None).expect("proper priors");
-        let mut now = length::length(&objective, &state);
+        let mut now = self.judged(&objective, &state)?;
         'moves: for _ in 0..MOVES * atoms {
             if !self.stands_out(problem, &state) {
                 break;
@@ -59,10 +59,10 @@ impl Run<'_> {
                 for next in donors.chain(partners).chain(swaps) {
                     let decoders = self.moved(problem, &state, next)?;
                     let quick = alternate(&objective, &decoders, self.coding(NARROW), FIRST_TURNS, crew)?;
-                    let found = length::length(&objective, &quick);
+                    let found = self.judged(&objective, &quick)?;
                     if found < now - SHORTER {
                         state = further(&objective, quick, self.coding(NARROW), TURNS, crew)?;
-                        now = length::length(&objective, &state);
+                        now = self.judged(&objective, &state)?;
                         continue 'moves;
                     }
                 }

@@ -57,7 +57,7 @@ pub fn greedy(problem: &Problem, seed: u64, trial: u32, crew: Crew) -> Option<Ve
     let mut decoders = vec![0.0; problem.channels * p];
     // Who comes first takes what is largest: where shapes differ, later draws take them in another order.
     let mut order: Vec<usize> = (0..problem.atoms.len()).collect();
-    if trial > 0 {
+    if trial > 0 && problem.atoms.iter().any(|atom| atom.topology != problem.atoms[0].topology) {
         (1..order.len()).rev().for_each(|i| order.swap(i, random.below(i + 1)));
     }
     for atom in order.iter().map(|&k| &problem.atoms[k]) {
