@@ -181,7 +181,9 @@ fn features_in_superposition_are_recovered_from_rows_and_from_random_directions(
         check(&data, &found, &settings);
         let ones = vec![1; count];
         let of = |values| Decoders { functions: &ones, values };
-        let near = nearest(of(&truth), of(&found.dictionary.directions), p, 1).expect("directions");
+        let near = nearest(of(&truth), of(&found.dictionary.directions), p, crew(1))
+            .expect("directions")
+            .expect("not stopped");
         let recovered = near.iter().filter(|cosine| **cosine > 0.95).count() as f64 / count as f64;
         assert!(recovered > 0.97, "{seeds:?}: {recovered}");
         let (ev, ceiling) = (held_out(&found.dictionary, &test, &settings), held_out(&best, &test, &settings));
@@ -223,7 +225,8 @@ fn clusters_converge_and_the_proof_holds() {
     let last = found.passes.last().expect("a pass");
     assert!(last.changed == 0.0 && gradient(&data, &found.dictionary, &found.codes, false) <= settings.tolerance);
     let of = |values| Decoders { functions: &[1; 6], values };
-    let same = agreement(of(&truth), of(&found.dictionary.directions), p, 1).expect("as many");
+    let same =
+        agreement(of(&truth), of(&found.dictionary.directions), p, crew(1)).expect("as many").expect("not stopped");
     assert!(same.matches.iter().all(|of| of.cosine > 0.995), "{same:?}");
     // The same rows coded anew get the codes of the fit.
     let again = encode(&found.dictionary, &Table::new(&data, p).expect("rows"), &settings, crew(1)).expect("codes");
@@ -340,8 +343,10 @@ fn planted_circles_give_their_planes_and_phases() {
         check(&data, &found, &settings);
         let twos = vec![2; count];
         let of = |values| Decoders { functions: &twos, values };
-        let same = agreement(of(&planes), of(&found.dictionary.directions), p, 1).expect("as many");
-        let good: Vec<_> = same.matches.iter().filter(|of| of.smallest > 0.98).collect();
+        let same = agreement(of(&planes), of(&found.dictionary.directions), p, crew(1))
+            .expect("as many")
+            .expect("not stopped");
+        let good: Vec<_> = same.matches.iter().filter(|of| of.smallest() > 0.98).collect();
         assert!(good.len() == count, "{} of {count} planes", good.len());
         for pair in good {
             let mut own = vec![f64::NAN; rows];
