@@ -52,7 +52,7 @@ mod twins;
 
 pub use dictionary::{Codes, Dictionary, Shape};
 pub use encode::encode;
-pub use fit::{Lane, Pass, fit};
+pub use fit::{Lane, Pass, fit, resume};
 pub use settings::{Seeds, Settings};
 
 use headwater_base::Error;
