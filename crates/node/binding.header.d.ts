@@ -434,6 +434,11 @@ export interface NativeEncoded extends NativeCodesOut {
   score: NativeScore
 }
 
+/** Arrays of one number a match; `principal` has `ranks` of them. NaN where phases say nothing. */
+export type NativeAgreement = Record<'first' | 'second' | 'ranks', Uint32Array<ArrayBuffer>> &
+  Record<'cosines' | 'principal', Float64Array<ArrayBuffer>> &
+  Partial<Record<'both' | 'either', Uint32Array<ArrayBuffer>>> & { mean: number; phases?: Float64Array<ArrayBuffer> }
+
 export interface NativeLanePass {
   objective: number
   ev?: number

@@ -4,7 +4,7 @@
 //! Score: g² of a direction (max(g, 0)² where codes are not negative), g_u² + g_v² of a plane: twice what the atom alone
 //! would take off the row's part of F. What bounds it: the product (2·rows·K·width·p operations).
 
-use headwater_base::parallel::Crew;
+use headwater_base::parallel::{Crew, for_each_piece};
 use headwater_linalg::gemm::{View, multiply};
 use headwater_linalg::simd;
 
@@ -33,8 +33,11 @@ impl Atoms {
     }
 
     /// After a change of the directions.
-    pub(super) fn round(&mut self) {
-        self.rounded.iter_mut().zip(&self.dictionary.directions).for_each(|(y, x)| *y = *x as f32);
+    pub(super) fn round(&mut self, threads: usize) {
+        let (size, from) = (TILE * self.columns, &self.dictionary.directions);
+        for_each_piece(threads, &mut self.rounded, size, |piece, to| {
+            to.iter_mut().zip(&from[piece * size..]).for_each(|(y, x)| *y = *x as f32);
+        });
     }
 
     /// All rows of one atom.
