@@ -21,7 +21,43 @@ pub(crate) trait Profile {
     fn reach(&self) -> f64;
     /// t in its chart.
     fn wrap(&self, t: f64) -> f64;
+    /// How far two points of the chart are apart.
+    fn apart(&self, s: f64, t: f64) -> f64;
 }
+
+/// A known maximum: within `reach` of it P is concave, and so nowhere above it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known {
+    t: f64,
+    reach: f64,
+}
+
+impl Known {
+    /// Of a t that a climb ended at; of no reach where it is no maximum, or higher than `floor`.
+    pub fn new<P: Profile>(profile: &P, t: Option<f64>, floor: f64) -> Self {
+        let Some(t) = t else { return Self::default() };
+        let at = P::point(t);
+        let jet = profile.jet(at);
+        let mut reach = WIDEST;
+        for _ in 0..HALVINGS {
+            let [_, bent] = profile.bounds(at, reach, jet);
+            // P <= P(t) + P′(t)d − ½(bent)d².
+            if bent > 0.0 && jet[0] + 0.5 * jet[1] * jet[1] / bent <= floor {
+                return Self { t, reach };
+            }
+            reach *= 0.5;
+        }
+        Self::default()
+    }
+
+    fn covers<P: Profile>(&self, profile: &P, t: f64, h: f64) -> bool {
+        self.reach > 0.0 && profile.apart(self.t, t) + h <= self.reach
+    }
+}
+
+/// Reaches that are tried: this one, and so many halves of it.
+const WIDEST: f64 = 0.25;
+const HALVINGS: usize = 5;
 
 /// A profile that is put together from the products of a decoder with a row and with itself.
 pub(crate) trait Curve: Profile + Default {
@@ -38,7 +74,15 @@ pub(crate) trait Curve: Profile + Default {
     /// To be called once all is added.
     fn ready(&mut self);
     /// A t that is above `floor` by more than rounding, if there is one among those that are `allowed` (see [`above`]).
-    fn above(&self, floor: f64, nodes: &mut Nodes, allowed: &impl Fn(Self::Point, f64) -> bool) -> Option<f64>;
+    ///
+    /// `top` is where a climb ended, if one has: what is around it need not be looked at.
+    fn above(
+        &self,
+        floor: f64,
+        top: Option<f64>,
+        nodes: &mut Nodes,
+        allowed: &impl Fn(Self::Point, f64) -> bool,
+    ) -> Option<f64>;
 }
 
 /// Cells are not halved any further.
@@ -52,11 +96,12 @@ pub(crate) fn above<P: Profile>(
     h: f64,
     at: P::Point,
     floor: f64,
+    known: Known,
     allowed: &impl Fn(P::Point, f64) -> bool,
 ) -> Option<f64> {
     let mut open = [(0.0, 0.0); 96];
     let mut count = 0;
-    let mut next = Some((t, h, at));
+    let mut next = (!known.covers(profile, t, h)).then_some((t, h, at));
     while let Some((t, h, at)) = next.take() {
         let jet = profile.jet(at);
         // What is allowed may lie beside the middles that were looked at.
@@ -79,9 +124,12 @@ pub(crate) fn above<P: Profile>(
                 }
             }
             if halve && h > NARROWEST && count + 2 <= open.len() {
-                open[count] = (t - 0.5 * h, 0.5 * h);
-                open[count + 1] = (t + 0.5 * h, 0.5 * h);
-                count += 2;
+                for t in [t - 0.5 * h, t + 0.5 * h] {
+                    if !known.covers(profile, t, 0.5 * h) {
+                        open[count] = (t, 0.5 * h);
+                        count += 1;
+                    }
+                }
             }
         }
         if count > 0 {

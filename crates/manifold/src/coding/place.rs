@@ -195,7 +195,9 @@ impl<'a> Finder<'a> {
         for _ in 0..ROUNDS {
             work.polynomial(order, amount, gamma, strength);
             let floor = if fixed { gamma } else { 0.0 };
-            let start = from.take().map(|t| t / unit).or_else(|| work.form.above(floor, &mut work.nodes, &allowed));
+            let top = (out.energy < most).then(|| out.t[0] / unit);
+            let start = from.take().map(|t| t / unit);
+            let start = start.or_else(|| work.form.above(floor, top, &mut work.nodes, &allowed));
             let Some(mut t) = start else { break };
             let mut last = f64::NEG_INFINITY;
             for _ in 0..ROUNDS {

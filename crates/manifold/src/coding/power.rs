@@ -8,7 +8,7 @@
 //!
 //! Cost: D²/2 products a cell, some ten cells.
 
-use crate::coding::ascent::{self, Curve, Profile};
+use crate::coding::ascent::{self, Curve, Known, Profile};
 use crate::coding::trig::Nodes;
 
 /// Highest degree: ½(l·Φ)² and t²·ΦᵀGΦ of a parabola.
@@ -78,7 +78,13 @@ impl Curve for Polynomial {
     fn ready(&mut self) {}
 
     /// The best of the middles of some cells if one of them is above.
-    fn above(&self, floor: f64, _nodes: &mut Nodes, allowed: &impl Fn(f64, f64) -> bool) -> Option<f64> {
+    fn above(
+        &self,
+        floor: f64,
+        top: Option<f64>,
+        _nodes: &mut Nodes,
+        allowed: &impl Fn(f64, f64) -> bool,
+    ) -> Option<f64> {
         let degree = self.degree();
         let lead = self.c[degree];
         let from = |k: usize| if k == 0 { self.c[0] - floor } else { self.c[k] };
@@ -98,7 +104,11 @@ impl Curve for Polynomial {
             }
         }
         let mut cells = (0..CELLS).map(place);
-        best.map_or_else(|| cells.find_map(|t| ascent::above(self, t, h, t, floor_at(t), allowed)), |(_, t)| Some(t))
+        if let Some((_, t)) = best {
+            return Some(t);
+        }
+        let known = Known::new(self, top, floor + top.map_or(0.0, |t| ROUNDING * self.size(t)));
+        cells.find_map(|t| ascent::above(self, t, h, t, floor_at(t), known, allowed))
     }
 }
 
@@ -133,6 +143,10 @@ impl Profile for Polynomial {
 
     fn wrap(&self, t: f64) -> f64 {
         t
+    }
+
+    fn apart(&self, s: f64, t: f64) -> f64 {
+        (s - t).abs()
     }
 }
 
@@ -170,7 +184,7 @@ mod tests {
             p.c[degree] = -10.0_f64.powf(-3.0 * random.uniform());
             let all = |_: f64, _: f64| true;
             let mut found = ascent::rise(&p, 0.0, &all);
-            while let Some(t) = p.above(p.jet(found)[0], &mut Nodes::default(), &all) {
+            while let Some(t) = p.above(p.jet(found)[0], Some(found), &mut Nodes::default(), &all) {
                 let next = ascent::rise(&p, t, &all);
                 assert!(p.jet(next)[0] > p.jet(found)[0]);
                 found = next;

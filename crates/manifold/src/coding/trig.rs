@@ -7,7 +7,7 @@
 
 use std::f64::consts::TAU;
 
-use crate::coding::ascent::{self, Curve, Profile};
+use crate::coding::ascent::{self, Curve, Known, Profile};
 
 /// P by its coefficients.
 #[derive(Clone, Debug, Default)]
@@ -130,7 +130,13 @@ impl Curve for Polynomial {
     }
 
     /// The best of the nodes if one of them is above.
-    fn above(&self, floor: f64, nodes: &mut Nodes, allowed: &impl Fn([f64; 2], f64) -> bool) -> Option<f64> {
+    fn above(
+        &self,
+        floor: f64,
+        top: Option<f64>,
+        nodes: &mut Nodes,
+        allowed: &impl Fn([f64; 2], f64) -> bool,
+    ) -> Option<f64> {
         let floor = floor + ROUNDING * self.bounds[0];
         let table = nodes.of(8 * self.waves.len().max(2));
         let first = 0.5 / table.len() as f64;
@@ -143,7 +149,10 @@ impl Curve for Polynomial {
             }
         }
         let mut cells = table.iter().enumerate();
-        best.1.or_else(|| cells.find_map(|(at, node)| ascent::above(self, place(at), first, *node, floor, allowed)))
+        best.1.or_else(|| {
+            let known = Known::new(self, top, floor);
+            cells.find_map(|(at, node)| ascent::above(self, place(at), first, *node, floor, known, allowed))
+        })
     }
 }
 
@@ -170,6 +179,11 @@ impl Profile for Polynomial {
 
     fn wrap(&self, t: f64) -> f64 {
         t - t.floor()
+    }
+
+    fn apart(&self, s: f64, t: f64) -> f64 {
+        let gap = s - t;
+        (gap - gap.round()).abs()
     }
 }
 
@@ -261,14 +275,16 @@ mod tests {
             let mut nodes = Nodes::default();
             let all = |_: [f64; 2], _: f64| true;
             let mut found = ascent::rise(&p, 0.0, &all);
-            while let Some(t) = p.above(of(found)[0], &mut nodes, &all) {
+            while let Some(t) = p.above(of(found)[0], Some(found), &mut nodes, &all) {
                 assert!(of(t)[0] > of(found)[0]);
                 found = ascent::rise(&p, t, &all);
             }
             assert!(of(found)[0] >= of(t)[0] - 1e-11, "trial {trial}");
             let top = of(found)[0];
-            assert!(p.above(top + 1e-9, &mut nodes, &all).is_none());
-            assert!(p.above(top - 1e-6, &mut nodes, &all).is_some() || p.waves.iter().all(|w| *w == [0.0; 2]));
+            assert!(p.above(top + 1e-9, None, &mut nodes, &all).is_none());
+            assert!(
+                p.above(top - 1e-6, Some(found), &mut nodes, &all).is_some() || p.waves.iter().all(|w| *w == [0.0; 2])
+            );
         }
     }
 }
