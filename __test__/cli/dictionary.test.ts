@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { Dictionary, fitDictionary, openArray, writeNpy } from '../../src-ts/manifold/index.ts'
+import { Dictionary, dictionaryAgreement, fitDictionary, openArray, writeNpy } from '../../src-ts/manifold/index.ts'
 import { npy, npyHeader, zip } from '../manifold/files.ts'
 import { planted } from '../reference/manifold/planted.ts'
 import { folder, headwater, start } from './cli.ts'
@@ -93,6 +93,24 @@ test('a saved model codes further rows, to the bits of the API, and is drawn aga
   expect(readFileSync(at('elsewhere/report.html'), 'utf8')).toContain('id="atom-6"')
   expect(headwater(['dictionary', 'report', 'saved', '--out', 'elsewhere']).code).toBe(2)
   expect(headwater(['dictionary', 'report', 'saved']).code).toBe(0)
+})
+
+test('two saved models are compared: which atom is which, and how nearly', async () => {
+  for (const seed of ['1', '2']) {
+    const args = [...FIT.slice(0, -3), '--seed', seed, '--quiet']
+    expect(headwater([...args, '--out', `seed-${seed}`, '--force']).code).toBe(0)
+  }
+  const run = headwater(['dictionary', 'compare', 'seed-1', 'seed-2', '--json'])
+  expect(run).toMatchObject({ code: 0, stderr: '' })
+  const document = JSON.parse(run.stdout)
+  const [a, b] = [Dictionary.load(at('seed-1')), Dictionary.load(at('seed-2'))]
+  expect(document).toEqual(JSON.parse(JSON.stringify(await dictionaryAgreement(a, b))))
+  expect(document).toMatchObject({ matched: 1, rows: train })
+  const words = headwater(['dictionary', 'compare', 'seed-1', 'seed-2', '--rows', 'test.npy'])
+  expect(words.stdout).toMatch(/^6 and 6 atoms: 6 of 6 are the same \(100 %\), mean cosine (1|0\.9999\d*), mean phase agreement (1|0\.9999\d*)\n +codes of 300 rows compared/) // prettier-ignore
+  expect(words.stdout.match(/^ +\d circle +\d circle .*the same$/gm)).toHaveLength(6)
+  expect(headwater(['dictionary', 'compare', 'seed-1', 'none'])).toMatchObject({ code: 66, stdout: '' })
+  expect(headwater(['dictionary', 'compare', 'seed-1'])).toMatchObject({ code: 2, stdout: '' })
 })
 
 test('rows are held out by a file, too, with the same figures; arrays of a .npz are chosen by name', () => {

@@ -58,6 +58,32 @@ test('planted circles: status, figures and codes are what they say', async () =>
   expect(score.ev).toBeCloseTo(1 - left / total, 10)
   expect(score).toEqual(dictionary.heldOut)
 
+  // The length: errors, codes (which atom, two numbers each) and decoders.
+  const energy = dictionary.atoms.map(() => ({ rows: 0, sum: 0, square: 0 }))
+  let slot = 0
+  for (let n = 0; n < codes.rows; n++) {
+    for (let i = 0; i < codes.sizes[n]!; i++, slot++) {
+      const of = energy[codes.atoms[slot]!]!
+      const one = { ...codes, rows: 1, sizes: [1], atoms: [codes.atoms[slot]!], amounts: [codes.amounts[slot]!] }
+      const row = said(dictionary, { ...one, coordinates: [codes.coordinates[slot]!] } as unknown as DictionaryCodes)
+      of.rows++
+      of.square += codes.amounts[slot]! ** 2
+      of.sum += row.reduce((sum, x, o) => sum + (x - dictionary.offset[o]!) ** 2, 0)
+    }
+  }
+  const [cells, log1p] = [test.rows * of.p, Math.log1p]
+  // The variance of an amplitude's prior over that of its error.
+  const ratio = (k: number, noise: number) =>
+    energy[k]!.sum / (dictionary.strengths.amplitude[k]! * noise * energy[k]!.square)
+  const told = energy.map(({ rows }, k) => rows * (2 - 1 / (1 + ratio(k, dictionary.noise))))
+  const noise = left / (cells - told.reduce((sum, x) => sum + x, 0))
+  const codesCost = energy.map(
+    ({ rows, sum }, k) => rows * (Math.log(6) + 0.5 * log1p(sum / (noise * rows * 2)) + 0.5 * log1p(ratio(k, noise))),
+  )
+  const decodersCost = energy.map(({ rows }) => 0.5 * 3 * of.p * Math.log(rows))
+  const length = [...codesCost, ...decodersCost].reduce((sum, x) => sum + x, 0.5 * cells * Math.log(noise))
+  expect(score.length / length).toBeCloseTo(1, 10)
+
   // The rows of the fit get its codes again, bit by bit.
   const again = await dictionary.encode(rowsOf(of, 0, of.train))
   expect(again.coordinates).toEqual(dictionary.codes.coordinates)
@@ -124,6 +150,41 @@ test('the number of atoms and their shape are chosen on held-out rows', async ()
   expect(ev('shuffled-columns')).toBeLessThan(0.5)
   expect(found.candidates).toHaveLength(4)
 }, 120_000)
+
+test('atoms change to the shape that held-out rows ask for', async () => {
+  const random = new SplitMix(5)
+  const [rows, p] = [600, 10]
+  const axes = Array.from({ length: 6 }, () => random.normals(p))
+  const data = Array.from({ length: rows }, (_, n) => {
+    const [t, noise, turn] = [random.normals(1)[0]!, random.normals(p), 2 * Math.PI * random.uniform()]
+    const phi = n % 2 === 0 ? [1, t, 0, 0] : [0, 0, Math.sin(turn), Math.cos(turn)]
+    return Array.from(noise, (e, o) => 0.05 * e + phi.reduce((sum, x, m) => sum + x * axes[m]![o]!, 0))
+  })
+  const options = { atoms: 2, trainRows: 400, centre: false }
+  const circles = await fitDictionary(data, options)
+  const raced = await fitDictionary(data, {
+    ...options,
+    race: ['linear', 'circle', { topology: 'patch', dimension: 1 }],
+  })
+  expect(circles.atoms.map((atom) => atom.shape)).toEqual(Array(2).fill({ topology: 'circle', harmonics: 1 }))
+  const shapes = raced.atoms.map((atom) => atom.shape)
+  expect(shapes).toHaveLength(2)
+  expect(shapes).toContain('linear')
+  expect(shapes).toContainEqual({ topology: 'circle', harmonics: 1 })
+  expect(raced.status).toBe('converged')
+  expect(raced.heldOut!.length).toBeLessThan(circles.heldOut!.length)
+  // What was raced is a dictionary like any other.
+  const again = await raced.encode(data.slice(0, 400))
+  expect([...again.coordinates]).toEqual([...raced.codes.coordinates])
+
+  await expect(fitDictionary(data, { atoms: 2, race: ['linear'] })).rejects.toMatchObject({ code: 'options-conflict' })
+  await expect(fitDictionary(data, { ...options, race: ['ring' as 'circle'] })).rejects.toMatchObject({
+    problems: [expect.objectContaining({ name: 'race[0]' })],
+  })
+  await expect(fitDictionary(data, { ...options, gate: { kind: 'softmax' }, race: ['linear'] })).rejects.toMatchObject({
+    code: 'options-conflict',
+  })
+}, 60_000)
 
 test('wrong options come back at once; aborts reject', async () => {
   const of = planted('T5')

@@ -427,11 +427,17 @@ export interface NativeScore {
   coActivePairs: number
   decoderParameters: number
   emptyRows: number
+  length: number
 }
 
 export interface NativeEncoded extends NativeCodesOut {
   score: NativeScore
 }
+
+/** Arrays of one number a match; `principal` has `ranks` of them. NaN where phases say nothing. */
+export type NativeAgreement = Record<'first' | 'second' | 'ranks', Uint32Array<ArrayBuffer>> &
+  Record<'cosines' | 'principal', Float64Array<ArrayBuffer>> &
+  Partial<Record<'both' | 'either', Uint32Array<ArrayBuffer>>> & { mean: number; phases?: Float64Array<ArrayBuffer> }
 
 export interface NativeLanePass {
   objective: number
@@ -505,12 +511,14 @@ export interface NativeFit {
   status: NativeSolution['status']
   value: number
   kept: number[]
+  topologies: string[]
+  sizes: number[]
   rounds: number
   moved: number
   missed: number
   degrees: number
   boundary: string[]
-  seed?: 'cumulants' | 'greedy'
+  seed: 'cumulants' | 'greedy'
   trial?: number
   criterion?: number
   laplaceGap?: number

@@ -110,6 +110,12 @@ export interface DictionaryScore {
   decoderParameters: number
   /** Rows without a code. */
   emptyRows: number
+  /**
+   * Nats to write these rows down: ½n ln φ̂ of the n cells, φ̂ the variance that is left when the numbers told in codes are taken
+   * off n; for every active atom ln K and ½ Σ ln(1 + r) of its numbers, r the signal-to-noise ratio of a coordinate, and for
+   * an amount the variance of its prior over that of its error; ½ M p ln N_k for every decoder. The dictionary of the smallest length says the same rows best (J. Rissanen (1978), "Modeling by shortest data description").
+   */
+  length: number
 }
 
 /** A comparison with what has no curves or no structure. */
@@ -143,6 +149,7 @@ export interface DictionaryCheck {
     | 'curvature'
     | 'better-codes'
     | 'codes-equal-a-fresh-encode'
+    | 'places'
     | 'hyperparameters-inside'
     | 'worth'
     | 'spread'

@@ -74,6 +74,14 @@ export interface FitDictionaryOptions extends JobOptions {
    * @default false
    */
   controls?: boolean | undefined
+  /**
+   * Shapes against which every atom is raced once the fit stands: the rows that it codes, less what the others say there, are
+   * fitted by one atom of each shape; it changes to the one by which held-out rows become shortest to write down (their
+   * errors, codes and decoders, see `heldOut.length`). Needs held-out rows; costs a small fit for every atom and shape, and
+   * one whole fit where a shape has changed. Names stand for one harmonic and two coordinates.
+   * @default none
+   */
+  race?: readonly (AtomShape | 'circle' | 'torus' | 'patch')[] | undefined
   /** Minimum and coding in turns, at most. @default 12 */
   maxRounds?: number | undefined
   /** Iterations of each minimisation, at most. @default 200 */
@@ -105,10 +113,10 @@ const MOST = 2 ** 32 - 1
  */
 export async function fitDictionary(data: MatrixLike | ArrayFile, options: FitDictionaryOptions): Promise<Dictionary> {
   const time = stopwatch()
-  const { settings, shapes, train, heldOut, controls, job, chosen } = readOptions(data, options)
+  const { settings, train, heldOut, controls, job, chosen } = readOptions(data, options)
   const { fitDictionary: start, version } = native()
   const found = await runJob((token, progress) => start(train, heldOut, settings, controls, token, progress), job)
-  return new Dictionary(fromFit(found, shapes, settings, chosen, version(), time()))
+  return new Dictionary(fromFit(found, settings.topologies.length, settings, chosen, version(), time()))
 }
 
 /** The options of the call that change the result, as far as they were given. */
@@ -119,7 +127,6 @@ export type ChosenDictionaryOptions = Omit<
 
 interface Read {
   settings: NativeFitSettings
-  shapes: NamedShape[]
   train: NativeRows
   heldOut: NativeRows | undefined
   controls: boolean
@@ -150,6 +157,7 @@ function readOptions(source: MatrixLike | ArrayFile, options: FitDictionaryOptio
     repulsion: check.number('repulsion', { min: 0 }) ?? 0,
     maxRounds: check.integer('maxRounds', { min: 1, max: MOST }) ?? 12,
     maxIterations: check.integer('maxIterations', { min: 1, max: MOST }),
+    ...readRace(check),
     threads: undefined as number | undefined,
   })
   const trainRows = check.integer('trainRows', { min: 1, max: MOST })
@@ -160,6 +168,14 @@ function readOptions(source: MatrixLike | ArrayFile, options: FitDictionaryOptio
   const controls = check.boolean('controls') ?? false
   if (controls && given === undefined && trainRows === undefined) {
     check.problem('options-conflict', 'controls', 'controls are compared on held-out rows: give heldOut or trainRows')
+  }
+  if (settings.raceTopologies.length > 0) {
+    if (given === undefined && trainRows === undefined) {
+      check.problem('options-conflict', 'race', 'shapes are raced on held-out rows: give heldOut or trainRows')
+    }
+    if (settings.gate === 'softmax') {
+      check.problem('options-conflict', 'race', 'atoms with softmax gates share every row and cannot change shape')
+    }
   }
   const weighting = check.oneOf('weighting', ['precision', 'sampling']) ?? 'precision'
   const [cells, rows] = [check.take('cellWeights'), check.take('rowWeights')]
@@ -190,7 +206,6 @@ function readOptions(source: MatrixLike | ArrayFile, options: FitDictionaryOptio
   const { signal: _____, onProgress: ______, onAbort: _______, threads: ________, ...chosen } = rest
   return {
     settings,
-    shapes,
     train: part(0, count),
     heldOut: trainRows === undefined ? heldOutRows(given, data.cols) : part(count, data.rows),
     controls,
@@ -212,6 +227,22 @@ function heldOutRows(given: MatrixLike | ArrayFile | undefined, cols: number): N
 /** Rows of a matrix or a file. */
 export function rowsOf(source: MatrixLike | ArrayFile, name: string): Matrix {
   return source instanceof ArrayFile ? source.read() : Matrix.from(source, name)
+}
+
+function readRace(check: Checker): Pick<NativeFitSettings, 'raceTopologies' | 'raceSizes'> {
+  const given = check.take('race')
+  if (given !== undefined && !Array.isArray(given)) {
+    check.problem('option-not-valid', 'race', "race must be an array of shapes, such as ['linear', 'circle']")
+  }
+  const whole: Record<string, unknown> = {
+    circle: { topology: 'circle' },
+    torus: { topology: 'torus' },
+    patch: { topology: 'patch', dimension: 2 },
+  }
+  const shapes = Array.isArray(given)
+    ? given.map((shape, at) => readShape(whole[shape] ?? shape, at, check, 'race'))
+    : []
+  return { raceTopologies: shapes.map(([name]) => name), raceSizes: shapes.map(([, size]) => size) }
 }
 
 function readAtoms(check: Checker): NamedShape[] {

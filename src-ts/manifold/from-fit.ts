@@ -9,7 +9,7 @@ import { functionsOf, toGate, toShape, type NamedShape } from './shapes.ts'
 /** A dictionary's fields. */
 export function fromFit(
   found: NativeFit,
-  shapes: readonly NamedShape[],
+  asked: number,
   settings: NativeFitSettings,
   options: ChosenDictionaryOptions,
   headwater: string,
@@ -18,7 +18,7 @@ export function fromFit(
   const columns = found.offset.length
   let at = 0
   const atoms = found.kept.map((index, k) => {
-    const shape = shapes[index]!
+    const shape: NamedShape = [found.topologies[k]!, found.sizes[k]!]
     const functions = functionsOf(shape)
     const decoder = new Matrix(functions, columns, found.decoders.slice(at, at + functions * columns))
     at += functions * columns
@@ -41,13 +41,13 @@ export function fromFit(
     },
     value: found.value,
     rounds: found.rounds,
-    seed: { from: found.seed ?? 'greedy', ...(found.trial === undefined ? {} : { trial: found.trial }) },
+    seed: { from: found.seed, ...(found.trial === undefined ? {} : { trial: found.trial }) },
     ...(criterion === undefined
       ? {}
       : { criterion: { value: criterion, ...(laplaceGap === undefined ? {} : { laplaceGap }), boundary } }),
     columns,
     offset: found.offset,
-    asked: shapes.length,
+    asked,
     atoms,
     gate: toGate(settings),
     active: found.active,
@@ -115,6 +115,12 @@ function checksOf(found: NativeFit): DictionaryCheck[] {
   }
   add('better-codes', moved, 0, moved === 0, 'rows that found a better support after the last minimum')
   add('codes-equal-a-fresh-encode', missed, 0, missed === 0, 'rows whose fresh code is worse than the one they have')
+  const surfaces = found.topologies.filter((name, k) => name === 'torus' || (name === 'patch' && found.sizes[k]! > 1))
+  if (surfaces.length > 0) {
+    const message =
+      'atoms that are surfaces: their places are the best of several descents, without proof that none is lower'
+    add('places', undefined, 0, false, message)
+  }
   if (found.criterion !== undefined) {
     add('hyperparameters-inside', boundary.length, 0, boundary.length === 0, 'hyperparameters on a face of their box')
   }

@@ -11,6 +11,12 @@ export {
   type TensorToWrite,
 } from './arrays.ts'
 export {
+  dictionaryAgreement,
+  type AtomMatch,
+  type DictionaryAgreement,
+  type DictionaryAgreementOptions,
+} from './agreement.ts'
+export {
   coActivationPairs,
   DecoderIncoherence,
   type CoActivationPairs,

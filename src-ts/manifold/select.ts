@@ -6,12 +6,16 @@ import { Checker } from '../validate.ts'
 import type { ArrayFile } from './arrays.ts'
 import type { Dictionary } from './dictionary.ts'
 import { fitDictionary, type FitDictionaryOptions } from './fit.ts'
+import type { AtomShape } from './problem.ts'
 
 /** Shapes that can be compared. */
 export type Topology = NonNullable<FitDictionaryOptions['topology']>
 
 /** Options of {@link selectDictionary}. */
-export interface SelectDictionaryOptions extends Omit<FitDictionaryOptions, 'atoms' | 'topology' | 'controls'> {
+export interface SelectDictionaryOptions extends Omit<
+  FitDictionaryOptions,
+  'atoms' | 'topology' | 'controls' | 'race'
+> {
   /** Numbers of atoms, ascending. */
   atoms: readonly number[]
   /** Shapes. @default ['linear', 'circle'] */
@@ -30,10 +34,7 @@ export interface DictionaryCandidate {
   /** Numbers a row, and in decoders. */
   scalarsPerRow: number
   decoderParameters: number
-  /**
-   * Nats to write down the held-out rows and the decoders: ½ cells ln(MSE with the numbers of codes taken off) + codes +
-   * ½ parameters ln N. Comparable between all candidates of a selection; the lowest is chosen.
-   */
+  /** Nats to write down the held-out rows: `heldOut.length`. The lowest is chosen. */
   length: number
 }
 
@@ -54,7 +55,8 @@ export interface DictionarySelection {
 
 /**
  * Fits every number of atoms in every shape, and chooses by the length of held-out rows: what the errors, the codes and the
- * decoders cost together to write down. The chosen one is then compared with principal components, directions at equal codes
+ * decoders cost together to write down. Every atom of the chosen one is then raced against the other shapes, so that they may
+ * end up different, and the result is compared with principal components, directions at equal codes
  * and parameters, and with the same fit of rows without structure; a claim that does not survive these is no claim.
  * @param data N × p
  * @param options `trainRows` or `heldOut` are needed
@@ -91,7 +93,9 @@ export async function selectDictionary(
     }
   }
   const found = best!
-  const chosen = await fitDictionary(data, { ...found.options, controls: true, ...job })
+  const race = topologies.map((topology) => shapeOf(topology, rest))
+  const softmax = rest.gate?.kind === 'softmax'
+  const chosen = await fitDictionary(data, { ...found.options, ...(softmax ? {} : { race }), controls: true, ...job })
   onProgress?.({ done: total, total, best: found.candidate.length })
   const largest = found.candidate.kept === Math.max(...ladder)
   return {
@@ -122,17 +126,13 @@ function checked(options: SelectDictionaryOptions): SelectDictionaryOptions {
   return options
 }
 
+function shapeOf(topology: Topology, { harmonics = 1, dimension = 2 }: Partial<SelectDictionaryOptions>): AtomShape {
+  if (topology === 'constant' || topology === 'linear') return topology
+  return topology === 'patch' ? { topology, dimension } : { topology, harmonics }
+}
+
 function judge(topology: Topology, atoms: number, dictionary: Dictionary): DictionaryCandidate {
-  const { heldOut, train, status } = dictionary
-  const { ev = 0, mse = 0, cells, rows, scalarsPerRow, decoderParameters } = heldOut!
-  const told = rows * scalarsPerRow
-  const noise = (mse * cells) / Math.max(cells - told, 0.02 * cells)
-  const kept = dictionary.atoms.length
-  const signal = Math.max(0, (ev * mse) / Math.max(1 - ev, 1e-12))
-  const ratio = scalarsPerRow > 0 ? (signal * cells) / (noise * told) : 0
-  const codes = rows * (heldOut!.l0 * Math.log(Math.max(kept, 1)) + 0.5 * scalarsPerRow * Math.log1p(ratio))
-  // Decoders are paid for by the rows that they were fitted to; here in the share that the held-out rows are of these.
-  const decoders = 0.5 * decoderParameters * Math.log(Math.max(train.rows, 2)) * (rows / train.rows)
-  const length = 0.5 * cells * Math.log(Math.max(noise, Number.MIN_VALUE)) + codes + decoders
-  return { topology, atoms, kept, status, ev, scalarsPerRow, decoderParameters, length }
+  const { heldOut, status } = dictionary
+  const { ev = 0, scalarsPerRow, decoderParameters, length } = heldOut!
+  return { topology, atoms, kept: dictionary.atoms.length, status, ev, scalarsPerRow, decoderParameters, length }
 }

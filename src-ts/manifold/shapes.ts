@@ -15,9 +15,9 @@ export interface NativeGate {
 }
 
 /** The number that goes with a topology: harmonics, dimension, or nothing. */
-export function readShape(shape: unknown, at: number, check: Checker): NamedShape {
+export function readShape(shape: unknown, at: number, check: Checker, list = 'atoms'): NamedShape {
   const bad = (what: string): NamedShape => {
-    check.problem('option-not-valid', `atoms[${at}]`, `atoms[${at}] must be ${what}`)
+    check.problem('option-not-valid', `${list}[${at}]`, `${list}[${at}] must be ${what}`)
     return ['constant', 0]
   }
   if (shape === 'constant' || shape === 'linear') return [shape, 0]

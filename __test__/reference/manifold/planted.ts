@@ -85,3 +85,16 @@ export function planted(name: string): Planted {
   const { ntrain: train, K: atoms, ceiling } = about
   return { name, p, train, circles: C, active: act, atoms, rows: N, values, support, phase, ceiling }
 }
+
+/** T4: seven labels on a circle, ten rows each in order; no row is held out. */
+export function sevenLabels(data = 0): Planted {
+  const [rows, p] = [70, 8]
+  const phase = Array.from({ length: rows }, (_, n) => Math.floor(n / 10) / 7)
+  const values = new SplitMix(2691 + data).normals(rows * p).map((x) => 0.352 * x)
+  phase.forEach((t, n) => {
+    values[n * p]! += 2.086 * Math.cos(2 * Math.PI * t)
+    values[n * p + 1]! += 2.086 * Math.sin(2 * Math.PI * t)
+  })
+  const [support, { ceiling }] = [phase.map(() => 0), fixture.cases.T4]
+  return { name: 'T4', p, train: rows, circles: 1, active: 1, atoms: 1, rows, values, support, phase, ceiling }
+}

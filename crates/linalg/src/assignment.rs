@@ -6,6 +6,8 @@
 //! of R. Jonker, A. Volgenant (1987), "A shortest augmenting path algorithm for dense and sparse linear assignment problems",
 //! Computing 38:325.
 
+use headwater_base::Control;
+
 /// For every row of `score` (rows × columns, row-major, finite) the column assigned to it, the sum of scores being
 /// largest. Ties go to the lower column.
 ///
@@ -13,6 +15,15 @@
 ///
 /// If there are more rows than columns, or `score` has another size.
 pub fn assign(rows: usize, columns: usize, score: &[f64]) -> Vec<usize> {
+    assign_under(rows, columns, score, Control::none()).expect("nobody can stop it")
+}
+
+/// [`assign`] for large tables; `None` if `control` said stop, which is asked at every step of a path.
+///
+/// # Panics
+///
+/// As [`assign`].
+pub fn assign_under(rows: usize, columns: usize, score: &[f64], control: Control) -> Option<Vec<usize>> {
     assert!(rows <= columns && score.len() == rows * columns, "shape of an assignment");
     // Rows and columns from 1; potentials u, v; `row_of[column]`, 0 = none.
     let cost = |r: usize, c: usize| -score[(r - 1) * columns + c - 1];
@@ -25,6 +36,9 @@ pub fn assign(rows: usize, columns: usize, score: &[f64]) -> Vec<usize> {
         least.fill(f64::INFINITY);
         used.fill(false);
         loop {
+            if control.cancelled() {
+                return None;
+            }
             used[column] = true;
             let (r, mut delta, mut next) = (row_of[column], f64::INFINITY, 0);
             for c in (1..=columns).filter(|&c| !used[c]) {
@@ -58,7 +72,7 @@ pub fn assign(rows: usize, columns: usize, score: &[f64]) -> Vec<usize> {
     for c in (1..=columns).filter(|&c| row_of[c] != 0) {
         out[row_of[c] - 1] = c - 1;
     }
-    out
+    Some(out)
 }
 
 #[cfg(test)]

@@ -51,6 +51,17 @@ simd! {
         }
     }
 
+    /// A += x uᵀ, with as many rows as x and columns as u have elements.
+    pub fn add_outer(a: &mut [f64], x: &[f64], u: &[f64]) {
+        let n = u.len();
+        for r in 0..x.len() {
+            let row = &mut a[r * n..(r + 1) * n];
+            for c in 0..n {
+                row[c] = x[r].mul_add(u[c], row[c]);
+            }
+        }
+    }
+
     /// A += x uᵀ + y vᵀ, with as many rows as x and columns as u have elements.
     pub fn add_two_products(a: &mut [f64], x: &[f64], u: &[f64], y: &[f64], v: &[f64]) {
         let n = u.len();

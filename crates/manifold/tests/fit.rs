@@ -24,6 +24,7 @@ fn of_shapes(atoms: Vec<Topology>, active: usize, gate: Gate, seed: u64) -> FitS
         prune: true,
         seed,
         restarts: 4,
+        start: None,
         beam: 8,
         smoothing: Smoothing::Size,
         entropy: 0.0,
@@ -118,11 +119,11 @@ fn planted_circles_are_found_by_every_seed() {
 
 #[test]
 fn two_active_circles_are_found() {
-    for name in ["T2a", "T2b", "T3"] {
-        if name != "T2a" || usually(0, 1) > 0 {
-            judge(name, USUAL, 0..usually(1, 10), 0.005);
-        }
+    // T2a is T2b with other weights of the circles: with the long runs only.
+    for name in ["T2b", "T3"] {
+        judge(name, USUAL, 0..usually(1, 10), 0.005);
     }
+    judge("T2a", USUAL, 0..usually(0, 10), 0.005);
     judge("T3", Gate::Unit, 0..1, 0.005);
 }
 

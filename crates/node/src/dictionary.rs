@@ -1,13 +1,13 @@
 //! Dictionaries fitted, and their use: `fitDictionary`, `encodeDictionary`, `decodeDictionary`.
 
-use headwater_base::Error;
 use headwater_base::parallel::Crew;
+use headwater_base::{Error, Status};
 use headwater_manifold::fit::{
     Amortised, AtomFacts, Claim, Compared, ControlKind, Encoded, Fit, FitSettings, Model, Rows, Score, Seed, Smoothing,
-    amortise, controls, fit, gap,
+    amortise, controls, fit, gap, race,
 };
 use headwater_manifold::metrics::{ReconstructionMetrics, UsageMetrics};
-use headwater_manifold::{Gate, OuterSettings, RowWeights, Strengths};
+use headwater_manifold::{Gate, OuterSettings, RowWeights, Strengths, Topology};
 use napi::Env;
 use napi::bindgen_prelude::{Float64Array, Float64ArraySlice, Object, Uint32Array, Uint32ArraySlice};
 use napi_derive::napi;
@@ -91,12 +91,16 @@ pub struct NativeFitSettings {
     pub max_rounds: f64,
     /// Of each minimisation.
     pub max_iterations: Option<f64>,
+    /// Shapes that every atom is raced against on held-out rows.
+    pub race_topologies: Vec<String>,
+    /// Their harmonics or dimensions.
+    pub race_sizes: Vec<f64>,
     /// Largest number of threads.
     pub threads: Option<f64>,
 }
 
 impl NativeFitSettings {
-    fn read(self) -> Result<(FitSettings, usize), Error> {
+    fn read(self) -> Result<(FitSettings, Vec<Topology>, usize), Error> {
         let size = |name, value| integer(name, value, f64::from(u32::MAX)).map(|value| value as usize);
         let inner = inner_settings(self.max_iterations)?;
         let settings = FitSettings {
@@ -107,6 +111,7 @@ impl NativeFitSettings {
             centre: self.centre,
             prune: self.prune,
             seed: key(self.seed)?,
+            start: None,
             restarts: size("restarts", self.restarts)?,
             beam: size("beam", self.beam)?,
             smoothing: match self.smoothing.as_str() {
@@ -121,7 +126,8 @@ impl NativeFitSettings {
             inner,
             outer: OuterSettings { inner, ..OuterSettings::default() },
         };
-        Ok((settings, threads(self.threads)?))
+        let race = topologies(&self.race_topologies, &self.race_sizes)?;
+        Ok((settings, race, threads(self.threads)?))
     }
 }
 
@@ -216,13 +222,17 @@ pub fn fit_dictionary<'env>(
 ) -> napi::Result<Object<'env>> {
     let (train, held) = (train.read(), held_out.map(NativeRows::read));
     let settings = settings.read();
-    let most = settings.as_ref().map_or(1, |(_, threads)| *threads);
+    let most = settings.as_ref().map_or(1, |(.., threads)| *threads);
     job::spawn(env, token, progress, most, move |control| {
-        let ((settings, threads), (train, columns)) = (settings?, train?);
+        let ((settings, shapes, threads), (train, columns)) = (settings?, train?);
         let held = held.transpose()?.map(|(rows, _)| rows);
         let crew = Crew::new(threads, control);
         let nothing = || Error::new("cancelled-while-waiting", "stopped before there was anything to return");
-        let found = fit(&train, columns, &settings, crew)?.ok_or_else(nothing)?;
+        let mut found = fit(&train, columns, &settings, crew)?.ok_or_else(nothing)?;
+        if let Some(held) = held.as_ref().filter(|_| !shapes.is_empty() && found.status != Status::Aborted) {
+            // Where it is stopped, the fit stays.
+            found = race(&train, held, columns, &settings, found.clone(), &shapes, crew)?.unwrap_or(found);
+        }
         let own = found.model.score(&train, &found.codes)?;
         let judged = match &held {
             Some(rows) => found.model.judge(rows, crew)?.map(|(_, score)| score),
@@ -349,18 +359,21 @@ fn of_fit(env: &Env, to: &mut Object<'_>, from: &Fit) -> Done {
     to.set("status", from.status.as_str())?;
     to.set("value", from.value)?;
     to.set("kept", from.kept.iter().map(|&k| k as u32).collect::<Vec<_>>())?;
+    let shapes = from.model.atoms.iter();
+    to.set("topologies", shapes.clone().map(|shape| shape.name()).collect::<Vec<_>>())?;
+    to.set("sizes", shapes.map(|shape| shape.size() as f64).collect::<Vec<_>>())?;
     to.set("rounds", from.rounds as f64)?;
     to.set("moved", from.moved as f64)?;
     to.set("missed", from.missed as f64)?;
     to.set("degrees", from.degrees)?;
     to.set("boundary", from.boundary.iter().map(parameter_name).collect::<Vec<_>>())?;
     match from.seed {
-        Some(Seed::Cumulants) => to.set("seed", "cumulants")?,
-        Some(Seed::Greedy(trial)) => {
+        Seed::Cumulants => to.set("seed", "cumulants")?,
+        Seed::Given => to.set("seed", "given")?,
+        Seed::Greedy(trial) => {
             to.set("seed", "greedy")?;
             to.set("trial", f64::from(trial))?;
         }
-        None => {}
     }
     if let Some(criterion) = &from.criterion {
         to.set("criterion", criterion.value)?;
@@ -433,7 +446,8 @@ fn of_score(env: &Env, to: &mut Object<'_>, from: &Score) -> Done {
     to.set("meanCoActiveCosine", from.overlap.mean)?;
     to.set("coActivePairs", from.overlap.pairs as f64)?;
     to.set("decoderParameters", from.parameters as f64)?;
-    to.set("emptyRows", from.empty as f64)
+    to.set("emptyRows", from.empty as f64)?;
+    to.set("length", from.length)
 }
 
 fn reconstruction(to: &mut Object<'_>, from: &ReconstructionMetrics) -> Done {

@@ -7,6 +7,7 @@
 //! and the `outcome` is turned into JavaScript values on the JavaScript thread (`values`).
 
 mod admission;
+mod agreement;
 mod analysis;
 mod arrays;
 mod bootstrap;

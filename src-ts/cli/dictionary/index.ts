@@ -1,6 +1,7 @@
-/** `headwater dictionary fit | encode | report`. */
+/** `headwater dictionary fit | encode | compare | report`. */
 import type { Command } from 'commander'
 import { wholeNumber } from '../data-options.ts'
+import { dictionaryCompareCommand, type DictionaryCompareFlags } from './compare.ts'
 import { dictionaryEncodeCommand, type DictionaryEncodeFlags } from './encode.ts'
 import { dictionaryFitCommand } from './fit.ts'
 import { addDictionaryFitOptions, type DictionaryFitFlags } from './options.ts'
@@ -34,6 +35,26 @@ export function addDictionaryCommand(program: Command, done: (code: number) => v
     .description('Codes rows by a dictionary: for each the least energy. Prints how well they are said.')
     .action(async (model: string, rows: string, flags: DictionaryEncodeFlags) =>
       done(await dictionaryEncodeCommand(model, rows, flags)),
+    )
+
+  dictionary
+    .command('compare')
+    .argument('<first>', 'folder that fit --out wrote')
+    .argument('<second>', 'another one, for example of another --seed')
+    .option(
+      '--rows <file>',
+      'compare codes on the rows of this file (default: those that were fitted, if they were the same)',
+    )
+    .option('--array <name>', 'which array of the file, where it holds several')
+    .option('--threads <n>', 'most threads', wholeNumber)
+    .option('--json', 'print one JSON document')
+    .summary('which atom of one dictionary is which of another')
+    .description(
+      'Assigns the atoms of two dictionaries to each other by what their decoders span, and compares where they are on and at ' +
+        'which phase, whatever the origin and sense of rotation. Exit code 0 whether they agree or not.',
+    )
+    .action(async (first: string, second: string, flags: DictionaryCompareFlags) =>
+      done(await dictionaryCompareCommand(first, second, flags)),
     )
 
   dictionary

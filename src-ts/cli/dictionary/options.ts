@@ -23,6 +23,7 @@ export interface DictionaryFitFlags {
   trainRows?: number
   heldOut?: string
   controls?: boolean
+  race?: NonNullable<FitDictionaryOptions['topology']>[]
   maxIterations?: number
   threads?: number
   out?: string
@@ -83,6 +84,13 @@ export function addDictionaryFitOptions(command: Command): Command {
     .addOption(whole('--beam <n>', 'supports that the coder follows at once (default: 8)'))
     .addOption(whole('--max-iterations <n>', 'most iterations of a minimisation (default: 200)'))
     .addOption(
+      of(
+        'Fit',
+        '--race <shapes...>',
+        'let every atom change to one of these shapes if held-out rows ask for it',
+      ).choices(['constant', 'linear', 'circle', 'torus', 'patch']),
+    )
+    .addOption(
       of('Fit', '--controls', 'compare with principal components, directions, and rows without structure (slower)'),
     )
     .addOption(whole('--threads <n>', 'most threads; the result does not depend on it'))
@@ -99,7 +107,7 @@ export function toFitOptions(flags: DictionaryFitFlags): FitDictionaryOptions {
     ...{ trainRows: 1, maxIterations: 1, threads: 1 },
   })
   const { atoms, topology, harmonics, dimension, active, nonNegative, centre, prune, seed, restarts, beam } = flags
-  const { smoothing, trainRows, controls, maxIterations, threads, gate, prior } = flags
+  const { smoothing, trainRows, controls, race, maxIterations, threads, gate, prior } = flags
   const chosen =
     gate === undefined && prior === undefined
       ? undefined
@@ -108,7 +116,7 @@ export function toFitOptions(flags: DictionaryFitFlags): FitDictionaryOptions {
         : { kind: 'amplitude' as const, prior }
   return {
     ...{ atoms, topology, harmonics, dimension, active, nonNegative, seed, restarts, beam, smoothing },
-    ...{ trainRows, controls, maxIterations, threads, gate: chosen as FitDictionaryOptions['gate'] },
+    ...{ trainRows, controls, race, maxIterations, threads, gate: chosen as FitDictionaryOptions['gate'] },
     ...(centre ? {} : { centre }),
     ...(prune ? {} : { prune }),
   }

@@ -18,9 +18,6 @@ impl Basis for Constant {
     fn jet(&self, _t: &[f64], out: &mut [f64]) {
         out[0] = 1.0;
     }
-    fn nodes(&self) -> Vec<f64> {
-        Vec::new()
-    }
     fn roughness(&self, out: &mut [f64]) {
         out[0] = 0.0;
     }

@@ -18,8 +18,8 @@ impl Basis for Linear {
     fn jet(&self, t: &[f64], out: &mut [f64]) {
         out.copy_from_slice(&[1.0, t[0], 0.0, 1.0, 0.0, 0.0]);
     }
-    fn nodes(&self) -> Vec<f64> {
-        (-14..=14).map(|i| 0.25 * f64::from(i)).collect()
+    fn degree(&self) -> Option<usize> {
+        Some(1)
     }
     fn roughness(&self, out: &mut [f64]) {
         out.fill(0.0);

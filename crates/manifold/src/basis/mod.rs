@@ -37,9 +37,16 @@ pub trait Basis: Debug + Send + Sync {
     fn harmonics(&self) -> Option<usize> {
         None
     }
-    /// Places from which the nearest point of the curve or surface is looked for, d numbers each: close enough together that
-    /// Newton's method does the rest. Coordinates that are not periodic are in units of their prior's standard deviation.
-    fn nodes(&self) -> Vec<f64>;
+    /// D, if the functions are (1, t, …, t^D).
+    fn degree(&self) -> Option<usize> {
+        None
+    }
+    /// Places from which the nearest point of a surface is looked for, d numbers each: close enough together that Newton's
+    /// method does the rest. Coordinates that are not periodic are in units of their prior's standard deviation. None are
+    /// needed in one dimension, for functions with [`Basis::harmonics`] or a [`Basis::degree`].
+    fn nodes(&self) -> Vec<f64> {
+        Vec::new()
+    }
     /// Brings a point back into the chart: periodic coordinates into [0, period).
     fn retract(&self, t: &mut [f64]) {
         for (axis, t) in t.iter_mut().enumerate() {
@@ -119,6 +126,15 @@ impl Topology {
                 Arc::new(patch::Patch { dimension })
             }
         })
+    }
+
+    /// The number that goes with the name: harmonics, coordinates of a patch, else 0.
+    pub const fn size(self) -> usize {
+        match self {
+            Self::Constant | Self::Linear => 0,
+            Self::Circle { harmonics } | Self::Torus { harmonics } => harmonics,
+            Self::Patch { dimension } => dimension,
+        }
     }
 
     /// The word used in JSON and in the TypeScript API.

@@ -41,9 +41,12 @@ impl Basis for Patch {
             }
         }
     }
+    fn degree(&self) -> Option<usize> {
+        (self.dimension == 1).then_some(2)
+    }
     fn nodes(&self) -> Vec<f64> {
         // To ±3.5 standard deviations; Newton's method goes further.
-        let steps: i32 = [7, 7, 4, 3][self.dimension - 1];
+        let steps: i32 = [0, 7, 4, 3][self.dimension - 1];
         let axis: Vec<f64> = (-steps..=steps).map(|i| 3.5 * f64::from(i) / f64::from(steps)).collect();
         grid(&axis, self.dimension)
     }

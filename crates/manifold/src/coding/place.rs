@@ -9,19 +9,19 @@
 //!   out: e = z − ½(c − x)₊²/(q + y) + V(t).
 //! * Where the amount is fixed, e is what stands above.
 //!
-//! A circle's t is found with proof: −e at a fixed amount is a trigonometric polynomial ([`super::trig`]). With an amplitude,
-//! e < −γ if and only if ½(c − x)² − (γ + z + V)(q + y) > 0 with c > x, again a polynomial; γ rises to the best value found until
-//! none is above 0 (W. Dinkelbach (1967), "On nonlinear fractional programming", Management Science 13). Other shapes are
-//! looked for from the best of their nodes by Newton's method.
-
-use std::f64::consts::TAU;
+//! Where an atom has one coordinate, t is found with proof: −e at a fixed amount is a trigonometric polynomial for circles
+//! ([`super::trig`]), an algebraic one for lines and parabolas ([`super::power`]). With an amplitude, e < −γ if and only if
+//! ½(c − x)² − (γ + z + V)(q + y) > 0 with c > x, again a polynomial; γ rises to the best value found until none is above 0
+//! (W. Dinkelbach (1967), "On nonlinear fractional programming", Management Science 13). On surfaces t is looked for from the
+//! best of their nodes by Newton's method, without proof.
 
 use headwater_linalg::cholesky;
 use headwater_linalg::dense::inner;
 
 use crate::ard::Ard;
 use crate::basis::{blocks, second};
-use crate::coding::trig::{Nodes, Polynomial};
+use crate::coding::ascent::{Curve, rise};
+use crate::coding::{power, trig};
 use crate::problem::Atom;
 
 /// How an amount is found.
@@ -65,13 +65,23 @@ pub(crate) struct Finder<'a> {
 /// Memory of a search.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    nodes: Nodes,
-    form: Polynomial,
-    other: Polynomial,
-    k: Vec<f64>,
+    waves: Memory<trig::Polynomial>,
+    powers: Memory<power::Polynomial>,
     jet: Vec<f64>,
     image: Vec<f64>,
     scores: Vec<(f64, usize)>,
+}
+
+/// Memory of a search in one coordinate.
+#[derive(Default)]
+struct Memory<P> {
+    nodes: trig::Nodes,
+    form: P,
+    other: P,
+    line: P,
+    k: Vec<f64>,
+    l: Vec<f64>,
+    g: Vec<f64>,
 }
 
 /// Nodes from which Newton's method starts, its steps, and the halvings of one.
@@ -86,7 +96,8 @@ impl<'a> Finder<'a> {
         let ard: Vec<Ard> = (0..atom.dimension)
             .map(|axis| Ard { strength: strengths[atom.coordinate + axis], period: atom.basis.period(axis) })
             .collect();
-        let mut nodes = atom.basis.nodes();
+        let exact = atom.basis.harmonics().is_some() || atom.basis.degree().is_some();
+        let mut nodes = if exact { Vec::new() } else { atom.basis.nodes() };
         for at in nodes.chunks_exact_mut(atom.dimension.max(1)) {
             for (t, ard) in at.iter_mut().zip(&ard) {
                 *t *= if ard.period.is_none() && ard.strength > 0.0 { ard.strength.sqrt().recip() } else { 1.0 };
@@ -119,7 +130,11 @@ impl<'a> Finder<'a> {
             (out.amount, out.energy) = best_amount(l[0], g[0], amount);
             out.t.clear();
         } else if let Some(harmonics) = self.atom.basis.harmonics() {
-            self.circle(harmonics, l, g, amount, most, from.map(|t| t[0]), work, out);
+            let from = from.map(|t| t[0]);
+            self.curve(harmonics, l, g, amount, most, from, &mut work.waves, &mut work.jet, out);
+        } else if let Some(degree) = self.atom.basis.degree() {
+            let from = from.map(|t| t[0]);
+            self.curve(degree, l, g, amount, most, from, &mut work.powers, &mut work.jet, out);
         } else {
             self.search(l, g, amount, work, out);
         }
@@ -129,102 +144,76 @@ impl<'a> Finder<'a> {
     }
 
     /// Amount and energy at t.
-    fn at(&self, t: &[f64], l: &[f64], g: &[f64], amount: Amount, work: &mut Scratch) -> (f64, f64) {
+    fn at(&self, t: &[f64], l: &[f64], g: &[f64], amount: Amount, jet: &mut Vec<f64>) -> (f64, f64) {
         let m = self.atom.functions;
-        work.jet.resize(blocks(self.atom.dimension) * m, 0.0);
-        self.atom.basis.jet(t, &mut work.jet);
-        let (c, q) = products(l, g, &work.jet[..m]);
+        jet.resize(blocks(self.atom.dimension) * m, 0.0);
+        self.atom.basis.jet(t, jet);
+        let (c, q) = products(l, g, &jet[..m]);
         let (a, e) = best_amount(c, q, amount);
         (a, e + self.ard.iter().zip(t).map(|(ard, t)| ard.jet(*t).0).sum::<f64>())
     }
 
-    /// −e less a value, times what keeps its sign, as a polynomial: at a fixed amount −e itself.
-    fn polynomial(&self, harmonics: usize, l: &[f64], g: &[f64], amount: Amount, value: f64, work: &mut Scratch) {
-        let m = l.len();
-        let eta = self.ard[0].strength / (TAU * TAU);
-        work.k.clear();
-        match amount {
-            Amount::Fixed(a) => {
-                work.k.extend(g.iter().map(|g| -0.5 * a * a * g));
-                work.form.set_form(harmonics, &work.k);
-                work.form.add_line(a, l);
-                work.form.add(0, [-eta, 0.0]);
-                work.form.add(1, [eta, 0.0]);
-            }
-            Amount::Free { charge, ridge, rent } => {
-                // ½(c − x)² − (γ + z)(q + y), with x and y in the element of the constant function.
-                let own = |i: usize| if i == 0 { l[0] - charge } else { l[i] };
-                let price = value + rent;
-                for i in 0..m {
-                    work.k.extend((0..m).map(|j| 0.5 * own(i) * own(j) - price * g[i * m + j]));
-                }
-                work.k[0] -= price * ridge;
-                work.form.set_form(harmonics, &work.k);
-                if eta > 0.0 {
-                    work.k.clear();
-                    work.k.extend_from_slice(g);
-                    work.k[0] += ridge;
-                    work.other.set_form(harmonics, &work.k);
-                    work.form.add_product(&work.other, -eta, eta);
-                }
-            }
-        }
-    }
-
     /// The best place with an energy below `most`, with proof that none is lower.
-    fn circle(
+    fn curve<P: Curve>(
         &self,
-        harmonics: usize,
+        order: usize,
         l: &[f64],
         g: &[f64],
         amount: Amount,
         most: f64,
         mut from: Option<f64>,
-        work: &mut Scratch,
+        work: &mut Memory<P>,
+        jet: &mut Vec<f64>,
         out: &mut Place,
     ) {
         let fixed = matches!(amount, Amount::Fixed(_));
         let charge = if let Amount::Free { charge, .. } = amount { charge } else { 0.0 };
-        let steepness = l[1..].chunks_exact(2).enumerate();
-        let rise: f64 = steepness.map(|(h, x)| TAU * (h + 1) as f64 * (x[0] * x[0] + x[1] * x[1]).sqrt()).sum();
+        // Coordinates that are not periodic in units of their prior's standard deviation.
+        let strength = self.ard[0].strength;
+        let (unit, strength) =
+            if self.ard[0].period.is_some() { (1.0, strength) } else { (strength.sqrt().recip(), 1.0) };
+        let m = l.len();
+        let power = |k: usize| if unit == 1.0 { 1.0 } else { unit.powi(k as i32) };
+        work.l.clear();
+        work.l.extend(l.iter().enumerate().map(|(i, l)| l * power(i)));
+        work.g.clear();
+        work.g.extend(g.iter().enumerate().map(|(at, g)| g * power(at / m + at % m)));
         // Amounts are not negative: where c <= x the square says nothing.
-        let allowed = |sin: f64, cos: f64, h: f64| {
-            if fixed {
-                return true;
-            }
-            let (mut s, mut c, mut value) = (0.0, 1.0, l[0] - charge);
-            for pair in l[1..].chunks_exact(2) {
-                (s, c) = (s * cos + c * sin, c * cos - s * sin);
-                value += pair[0] * s + pair[1] * c;
-            }
-            value + rise * h > 0.0
-        };
+        let mut line = std::mem::take(&mut work.line);
+        work.k.clear();
+        work.k.resize(m * m, 0.0);
+        line.set_form(order, &work.k);
+        line.add_line(1.0, &work.l);
+        line.add_constant(-charge);
+        line.ready();
+        let allowed = |at: P::Point, h: f64| fixed || line.bounds(at, h, line.jet(at))[0] > 0.0;
         (out.amount, out.energy) = (0.0, most);
         out.t.clear();
         out.t.push(0.0);
         // γ: −e of the best place so far.
         let mut gamma = -most;
         for _ in 0..ROUNDS {
-            self.polynomial(harmonics, l, g, amount, gamma, work);
+            work.polynomial(order, amount, gamma, strength);
             let floor = if fixed { gamma } else { 0.0 };
-            let start = from.take().or_else(|| work.form.above(floor, &mut work.nodes, allowed));
-            let Some(mut t) = start else { return };
+            let start = from.take().map(|t| t / unit).or_else(|| work.form.above(floor, &mut work.nodes, &allowed));
+            let Some(mut t) = start else { break };
             let mut last = f64::NEG_INFINITY;
             for _ in 0..ROUNDS {
-                t = work.form.rise(t, allowed);
-                let (a, e) = self.at(&[t], l, g, amount, work);
+                t = rise(&work.form, t, &allowed);
+                let (a, e) = self.at(&[t * unit], l, g, amount, jet);
                 if -e > gamma {
                     gamma = -e;
-                    (out.amount, out.energy, out.t[0]) = (a, e, t);
+                    (out.amount, out.energy, out.t[0]) = (a, e, t * unit);
                 }
                 // Dinkelbach's steps to the top of this hill.
                 if fixed || -e <= last + 1e-15 * last.abs() {
                     break;
                 }
                 last = -e;
-                self.polynomial(harmonics, l, g, amount, gamma, work);
+                work.polynomial(order, amount, gamma, strength);
             }
         }
+        work.line = line;
     }
 
     fn search(&self, l: &[f64], g: &[f64], amount: Amount, work: &mut Scratch, out: &mut Place) {
@@ -267,7 +256,7 @@ impl<'a> Finder<'a> {
     /// Newton's method on t with the amount minimised out; returns amount and energy at its end.
     fn descend(&self, t: &mut [f64], l: &[f64], g: &[f64], amount: Amount, work: &mut Scratch) -> (f64, f64) {
         let (m, d) = (self.atom.functions, self.atom.dimension);
-        let (mut a, mut e) = self.at(t, l, g, amount, work);
+        let (mut a, mut e) = self.at(t, l, g, amount, &mut work.jet);
         let mut slope = vec![0.0; d];
         let mut bend = vec![0.0; d * d];
         for _ in 0..STEPS {
@@ -326,7 +315,7 @@ impl<'a> Finder<'a> {
             let mut lower = false;
             for _ in 0..HALVINGS {
                 (0..d).for_each(|c| t[c] = from[c] - alpha * step[c]);
-                let (next, value) = self.at(t, l, g, amount, work);
+                let (next, value) = self.at(t, l, g, amount, &mut work.jet);
                 if value < e {
                     (a, e, lower) = (next, value, true);
                     break;
@@ -339,6 +328,39 @@ impl<'a> Finder<'a> {
             }
         }
         (a, e)
+    }
+}
+
+impl<P: Curve> Memory<P> {
+    /// −e less a value, times what keeps its sign, as a polynomial: at a fixed amount −e itself.
+    fn polynomial(&mut self, order: usize, amount: Amount, value: f64, strength: f64) {
+        let (l, g) = (&self.l, &self.g);
+        let m = l.len();
+        self.k.clear();
+        match amount {
+            Amount::Fixed(a) => {
+                self.k.extend(g.iter().map(|g| -0.5 * a * a * g));
+                self.form.set_form(order, &self.k);
+                self.form.add_line(a, l);
+                self.form.take_prior(strength);
+            }
+            Amount::Free { charge, ridge, rent } => {
+                // ½(c − x)² − (γ + z)(q + y), with x and y in the element of the constant function.
+                let own = |i: usize| if i == 0 { l[0] - charge } else { l[i] };
+                let price = value + rent;
+                for i in 0..m {
+                    self.k.extend((0..m).map(|j| 0.5 * own(i) * own(j) - price * g[i * m + j]));
+                }
+                self.k[0] -= price * ridge;
+                self.form.set_form(order, &self.k);
+                self.k.clear();
+                self.k.extend_from_slice(g);
+                self.k[0] += ridge;
+                self.other.set_form(order, &self.k);
+                self.form.take_prior_times(strength, &self.other);
+            }
+        }
+        self.form.ready();
     }
 }
 

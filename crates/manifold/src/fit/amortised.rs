@@ -10,7 +10,7 @@
 use std::f64::consts::TAU;
 
 use headwater_base::Error;
-use headwater_linalg::dense::{add_scaled, inner};
+use headwater_linalg::dense::{add_outer, add_scaled, inner};
 use headwater_linalg::eigen;
 
 use crate::fit::model::{Encoded, Model, Rows};
@@ -107,7 +107,7 @@ pub fn amortise(model: &Model, rows: &Rows, codes: &Encoded) -> Result<Amortised
     let mut squares = vec![0.0; count];
     for (x, y) in rows.values.chunks_exact(p).zip(targets.chunks_exact(count)) {
         let x: Vec<f64> = x.iter().zip(&centre).map(|(x, c)| x - c).collect();
-        moments.chunks_exact_mut(p).zip(&x).for_each(|(to, a)| add_scaled(*a, &x, to));
+        add_outer(&mut moments, &x, &x);
         for k in 0..count {
             let off = y[k] - means[k];
             add_scaled(off, &x, &mut cross[k * p..(k + 1) * p]);

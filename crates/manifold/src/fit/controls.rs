@@ -9,7 +9,7 @@
 use headwater_base::Error;
 use headwater_base::parallel::Crew;
 use headwater_base::rng::{Purpose, Stream};
-use headwater_linalg::dense::{add_scaled, inner};
+use headwater_linalg::dense::{add_outer, add_scaled, inner};
 use headwater_linalg::eigen;
 
 use crate::basis::Topology;
@@ -64,6 +64,10 @@ pub fn controls(
     crew: Crew,
 ) -> Result<Option<Vec<Compared>>, Error> {
     let quiet = Crew::new(crew.threads, crew.control.silent());
+    // Shapes that were changed by a race are those that are compared.
+    let mut settings = FitSettings { start: None, ..settings.clone() };
+    found.kept.iter().zip(&found.model.atoms).for_each(|(&k, shape)| settings.atoms[k] = *shape);
+    let settings = &settings;
     let Some((_, score)) = found.model.judge(train, quiet)? else { return Ok(None) };
     let numbers = score.usage.scalars.round().max(1.0) as usize;
     let functions: usize = found.codes.problem.channels;
@@ -90,7 +94,8 @@ pub fn controls(
             gate: Gate::Amplitude(AmplitudePrior::HalfNormal),
             active: numbers.min(functions).min(train.count),
             prune: false,
-            restarts: 2,
+            // One draw of directions in two ends far from the best (EV .91 of .975 seen): a control must be a good one.
+            restarts: settings.restarts.max(4),
             smoothing: Smoothing::Size,
             incoherence: 0.0,
             repulsion: 0.0,
@@ -160,7 +165,7 @@ fn covariance(rows: &Rows, centre: &[f64], p: usize) -> Vec<f64> {
     let mut out = vec![0.0; p * p];
     for row in rows.values.chunks_exact(p) {
         let off: Vec<f64> = row.iter().zip(centre).map(|(x, c)| x - c).collect();
-        out.chunks_exact_mut(p).zip(&off).for_each(|(to, x)| add_scaled(*x, &off, to));
+        add_outer(&mut out, &off, &off);
     }
     out.iter_mut().for_each(|x| *x /= rows.count as f64);
     out

@@ -23,7 +23,7 @@ pub enum Claim {
     Collapsed,
     /// A circle whose amplitudes fill the disc: two directions would say the same.
     Filled,
-    /// Too few rows, or too much noise, to tell a ring from a disc.
+    /// Too few rows, or too much noise, to tell a ring from a disc; or stopped before that was known.
     Undecided,
 }
 
@@ -124,6 +124,9 @@ pub(super) fn facts(
             let constant = |c: usize| periods[c].is_some() && spread[c] < CONSTANT || spread[c] == 0.0;
             let claim = if used.rows == 0 || worth.is_some_and(|nats| nats <= 0.0) {
                 Claim::NotWorth
+            } else if now.is_some() && worth.is_none() {
+                // Stopped before it was known.
+                Claim::Undecided
             } else if (0..d).any(constant) {
                 Claim::Collapsed
             } else {

@@ -1,16 +1,17 @@
 //! What a dictionary costs to write down, in nats: whether an atom is worth its place.
 //!
-//! Length = ½n ln φ̂ + Σ over active slots of (ln K + ½ Σ_scalars ln(1 + SNR)) + Σ over atoms of ½ M p ln N_k, with
+//! Length = ½n ln φ̂ + Σ over active slots of (ln K + ½ Σ_scalars ln(1 + r)) + Σ over atoms of ½ M p ln N_k, with
 //! φ̂ = Σω(f − z)²/(n − d), n observed cells, d numbers told in codes: what is fitted exactly leaves nothing over and must not
 //! count as precision. A parameter known from N rows costs ½ ln N, a number told to the precision that the noise leaves
-//! ½ ln(1 + SNR), which atom it is ln K (J. Rissanen (1978), "Modeling by shortest data description", Automatica 14). Every
+//! ½ ln(1 + r), which atom it is ln K. r is the signal-to-noise ratio for coordinates; for an amplitude, the variance of its
+//! prior over that of its error, and d counts r/(1 + r) of it: where amplitudes are all but equal, nothing is told (J. Rissanen (1978), "Modeling by shortest data description", Automatica 14). Every
 //! dictionary is judged by its own noise, so that lengths can be compared.
 
 use headwater_base::parallel::Crew;
 
 use crate::coding::{CodingSettings, code_some};
 use crate::objective::Objective;
-use crate::problem::{Gate, Problem};
+use crate::problem::{AmplitudePrior, Gate, Problem};
 use crate::row::Row;
 use crate::state::State;
 
@@ -53,6 +54,17 @@ pub(super) fn uses(objective: &Objective, state: &State) -> (Vec<Use>, f64) {
     (out, data)
 }
 
+/// The variance of an atom's amplitudes by their prior: infinite without one, NaN where there are no amplitudes.
+fn prior_variance(objective: &Objective, k: usize) -> f64 {
+    let alpha = objective.strengths.amplitude[k];
+    match objective.problem.gate {
+        Gate::Amplitude(AmplitudePrior::Normal | AmplitudePrior::HalfNormal) => alpha.recip(),
+        Gate::Amplitude(AmplitudePrior::Exponential) => (alpha * alpha).recip(),
+        Gate::Softmax { .. } => f64::INFINITY,
+        Gate::Unit => f64::NAN,
+    }
+}
+
 /// Numbers told for a slot of an atom.
 pub(super) fn scalars(problem: &Problem, k: usize) -> usize {
     problem.atoms[k].dimension + usize::from(!matches!(problem.gate, Gate::Unit))
@@ -62,7 +74,14 @@ pub(super) fn scalars(problem: &Problem, k: usize) -> usize {
 pub(super) fn length(objective: &Objective, state: &State) -> f64 {
     let problem = objective.problem;
     let (uses, data) = uses(objective, state);
-    let told: f64 = uses.iter().enumerate().map(|(k, atom)| (atom.rows * scalars(problem, k)) as f64).sum();
+    // Of an atom's amplitudes, at a noise of this many times the objective's.
+    let ratio = |k: usize, noise: f64| prior_variance(objective, k) * uses[k].energy / (noise * uses[k].square);
+    let told_of = |(k, atom): (usize, &Use)| {
+        let ratio = ratio(k, 1.0);
+        let amounts = if ratio.is_nan() { 0.0 } else { 1.0 - (1.0 + ratio).recip() };
+        atom.rows as f64 * (problem.atoms[k].dimension as f64 + amounts)
+    };
+    let told: f64 = uses.iter().enumerate().map(told_of).sum();
     let cells = problem.observed as f64;
     // In units of the objective's noise.
     let noise = (data / (cells - told).max(LEAST * cells)).max(f64::MIN_POSITIVE);
@@ -72,9 +91,17 @@ pub(super) fn length(objective: &Objective, state: &State) -> f64 {
             return 0.0;
         }
         let (count, numbers) = (atom.rows as f64, scalars(problem, k) as f64);
-        let ratio = atom.energy / (noise * count * numbers.max(1.0));
+        let energy = atom.energy / (noise * count * numbers.max(1.0));
         let parameters = (problem.atoms[k].functions * problem.columns) as f64;
-        count * (used.ln() + 0.5 * numbers * ratio.ln_1p()) + 0.5 * parameters * count.max(2.0).ln()
+        let coordinates = problem.atoms[k].dimension as f64;
+        // Without a prior an amplitude is told like a coordinate.
+        let amounts = match ratio(k, noise) {
+            ratio if ratio.is_nan() => 0.0,
+            ratio if ratio.is_infinite() => energy,
+            ratio => ratio,
+        };
+        count * (used.ln() + 0.5 * coordinates * energy.ln_1p() + 0.5 * amounts.ln_1p())
+            + 0.5 * parameters * count.max(2.0).ln()
     };
     let codes: f64 = uses.iter().enumerate().map(of).sum();
     0.5 * cells * (noise * objective.strengths.noise).ln() + codes

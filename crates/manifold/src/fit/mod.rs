@@ -4,6 +4,7 @@
 //! 2. Decoders to begin with: planes from fourth cumulants where all atoms are circles ([`crate::seed::planes`]), and, unless
 //!    these leave nothing that stands out, subspaces one after the other ([`crate::seed::greedy`]) from some draws. Each is
 //!    taken through turns of coding and least squares ([`alternate`]); the shortest to write down goes on ([`length`]).
+//!    Where it is stuck, two atoms at a time begin again ([`moves`]).
 //! 3. Atoms that are not worth their length are taken out, one at a time.
 //! 4. All unknowns together to their minimum ([`minimise`]), with hyperparameters by evidence if asked ([`choose`]); then all
 //!    rows are coded anew, and as long as one finds a support with less energy, it takes it and the minimum is sought again.
@@ -18,14 +19,16 @@ mod decoders;
 mod facts;
 mod length;
 mod model;
+mod moves;
 mod prune;
+mod race;
 mod score;
 
 use headwater_base::parallel::Crew;
 use headwater_base::{Error, Progress, Status};
 
 use crate::basis::Topology;
-use crate::coding::{CodingSettings, code, lower_of};
+use crate::coding::{CodingSettings, code, refreshed};
 use crate::criterion::Criterion;
 use crate::incoherence::DecoderIncoherence;
 use crate::inner::{Evidence, InnerSettings, minimise};
@@ -39,6 +42,7 @@ pub use controls::{Compared, Kind as ControlKind, controls};
 pub use facts::{AtomFacts, Claim};
 pub use length::Use;
 pub use model::{Encoded, Model, Rows};
+pub use race::race;
 pub use score::Score;
 
 /// What is fitted, and how.
@@ -58,6 +62,8 @@ pub struct FitSettings {
     pub prune: bool,
     /// Of draws and random combinations.
     pub seed: u64,
+    /// Decoders to begin with instead of seeds, all functions × columns.
+    pub start: Option<Vec<f64>>,
     /// Draws of the greedy seeds; 4.
     pub restarts: usize,
     /// Width of the beam that codes a row; 8.
@@ -97,6 +103,8 @@ pub enum Seed {
     Cumulants,
     /// Subspaces one after the other, of this draw.
     Greedy(u32),
+    /// Given ([`FitSettings::start`]).
+    Given,
 }
 
 /// A fit.
@@ -118,10 +126,10 @@ pub struct Fit {
     pub rounds: usize,
     /// Rows that took another support after the last minimum.
     pub moved: usize,
-    /// Rows for which a fresh coding ends higher than the code they have.
+    /// Rows for which a fresh coding ends higher than the code they have, or elsewhere with the same energy.
     pub missed: usize,
-    /// Of the chosen seed.
-    pub seed: Option<Seed>,
+    /// Where its decoders began.
+    pub seed: Seed,
     /// Hyperparameters on a face of their box.
     pub boundary: Vec<Parameter>,
     /// V at the end, where hyperparameters were chosen.
@@ -154,7 +162,7 @@ pub fn fit(rows: &Rows, columns: usize, settings: &FitSettings, crew: Crew) -> R
     problem.check_atoms()?;
     check(&problem, settings)?;
     let run = Run { rows, columns, offset, settings, crew };
-    Ok(run.run(problem))
+    run.run(problem)
 }
 
 fn check(problem: &Problem, settings: &FitSettings) -> Result<(), Error> {
@@ -163,6 +171,13 @@ fn check(problem: &Problem, settings: &FitSettings) -> Result<(), Error> {
         |message: String, limit: usize| Err(Error::new("option-out-of-range", message).with_limit(limit as f64));
     if settings.active == 0 || settings.active > atoms {
         return refuse(format!("active is {}; allowed are 1 to {atoms}, the number of atoms", settings.active), atoms);
+    }
+    let length = problem.channels * problem.columns;
+    if let Some(start) =
+        settings.start.as_ref().filter(|start| start.len() != length || !start.iter().all(|x| x.is_finite()))
+    {
+        let message = format!("the decoders to begin with are {length} finite numbers; {} are given", start.len());
+        return Err(Error::new("start-shape-mismatch", message));
     }
     if problem.channels > LARGEST {
         let message = format!(
@@ -180,8 +195,14 @@ fn check(problem: &Problem, settings: &FitSettings) -> Result<(), Error> {
         );
         return Err(Error::new("scale-overflow", message));
     }
-    if settings.smoothing == Smoothing::None && problem.coordinates > 0 {
-        let message = "curves and surfaces need priors: smoothing 'none' is for points only".to_string();
+    if settings.smoothing == Smoothing::None {
+        let message = if problem.coordinates > 0 {
+            "curves and surfaces need priors: smoothing 'none' is for points only"
+        } else if settings.incoherence > 0.0 || settings.repulsion > 0.0 {
+            "incoherence and repulsion would be escaped by shrinking decoders: they need priors, not smoothing 'none'"
+        } else {
+            return Ok(());
+        };
         return Err(Error::new("prior-not-proper", message));
     }
     Ok(())
@@ -211,20 +232,20 @@ impl Run<'_> {
         self.settings.prune && !matches!(self.settings.gate, Gate::Softmax { .. })
     }
 
-    fn report(&self, done: usize, best: f64) {
+    fn report(&self, done: usize, best: Option<f64>) {
         let total = (self.settings.restarts + self.settings.max_rounds + 1) as u64;
-        self.crew.control.report(Progress { done: done as u64, total, best: Some(best), basins: None });
+        self.crew.control.report(Progress { done: done as u64, total, best, basins: None });
     }
 
     fn quiet(&self) -> Crew<'_> {
         Crew::new(self.crew.threads, self.crew.control.silent())
     }
 
-    fn run(&self, problem: Problem) -> Option<Fit> {
-        let (state, seed) = self.begin(&problem)?;
+    fn run(&self, problem: Problem) -> Result<Option<Fit>, Error> {
+        let Some((state, seed)) = self.begin(&problem) else { return Ok(None) };
         let kept: Vec<usize> = (0..problem.atoms.len()).collect();
-        let (problem, state, strengths, kept) = self.prune(problem, state, kept)?;
-        self.polish(problem, state, strengths, kept, seed)
+        let Some((problem, state, strengths, kept)) = self.prune(problem, state, kept) else { return Ok(None) };
+        self.polish(problem, state, strengths, kept, seed).map(Some)
     }
 
     /// Priors that hardly matter, for turns from a seed: noise a thousandth of the data's variance.
@@ -263,7 +284,7 @@ impl Run<'_> {
                 out.roughness[k] = out.ridge[k];
             }
             let used = uses[k];
-            if out.amplitude[k] > 0.0 && used.square > 0.0 {
+            if out.amplitude[k] > 0.0 && used.square > 0.0 && used.energy > 0.0 {
                 let error = out.noise * used.square / used.energy;
                 let (rows, mean) = (used.rows as f64, used.mass / used.rows as f64);
                 out.amplitude[k] = match problem.gate {
@@ -278,6 +299,8 @@ impl Run<'_> {
     }
 
     /// Minimum and coding in turns, to the end.
+    ///
+    /// Error: `border-too-large` where evidence cannot be computed.
     fn polish(
         &self,
         problem: Problem,
@@ -285,65 +308,60 @@ impl Run<'_> {
         strengths: Strengths,
         kept: Vec<usize>,
         seed: Seed,
-    ) -> Option<Fit> {
+    ) -> Result<Fit, Error> {
         let (mut state, mut strengths) = (start, strengths);
         let crew = self.quiet();
-        let mut fit = None;
-        let (mut status, mut evidence, mut value) = (Status::Converged, Evidence::default(), 0.0);
+        let (mut status, mut evidence, mut value) = (Status::Converged, Evidence::default(), f64::NAN);
         let (mut moved, mut missed, mut rounds) = (0, 0, 0);
         let (mut boundary, mut criterion) = (Vec::new(), None);
-        let mut choosing = self.settings.smoothing == Smoothing::Evidence && !kept.is_empty();
         while rounds < self.settings.max_rounds && !kept.is_empty() {
             rounds += 1;
             let coupling = self.coupling(&problem, &state);
-            if choosing {
+            if self.settings.smoothing == Smoothing::Evidence {
                 let parameters = self.parameters(&problem, &strengths);
-                let found =
-                    choose(&problem, &strengths, coupling.clone(), &state, &parameters, &self.settings.outer, crew);
-                // What is proper stays so for all strengths above 0.
-                let found = found.expect("checked before");
+                let outer = &self.settings.outer;
+                let found = choose(&problem, &strengths, coupling.clone(), &state, &parameters, outer, crew)?;
                 (strengths, state, boundary) = (found.strengths, found.state, found.boundary);
-                (status, evidence, criterion) = (found.status, found.inner, found.criterion);
-                value = Objective::new(&problem, strengths.clone(), coupling.clone())
-                    .expect("proper")
-                    .value(&state, crew)
-                    .unwrap_or(f64::NAN);
+                (status, evidence, criterion, value) = (found.status, found.inner, found.criterion, f64::NAN);
             } else {
-                let objective = Objective::new(&problem, strengths.clone(), coupling.clone()).expect("proper");
+                let objective = Objective::new(&problem, strengths.clone(), coupling.clone())?;
                 let found = minimise(&objective, &state, &self.settings.inner, crew);
-                (state, value, evidence) = (found.state, found.value, found.evidence);
-                status = found.status;
+                (state, value, evidence, status) = (found.state, found.value, found.evidence, found.status);
             }
-            self.report(self.settings.restarts + rounds, value);
             if status == Status::Aborted {
                 break;
             }
-            let objective = Objective::new(&problem, strengths.clone(), coupling).expect("proper");
-            let Some(fresh) = code(&objective, state.decoders(), self.coding(self.settings.beam), crew) else {
-                status = Status::Aborted;
-                break;
-            };
-            let Some(joined) = lower_of(&objective, &state, &fresh, MARGIN, crew) else {
-                status = Status::Aborted;
-                break;
-            };
-            (moved, missed) = (joined.taken, joined.worse);
-            if moved == 0 {
-                // The codes are those that coding gives, where it ends as low.
-                state = lower_of(&objective, &fresh, &state, MARGIN, crew)?.state;
-                break;
+            let objective = Objective::new(&problem, strengths.clone(), coupling)?;
+            if value.is_nan() {
+                value = objective.value(&state, crew).unwrap_or(f64::NAN);
             }
-            state = joined.state;
-            if choosing && rounds >= 2 {
-                // From here on the strengths stay.
-                choosing = false;
+            self.report(self.settings.restarts + rounds, Some(value));
+            let fresh = code(&objective, state.decoders(), self.coding(self.settings.beam), crew);
+            let joined = fresh.and_then(|fresh| refreshed(&objective, &state, &fresh, MARGIN, crew));
+            let Some(joined) = joined else {
+                status = Status::Aborted;
+                break;
+            };
+            (state, moved, missed) = (joined.state, joined.taken, joined.worse);
+            if moved == 0 {
+                break;
             }
         }
-        if status == Status::Converged && moved > 0 {
+        if moved > 0 {
+            value = f64::NAN;
+        }
+        // A boundary is one of the last minimum: it says nothing as long as rows move.
+        if matches!(status, Status::Converged | Status::Boundary) && moved > 0 {
             status = Status::Budget;
         }
         if status == Status::Converged && !boundary.is_empty() {
             status = Status::Boundary;
+        }
+        if !value.is_finite() {
+            // Stopped before it was known, moved since, or nothing is kept.
+            let objective = Objective::new(&problem, strengths.clone(), self.coupling(&problem, &state))?;
+            let crew = Crew::new(self.crew.threads, headwater_base::Control::none());
+            value = objective.value(&state, crew).expect("nobody stops it");
         }
         let model = Model {
             columns: self.columns,
@@ -356,18 +374,10 @@ impl Run<'_> {
             strengths: strengths.clone(),
             decoders: state.decoders().to_vec(),
         };
-        if !value.is_finite() {
-            // Stopped before it was known.
-            let objective =
-                Objective::new(&problem, strengths.clone(), self.coupling(&problem, &state)).expect("proper");
-            let crew = Crew::new(self.crew.threads, headwater_base::Control::none());
-            value = objective.value(&state, crew).expect("nobody stops it");
-        }
-        let objective = Objective::new(&problem, strengths, None).expect("proper");
+        let objective = Objective::new(&problem, strengths, None)?;
         let (uses, _) = length::uses(&objective, &state);
         let atoms = facts::facts(&objective, &state, &uses, self.coding(NARROW), self.prunes(), crew);
-        let degrees = degrees(&problem, &uses);
-        fit.replace(Fit {
+        Ok(Fit {
             model,
             kept,
             value,
@@ -376,14 +386,13 @@ impl Run<'_> {
             rounds,
             moved,
             missed,
-            seed: Some(seed),
+            seed,
             boundary,
             criterion,
             atoms,
-            degrees,
+            degrees: degrees(&problem, &uses),
             codes: Encoded { problem, state },
-        });
-        fit
+        })
     }
 
     fn coupling(&self, problem: &Problem, state: &State) -> Option<DecoderIncoherence> {

@@ -1,9 +1,9 @@
 //! Atoms that are not worth their length are taken out, one at a time.
 
 use crate::basis::Topology;
+use crate::coding::{RowCode, code_of, state_of};
 use crate::fit::alternate::alternate;
 use crate::fit::{NARROW, Run, length};
-use crate::layout::Layout;
 use crate::objective::Objective;
 use crate::problem::{Gate, Problem};
 use crate::state::State;
@@ -20,7 +20,7 @@ impl Run<'_> {
         let (mut problem, mut state, mut kept) = (problem, state, kept);
         let crew = self.quiet();
         loop {
-            (state, _) = rescaled(&problem, &state);
+            state = rescaled(&problem, state);
             let strengths = self.strengths(&problem, &state);
             if !self.prunes() || kept.is_empty() {
                 return Some((problem, state, strengths, kept));
@@ -60,19 +60,16 @@ impl Run<'_> {
     fn nothing(&self) -> (Problem, State) {
         let (gate, bounded) = (self.settings.gate, self.settings.non_negative);
         let problem = self.rows.problem(self.columns, &self.offset, &[], gate, bounded).expect("checked before");
-        let layout = Layout::new(&problem, &vec![Vec::new(); problem.rows]).expect("no atoms");
-        let state = State::new(&problem, layout, &[], &[], &[]).expect("nothing");
+        let state = state_of(&problem, (0..problem.rows).map(|_| RowCode::default()), &[]);
         (problem, state)
     }
 }
 
 /// Amplitudes of mean 1 in every atom, the decoders the other way.
-fn rescaled(problem: &Problem, state: &State) -> (State, Vec<f64>) {
-    let mut out = state.clone();
+fn rescaled(problem: &Problem, mut state: State) -> State {
     let atoms = problem.atoms.len();
-    let mut scale = vec![1.0; atoms];
     if !matches!(problem.gate, Gate::Amplitude(_)) {
-        return (out, scale);
+        return state;
     }
     let mut sums = vec![[0.0; 2]; atoms];
     for n in 0..problem.rows {
@@ -81,50 +78,34 @@ fn rescaled(problem: &Problem, state: &State) -> (State, Vec<f64>) {
             *sum = [sum[0] + s, sum[1] + 1.0];
         }
     }
-    for (scale, [sum, count]) in scale.iter_mut().zip(sums) {
-        *scale = if sum > 0.0 { sum / count } else { 1.0 };
-    }
+    let scale: Vec<f64> = sums.iter().map(|[sum, count]| if *sum > 0.0 { sum / count } else { 1.0 }).collect();
     for n in 0..problem.rows {
         let first = state.layout.locals(n).start;
-        for (at, &k) in state.layout.support(n).iter().enumerate() {
-            out.theta[first + at] /= scale[k as usize];
+        for at in 0..state.layout.support(n).len() {
+            state.theta[first + at] /= scale[state.layout.support(n)[at] as usize];
         }
     }
     let (beta, p) = (state.layout.beta(), problem.columns);
     for (atom, scale) in problem.atoms.iter().zip(&scale) {
         let range = beta + atom.channel * p..beta + (atom.channel + atom.functions) * p;
-        out.theta[range].iter_mut().for_each(|x| *x *= scale);
+        state.theta[range].iter_mut().for_each(|x| *x *= scale);
     }
-    (out, scale)
+    state
 }
 
 /// The problem and state without an atom that is on nowhere.
-fn without_atom(run: &Run, problem: &Problem, state: &State, gone: usize, left: &[Topology]) -> (Problem, State) {
+fn without_atom(run: &Run, problem: &Problem, from: &State, gone: usize, left: &[Topology]) -> (Problem, State) {
     let smaller = run
         .rows
         .problem(run.columns, &run.offset, left, run.settings.gate, run.settings.non_negative)
         .expect("checked before");
-    let renumber = |k: u32| k as usize - usize::from(k as usize > gone);
-    let supports: Vec<Vec<usize>> = (0..problem.rows)
-        .map(|n| state.layout.support(n).iter().filter(|k| **k as usize != gone).map(|&k| renumber(k)).collect())
-        .collect();
-    let layout = Layout::new(&smaller, &supports).expect("ascending");
-    let (mut gates, mut coordinates) = (Vec::new(), Vec::new());
-    for n in 0..problem.rows {
-        let (own_gates, own) = (state.gates(n), state.coordinates(n));
-        let mut at = 0;
-        for (slot, &k) in state.layout.support(n).iter().enumerate() {
-            let next = at + problem.atoms[k as usize].dimension;
-            if k as usize != gone {
-                gates.extend(own_gates.get(slot));
-                coordinates.extend_from_slice(&own[at..next]);
-            }
-            at = next;
-        }
-    }
+    let rows = (0..problem.rows).map(|n| {
+        let code = code_of(from, n);
+        code.filtered(problem, |slot| code.support[slot] != gone, |k| k - usize::from(k > gone))
+    });
     let (atom, p) = (&problem.atoms[gone], problem.columns);
-    let mut decoders = state.decoders().to_vec();
+    let mut decoders = from.decoders().to_vec();
     decoders.drain(atom.channel * p..(atom.channel + atom.functions) * p);
-    let state = State::new(&smaller, layout, &gates, &coordinates, &decoders).expect("what it was");
+    let state = state_of(&smaller, rows, &decoders);
     (smaller, state)
 }

@@ -5,11 +5,13 @@ use headwater_base::parallel::Crew;
 
 use crate::co_activation::co_activations;
 use crate::coding::fitted;
+use crate::fit::length;
 use crate::fit::model::{Encoded, Model, Rows};
 use crate::incoherence::Overlap;
 use crate::metrics::{
     Reconstruction, ReconstructionMetrics, Usage, UsageMetrics, co_active_overlap, decoder_parameters,
 };
+use crate::objective::Objective;
 use crate::problem::Gate;
 
 /// Figures of a dictionary on some rows.
@@ -25,6 +27,9 @@ pub struct Score {
     pub parameters: usize,
     /// Rows whose weighted energy is lower with no atom at all, that is, without a code.
     pub empty: usize,
+    /// Nats to write the rows down: ½n ln φ̂ + codes + decoders, see the lengths of a fit. Dictionaries can be compared by it on
+    /// the same rows.
+    pub length: f64,
 }
 
 impl Model {
@@ -64,7 +69,9 @@ impl Model {
             true => Overlap::default(),
             false => co_active_overlap(&functions, p, &self.decoders, co_activations(problem, &codes.state))?,
         };
+        let objective = Objective::new(problem, self.strengths.clone(), None)?;
         Ok(Score {
+            length: length::length(&objective, &codes.state),
             reconstruction: reconstruction.metrics(),
             usage: usage.metrics(),
             overlap,

@@ -18,6 +18,9 @@ use crate::lane::search::Atoms;
 /// Rows between two looks at the crew.
 const STRETCH: usize = 16_384;
 
+/// Atoms that are made orthonormal together.
+const ATOMS: usize = 64;
+
 /// B and Σx, by panels of eight columns (padded with zeros): panel j holds K·width + 1 rows of eight.
 pub(super) struct Moments {
     panels: Vec<f64>,
@@ -221,56 +224,29 @@ impl System<'_> {
 
 /// Makes the rows of every atom orthonormal, D = RQ, and turns codes and B accordingly. An atom whose rows have vanished or
 /// become parallel (which codes of rank one allow) keeps what is left and gets the rest from where it was before, as
-/// `rounded` still says.
-pub(super) fn normalise(atoms: &mut Atoms, moments: &mut Moments, codes: &mut Codes) {
-    let (p, w) = (atoms.columns, atoms.width);
-    let count = atoms.dictionary.atoms();
-    // Lower triangles R: 1 or 3 numbers an atom.
-    let mut factors = vec![[1.0, 0.0, 1.0]; count];
-    for (k, factor) in factors.iter_mut().enumerate() {
-        let rows = &mut atoms.dictionary.directions[k * w * p..(k + 1) * w * p];
-        let old: Vec<f64> = atoms.rounded[k * w * p..(k + 1) * w * p].iter().map(|&x| f64::from(x)).collect();
-        let (first, second) = rows.split_at_mut(p);
-        let norm = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
-        factor[0] = norm(first);
-        if factor[0] > f64::MIN_POSITIVE {
-            first.iter_mut().for_each(|x| *x /= factor[0]);
-        } else {
-            factor[0] = 0.0;
-            first.copy_from_slice(&old[..p]);
-            let size = norm(first);
-            first.iter_mut().for_each(|x| *x /= size);
-        }
-        if w == 2 {
-            let against = |x: &mut [f64]| {
-                let along: f64 = first.iter().zip(&*x).map(|(q, x)| q * x).sum();
-                first.iter().zip(x).for_each(|(q, x)| *x -= along * q);
-                along
-            };
-            factor[1] = against(second);
-            factor[1] += against(second);
-            factor[2] = norm(second);
-            if factor[2] <= 1e-12 * factor[1].abs().max(factor[0]) {
-                factor[2] = 0.0;
-                let unit = (0..p).min_by(|&i, &j| first[i].abs().total_cmp(&first[j].abs())).expect("a column");
-                second.copy_from_slice(&old[p..]);
-                against(second);
-                if norm(second) < 1e-3 {
-                    second.fill(0.0);
-                    second[unit] = 1.0;
-                    against(second);
-                }
+/// `rounded` still says. Of a fit that was stopped atoms and codes still must go together; B and `rounded` are left as they are.
+pub(super) fn normalise(atoms: &mut Atoms, moments: &mut Moments, codes: &mut Codes, crew: Crew) {
+    let (p, w, threads) = (atoms.columns, atoms.width, crew.threads);
+    let rounded = &atoms.rounded;
+    let blocks = atoms.dictionary.directions.chunks_exact_mut(w * p).zip(rounded.chunks_exact(w * p));
+    let mut whole: Vec<(&mut [f64], &[f32], Triangle)> =
+        blocks.map(|(rows, old)| (rows, old, [1.0, 0.0, 1.0])).collect();
+    for_each_piece(threads, &mut whole, ATOMS, |_, atoms| {
+        atoms.iter_mut().for_each(|(rows, old, factor)| *factor = orthonormal(rows, old, p));
+    });
+    let factors: Vec<Triangle> = whole.into_iter().map(|(_, _, factor)| factor).collect();
+    let support = &codes.support;
+    for_each_piece(threads, &mut codes.values, STRETCH * w, |piece, values| {
+        for (c, &atom) in values.chunks_exact_mut(w).zip(&support[piece * STRETCH..]) {
+            if atom != NONE {
+                turn(c, &factors[atom as usize]);
             }
-            let size = norm(second);
-            second.iter_mut().for_each(|x| *x /= size);
         }
-    }
-    for at in 0..codes.support.len() {
-        if codes.support[at] != NONE {
-            turn(&mut codes.values[at * w..(at + 1) * w], &factors[codes.support[at] as usize]);
+    });
+    for_each_piece(threads, &mut moments.panels, moments.rows * WIDE, |_, panel| {
+        if crew.stopped() {
+            return;
         }
-    }
-    for panel in moments.panels.chunks_exact_mut(moments.rows * WIDE) {
         for (k, factor) in factors.iter().enumerate() {
             for e in 0..WIDE {
                 let at = |u: usize| (k * w + u) * WIDE + e;
@@ -279,12 +255,58 @@ pub(super) fn normalise(atoms: &mut Atoms, moments: &mut Moments, codes: &mut Co
                 (0..w).for_each(|u| panel[at(u)] = pair[u]);
             }
         }
+    });
+    if !crew.stopped() {
+        atoms.round(threads);
     }
-    atoms.round();
+}
+
+/// Of a lower triangle R the numbers r_11, r_21, r_22; of a direction the first alone.
+type Triangle = [f64; 3];
+
+/// Makes the rows of one atom orthonormal; R. What is missing comes from the rows before.
+fn orthonormal(rows: &mut [f64], before: &[f32], p: usize) -> Triangle {
+    let mut factor = [1.0, 0.0, 1.0];
+    let (first, second) = rows.split_at_mut(p);
+    let norm = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
+    let recall = |x: &mut [f64], from: &[f32]| x.iter_mut().zip(from).for_each(|(x, old)| *x = f64::from(*old));
+    factor[0] = norm(first);
+    if factor[0] > f64::MIN_POSITIVE {
+        first.iter_mut().for_each(|x| *x /= factor[0]);
+    } else {
+        factor[0] = 0.0;
+        recall(first, &before[..p]);
+        let size = norm(first);
+        first.iter_mut().for_each(|x| *x /= size);
+    }
+    if !second.is_empty() {
+        let against = |x: &mut [f64]| {
+            let along: f64 = first.iter().zip(&*x).map(|(q, x)| q * x).sum();
+            first.iter().zip(x).for_each(|(q, x)| *x -= along * q);
+            along
+        };
+        factor[1] = against(second);
+        factor[1] += against(second);
+        factor[2] = norm(second);
+        if factor[2] <= 1e-12 * factor[1].abs().max(factor[0]) {
+            factor[2] = 0.0;
+            let unit = (0..p).min_by(|&i, &j| first[i].abs().total_cmp(&first[j].abs())).expect("a column");
+            recall(second, &before[p..]);
+            against(second);
+            if norm(second) < 1e-3 {
+                second.fill(0.0);
+                second[unit] = 1.0;
+                against(second);
+            }
+        }
+        let size = norm(second);
+        second.iter_mut().for_each(|x| *x /= size);
+    }
+    factor
 }
 
 /// c ← cR.
-fn turn(c: &mut [f64], factor: &[f64; 3]) {
+fn turn(c: &mut [f64], factor: &Triangle) {
     c[0] *= factor[0];
     if c.len() == 2 {
         c[0] += c[1] * factor[1];

@@ -11,6 +11,7 @@ use crate::lane::decoder::{Moments, normalise, refit};
 use crate::lane::dictionary::{Codes, Dictionary, Shape};
 use crate::lane::pairs::pair;
 use crate::lane::search::Atoms;
+use crate::lane::seeds::{Split, splits};
 use crate::lane::survey::{CHUNK, Survey, read, survey};
 use crate::lane::twins::{drop_idle, join};
 use crate::lane::{Rows, Settings, seeds};
@@ -36,7 +37,7 @@ pub struct Pass {
     pub unused: usize,
     /// Atoms that then gave their rows to a twin.
     pub joined: usize,
-    /// Atoms that left their rows because they explained next to nothing.
+    /// Atoms that left their rows because they explained next to nothing, or far less than they would beside another atom.
     pub idle: usize,
     /// How many of these three kinds began again at rows with large residuals.
     pub reborn: usize,
@@ -49,7 +50,7 @@ pub struct Lane {
     /// and decoders are stationary together for these supports. `Stalled`: F fell by no more than the share `stall` in a pass in
     /// which supports changed, or not at all, without that proof. `Budget`: the passes were used up. `Aborted`: stopped, with what there was.
     pub status: Status,
-    /// The decoders.
+    /// The decoders. Where a fit was stopped before atoms had begun, the axes of the columns.
     pub dictionary: Dictionary,
     /// Codes of the rows for these decoders.
     pub codes: Codes,
@@ -67,15 +68,10 @@ pub struct Lane {
 pub fn fit(rows: &dyn Rows, settings: &Settings, crew: Crew) -> Result<Lane, Error> {
     settings.check(rows.count(), rows.columns())?;
     let Some(survey) = survey(rows, crew)? else {
-        let survey = Survey { scale: 1.0, mean: vec![0.0; rows.columns()], total: 0.0 };
-        let dictionary = seeds::first(rows, &survey, settings)?;
-        return Ok(Turns::new(rows, settings, &survey, dictionary, crew).end(Status::Aborted));
+        return Ok(nothing(rows, settings, crew));
     };
     if settings.shape == Shape::Direction {
-        let dictionary = seeds::first(rows, &survey, settings)?;
-        let mut turns = Turns::new(rows, settings, &survey, dictionary, crew);
-        let status = turns.run()?;
-        return Ok(turns.end(status));
+        return turns(rows, settings, &survey, seeds::first(rows, &survey, settings, crew)?, crew);
     }
     let lines = Settings {
         atoms: 2 * settings.atoms,
@@ -86,13 +82,55 @@ pub fn fit(rows: &dyn Rows, settings: &Settings, crew: Crew) -> Result<Lane, Err
         ..*settings
     };
     let silent = Crew::new(crew.threads, crew.control.silent());
-    let mut turns = Turns::new(rows, &lines, &survey, seeds::first(rows, &survey, &lines)?, silent);
-    let status = turns.run()?;
-    let (dictionary, seeding) = (pair(&turns.atoms.dictionary, &turns.codes), std::mem::take(&mut turns.passes));
-    drop(turns);
+    let Some(dictionary) = seeds::first(rows, &survey, &lines, silent)? else {
+        return Ok(nothing(rows, settings, crew));
+    };
+    let mut first = Turns::new(rows, &lines, &survey, dictionary, silent);
+    let status = first.run()?;
+    let (dictionary, seeding) = (pair(&first.atoms.dictionary, &first.codes), std::mem::take(&mut first.passes));
+    drop(first);
     let mut turns = Turns::new(rows, settings, &survey, dictionary, crew);
     let status = if status == Status::Aborted { status } else { turns.run()? };
     Ok(Lane { seeding, ..turns.end(status) })
+}
+
+/// Goes on from a dictionary: the turns of [`fit`] without its seeds. `settings.atoms`, `.shape`, `.non_negative` and `.ridge` are
+/// those of the dictionary, whatever is given; `.early` = 0 leaves its atoms where they are but for refits.
+///
+/// Errors: as [`fit`]; `shape-mismatch` for rows of another number of columns.
+pub fn resume(rows: &dyn Rows, from: &Dictionary, settings: &Settings, crew: Crew) -> Result<Lane, Error> {
+    if rows.columns() != from.columns() {
+        let message = format!("the dictionary is for {} columns, the rows have {}", from.columns(), rows.columns());
+        return Err(Error::new("shape-mismatch", message));
+    }
+    let &Dictionary { shape, non_negative, ridge, .. } = from;
+    let own = Settings { atoms: from.atoms(), shape, non_negative, ridge, ..*settings };
+    own.check(rows.count(), rows.columns())?;
+    let Some(survey) = survey(rows, crew)? else {
+        return Ok(nothing(rows, &own, crew));
+    };
+    let mut scaled = from.clone();
+    scaled.offset.iter_mut().for_each(|b| *b *= survey.scale);
+    turns(rows, &own, &survey, Some(scaled), crew)
+}
+
+fn turns(
+    rows: &dyn Rows,
+    settings: &Settings,
+    survey: &Survey,
+    first: Option<Dictionary>,
+    crew: Crew,
+) -> Result<Lane, Error> {
+    let Some(dictionary) = first else { return Ok(nothing(rows, settings, crew)) };
+    let mut turns = Turns::new(rows, settings, survey, dictionary, crew);
+    let status = turns.run()?;
+    Ok(turns.end(status))
+}
+
+/// Stopped before atoms had begun.
+fn nothing(rows: &dyn Rows, settings: &Settings, crew: Crew) -> Lane {
+    let survey = Survey { scale: 1.0, mean: Vec::new(), total: 0.0 };
+    Turns::new(rows, settings, &survey, seeds::axes(rows.columns(), settings), crew).end(Status::Aborted)
 }
 
 struct Turns<'a> {
@@ -158,8 +196,14 @@ impl<'a> Turns<'a> {
                     return Ok(Status::Aborted);
                 };
                 done.joined = joined;
-                done.idle = drop_idle(&self.atoms, &mut self.moments, &mut self.codes, &self.young);
-                done.reborn = self.again(pass)?;
+                let scale = self.survey.scale;
+                let dictionary = &self.atoms.dictionary;
+                let found = splits(dictionary, &self.codes, &self.losses, self.rows, scale, self.crew)?;
+                let Some(found) = found else { return Ok(Status::Aborted) };
+                let gains: Vec<f64> = found.iter().map(|split| split.gain).collect();
+                let (idle, sure) = drop_idle(&self.atoms, &mut self.moments, &mut self.codes, &self.young, &gains);
+                done.idle = idle;
+                done.reborn = self.again(pass, &found, sure)?;
             }
             self.passes.push(done);
             settled |= quiet && done.joined + done.idle + done.reborn == 0 && done.changed <= SETTLED;
@@ -255,7 +299,7 @@ impl<'a> Turns<'a> {
         let done = refit(&mut self.atoms, &self.moments, &self.codes, &seen, with_offset, steps, self.crew);
         if steps > 0 {
             // Of a refit that was stopped, too: its panels differ in how far they came, and rows must be orthonormal.
-            normalise(&mut self.atoms, &mut self.moments, &mut self.codes);
+            normalise(&mut self.atoms, &mut self.moments, &mut self.codes, self.crew);
         }
         done
     }
@@ -265,11 +309,12 @@ impl<'a> Turns<'a> {
         1e-26 * (self.rows.count() * self.rows.columns()) as f64
     }
 
-    fn again(&mut self, pass: usize) -> Result<usize, Error> {
+    fn again(&mut self, pass: usize, splits: &[Split], sure: usize) -> Result<usize, Error> {
         let mut random = Stream::new(self.settings.seed, Purpose::Start, 1 + pass as u32);
         let (dictionary, scale) = (&mut self.atoms.dictionary, self.survey.scale);
-        let born = seeds::again(dictionary, &self.codes, &self.losses, self.rows, scale, &mut random, self.crew)?;
-        self.atoms.round();
+        let of = (splits, sure);
+        let born = seeds::again(dictionary, &self.codes, &self.losses, of, self.rows, scale, &mut random, self.crew)?;
+        self.atoms.round(self.crew.threads);
         self.young.fill(false);
         born.iter().for_each(|&k| self.young[k] = true);
         Ok(born.len())

@@ -15,7 +15,7 @@
 //! are refitted together (`decoder.rs`: conjugate gradients on the normal equations of the sparse codes, which are never
 //! formed). In the first, early passes decoders are refitted several times a pass, each time with the latest codes of the rows
 //! that have been seen, rows are coded from nothing as well, and atoms that no row uses, that have a twin or that explain
-//! next to nothing begin again elsewhere (`twins.rs`, `seeds.rs`). Circles begin as pairs of directions (`pairs.rs`).
+//! next to nothing, or far less than they would beside another one, begin again elsewhere (`twins.rs`, `seeds.rs`). Circles begin as pairs of directions (`pairs.rs`).
 //!
 //! # Guarantees
 //! F never rises by a row's coding or a refit; where atoms begin again it may. The same bits for any number of threads.
@@ -52,7 +52,7 @@ mod twins;
 
 pub use dictionary::{Codes, Dictionary, Shape};
 pub use encode::encode;
-pub use fit::{Lane, Pass, fit};
+pub use fit::{Lane, Pass, fit, resume};
 pub use settings::{Seeds, Settings};
 
 use headwater_base::Error;

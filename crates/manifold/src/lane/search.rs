@@ -2,11 +2,14 @@
 //!
 //! The products and the choice are [`routing`]'s; this is the dictionary as they want it.
 
-use headwater_base::parallel::Crew;
+use headwater_base::parallel::{Crew, for_each_piece};
 use headwater_linalg::device::Scoring;
 use headwater_linalg::{routing, simd};
 
 use crate::lane::dictionary::Dictionary;
+
+/// Directions rounded together.
+const TILE: usize = 1024;
 
 /// A dictionary as the kernels want it.
 pub(super) struct Atoms {
@@ -26,8 +29,11 @@ impl Atoms {
     }
 
     /// After a change of the directions.
-    pub(super) fn round(&mut self) {
-        self.rounded.iter_mut().zip(&self.dictionary.directions).for_each(|(y, x)| *y = *x as f32);
+    pub(super) fn round(&mut self, threads: usize) {
+        let (size, from) = (TILE * self.columns, &self.dictionary.directions);
+        for_each_piece(threads, &mut self.rounded, size, |piece, to| {
+            to.iter_mut().zip(&from[piece * size..]).for_each(|(y, x)| *y = *x as f32);
+        });
     }
 
     /// All rows of one atom.

@@ -1,7 +1,7 @@
 //! Where atoms begin, and begin again.
 
 use headwater_base::Error;
-use headwater_base::parallel::Crew;
+use headwater_base::parallel::{Crew, for_each_piece};
 use headwater_base::rng::{Purpose, Stream};
 use headwater_linalg::dense::{add_scaled, inner};
 
@@ -10,46 +10,96 @@ use crate::lane::dictionary::{Codes, Dictionary, NONE};
 use crate::lane::settings::{Seeds, Settings};
 use crate::lane::survey::{Survey, read};
 
-/// Most atoms that begin beside others after a pass, and rows of those that are looked at.
+/// Most atoms that may be split after a pass, and rows of each that are looked at.
 const SPLITS: usize = 256;
 const MEMBERS: usize = 256;
 /// Atoms that begin again after the same pass differ by more than this |cos|.
 const ALIKE: f64 = 0.8;
 
+/// Atoms that are one piece of work.
+const PIECE: usize = 32;
+
 /// The first dictionary: directions of rows less the mean (drawn without repetition, rows at the mean skipped), then, where the
-/// rows run out, random ones. The second axis of a plane is random.
-pub(super) fn first(rows: &dyn Rows, survey: &Survey, settings: &Settings) -> Result<Dictionary, Error> {
-    let (p, w, n) = (rows.columns(), settings.shape.width(), rows.count());
+/// rows run out, random ones. The second axis of a plane is random. `None` if it was stopped.
+pub(super) fn first(
+    rows: &dyn Rows,
+    survey: &Survey,
+    settings: &Settings,
+    crew: Crew,
+) -> Result<Option<Dictionary>, Error> {
+    let (p, w, n, count) = (rows.columns(), settings.shape.width(), rows.count(), settings.atoms);
     let offset = if settings.offset { survey.mean.clone() } else { vec![0.0; p] };
+    let mut directions = vec![0.0; count * w * p];
+    let (mut begun, mut taken) = (0, 0);
     let mut random = Stream::new(settings.seed, Purpose::Start, 0);
     let mut order: Vec<u32> = if settings.seeds == Seeds::Rows { (0..n as u32).collect() } else { Vec::new() };
-    let mut directions = Vec::with_capacity(settings.atoms * w * p);
-    let (mut taken, mut row) = (0, Vec::new());
-    while directions.len() < settings.atoms * w * p {
-        if directions.len() / p % w == 0 && taken < order.len() {
-            // One step of Fisher and Yates' shuffle.
-            let at = taken + random.below(order.len() - taken);
-            order.swap(taken, at);
-            let from = order[taken] as usize;
-            taken += 1;
-            read(rows, from..from + 1, survey.scale, &mut row)?;
-            row.iter_mut().zip(&offset).for_each(|(x, b)| *x -= b);
-        } else {
-            row.clear();
-            row.extend((0..p).map(|_| random.normal()));
+    while begun < count && taken < order.len() {
+        // As many rows as atoms are missing, by steps of Fisher and Yates' shuffle; rows at the mean give none.
+        let next = order.len().min(taken + count - begun);
+        for at in taken..next {
+            let with = at + random.below(order.len() - at);
+            order.swap(at, with);
         }
-        let kept = directions.len() - directions.len() / p % w * p;
-        if clean(&mut row, &directions[kept..]) {
-            directions.extend_from_slice(&row);
+        let drawn = &order[taken..next];
+        taken = next;
+        let read = |piece: usize| -> Result<Vec<f64>, Error> {
+            let (mut out, mut row) = (Vec::new(), Vec::new());
+            for &from in &drawn[piece * PIECE..drawn.len().min((piece + 1) * PIECE)] {
+                read(rows, from as usize..from as usize + 1, survey.scale, &mut row)?;
+                row.iter_mut().zip(&offset).for_each(|(x, b)| *x -= b);
+                if clean(&mut row, &[]) {
+                    out.extend_from_slice(&row);
+                }
+            }
+            Ok(out)
+        };
+        let Some(parts) = crew.map(drawn.len().div_ceil(PIECE), read) else { return Ok(None) };
+        for part in parts {
+            for row in part?.chunks_exact(p) {
+                directions[begun * w * p..][..p].copy_from_slice(row);
+                begun += 1;
+            }
         }
     }
-    Ok(Dictionary {
+    // Each atom has a stream of its own, from the last one down: those of passes count from 1 up.
+    for_each_piece(crew.threads, &mut directions, w * p, |k, atom| {
+        if crew.stopped() {
+            return;
+        }
+        let mut random = Stream::new(settings.seed, Purpose::Start, u32::MAX - k as u32);
+        for u in usize::from(k < begun)..w {
+            let (before, own) = atom.split_at_mut(u * p);
+            loop {
+                own[..p].iter_mut().for_each(|x| *x = random.normal());
+                if clean(&mut own[..p], before) {
+                    break;
+                }
+            }
+        }
+    });
+    if crew.stopped() {
+        return Ok(None);
+    }
+    Ok(Some(Dictionary {
         shape: settings.shape,
         non_negative: settings.non_negative,
         ridge: settings.ridge,
         offset,
         directions,
-    })
+    }))
+}
+
+/// A dictionary without knowledge: the axes of the columns, in turns.
+pub(super) fn axes(columns: usize, settings: &Settings) -> Dictionary {
+    let mut directions = vec![0.0; settings.atoms * settings.shape.width() * columns];
+    directions.chunks_exact_mut(columns).enumerate().for_each(|(at, d)| d[at % columns] = 1.0);
+    Dictionary {
+        shape: settings.shape,
+        non_negative: settings.non_negative,
+        ridge: settings.ridge,
+        offset: vec![0.0; columns],
+        directions,
+    }
 }
 
 /// Makes x a unit vector at right angles to another one (or none); false where nothing is left of it.
@@ -74,13 +124,47 @@ pub(super) fn uses(codes: &Codes, atoms: usize) -> Vec<u32> {
     out
 }
 
-/// Lets unused atoms begin again, in turns: beside an atom whose rows have large residuals, on the other side of the direction in
-/// which those vary most (such an atom often stands between two features), and as the residual of a row with a large loss,
-/// unlike those before it. As many as there are such places. Returns which.
+/// An atom that seems to stand between two features.
+pub(super) struct Split {
+    /// Which.
+    atom: usize,
+    /// ρv: v the direction in which the residuals of the atom's rows vary most, ρ the ratio of their spread along it to that of
+    /// the codes: were the atom between features d ± ρv, this is where they would be.
+    toward: Vec<f64>,
+    /// What a second atom there would take off 2F, about.
+    pub gain: f64,
+}
+
+/// The atoms whose rows lose most above the mean of all rows, and what splitting them would gain, by falling gain; none that is what
+/// noise would show. `None` if it was stopped.
+pub(super) fn splits(
+    dictionary: &Dictionary,
+    codes: &Codes,
+    losses: &[f32],
+    rows: &dyn Rows,
+    scale: f64,
+    crew: Crew,
+) -> Result<Option<Vec<Split>>, Error> {
+    let uses = uses(codes, dictionary.atoms());
+    let crowded = crowded(codes, losses, &uses, SPLITS);
+    let found = crew.map(crowded.len(), |at| beside(dictionary, codes, &crowded[at], rows, scale));
+    let Some(found) = found else { return Ok(None) };
+    let mut out = Vec::new();
+    for ((atom, members), found) in crowded.into_iter().zip(found) {
+        let Some((toward, gain)) = found? else { continue };
+        out.push(Split { atom, toward, gain: gain * f64::from(uses[atom]) / members.len() as f64 });
+    }
+    out.sort_by(|a, b| b.gain.total_cmp(&a.gain).then(a.atom.cmp(&b.atom)));
+    Ok(Some(out))
+}
+
+/// Lets unused atoms begin again: the first `sure` beside atoms to be split, then in turns there and as the residual of a row with a
+/// large loss, unlike those before it. As many as there are such places. Returns which.
 pub(super) fn again(
     dictionary: &mut Dictionary,
     codes: &Codes,
     losses: &[f32],
+    (splits, sure): (&[Split], usize),
     rows: &dyn Rows,
     scale: f64,
     random: &mut Stream,
@@ -92,44 +176,68 @@ pub(super) fn again(
     if unused.is_empty() {
         return Ok(unused);
     }
-    let crowded = crowded(codes, losses, &uses, unused.len().div_ceil(2).min(SPLITS));
-    // Stopped: nothing begins again, and the next look at the crew ends the fit.
-    let Some(split) = crew.map(crowded.len(), |at| beside(dictionary, codes, &crowded[at], rows, scale)) else {
-        return Ok(Vec::new());
-    };
-    let mut split = crowded.iter().zip(split);
+    let mut split = splits.iter();
     let mut odd = odd_rows(losses, 4 * unused.len()).into_iter();
-    let mut born = 0;
+    let (mut born, mut taken) = (0, 0);
     // The last newcomers alone are compared: all would be quadratic in their number.
     const COMPARED: usize = 512;
     while born < unused.len() {
-        let next = if born % 2 == 0 { split.next() } else { None };
-        let (mut first, mut second) = (vec![0.0; p], Vec::new());
-        if let Some(((atom, _), beside)) = next {
-            let own = &dictionary.directions[atom * w * p..(atom + 1) * w * p];
-            let Some(beside) = beside? else { continue };
-            first.iter_mut().zip(own).zip(beside).for_each(|((x, d), v)| *x = d + v);
-            second.extend_from_slice(&own[p..]);
-        } else if let Some(row) = odd.next() {
-            residual(dictionary, codes, row, rows, scale, &mut first)?;
-            second.extend((p..w * p).map(|_| random.normal()));
-        } else {
+        // Some at a time, one beside an atom and one odd row in turns. What they are is computed side by side.
+        let mut places = Vec::new();
+        while places.len() < PIECE.min(unused.len() - born) {
+            let next = if taken < sure || taken % 2 == 0 { split.next() } else { None };
+            taken += 1;
+            match next.map(Place::Beside).or_else(|| odd.next().map(Place::Odd)) {
+                Some(place) => places.push(place),
+                None => break,
+            }
+        }
+        if places.is_empty() {
             break;
         }
-        if !clean(&mut first, &[]) || w == 2 && !clean(&mut second, &first) {
-            continue;
+        let before = &unused[born.saturating_sub(COMPARED)..born];
+        let first = |k: usize| &dictionary.directions[k * w * p..][..p];
+        let found = crew.map(places.len(), |at| -> Result<Option<Vec<f64>>, Error> {
+            let mut x = vec![0.0; p];
+            match &places[at] {
+                Place::Beside(of) => {
+                    x.iter_mut().zip(first(of.atom)).zip(&of.toward).for_each(|((x, d), v)| *x = d + v);
+                }
+                Place::Odd(row) => residual(dictionary, codes, *row, rows, scale, &mut x)?,
+            }
+            let new = clean(&mut x, &[]) && before.iter().all(|&k| inner(first(k), &x).abs() <= ALIKE);
+            Ok(new.then_some(x))
+        });
+        // Stopped: those who began are whole.
+        let Some(found) = found else { break };
+        let earlier = born;
+        for (place, found) in places.iter().zip(found) {
+            let Some(x) = found? else { continue };
+            let first = |k: &usize| &dictionary.directions[k * w * p..][..p];
+            if born == unused.len() || unused[earlier..born].iter().any(|k| inner(first(k), &x).abs() > ALIKE) {
+                continue;
+            }
+            let mut second = match place {
+                Place::Beside(of) => dictionary.directions[of.atom * w * p + p..(of.atom + 1) * w * p].to_vec(),
+                Place::Odd(_) => (p..w * p).map(|_| random.normal()).collect(),
+            };
+            if w == 2 && !clean(&mut second, &x) {
+                continue;
+            }
+            let at = unused[born] * w * p;
+            dictionary.directions[at..at + p].copy_from_slice(&x);
+            dictionary.directions[at + p..at + w * p].copy_from_slice(&second);
+            born += 1;
         }
-        let alike = |k: &usize| inner(&dictionary.directions[k * w * p..][..p], &first).abs() > ALIKE;
-        if unused[born.saturating_sub(COMPARED)..born].iter().any(alike) {
-            continue;
-        }
-        let at = unused[born] * w * p;
-        dictionary.directions[at..at + p].copy_from_slice(&first);
-        dictionary.directions[at + p..at + w * p].copy_from_slice(&second);
-        born += 1;
     }
     unused.truncate(born);
     Ok(unused)
+}
+
+/// Where an atom may begin again: beside another one, or at the residual of a row.
+enum Place<'a> {
+    Beside(&'a Split),
+    Odd(usize),
 }
 
 fn residual(
@@ -186,15 +294,16 @@ fn crowded(codes: &Codes, losses: &[f32], uses: &[u32], count: usize) -> Vec<(us
     out
 }
 
-/// ρv: v the direction in which the residuals of an atom's rows vary most (the first eigenvector of Σ r rᵀ, by power iteration),
-/// ρ the ratio of its spread to that of the codes: were the atom between features d ± ρv, this is where they would be.
+/// The vector of a [`Split`] (the first eigenvector of Σ r rᵀ over `members`, by power iteration), and the gain over these rows: the
+/// eigenvalue less that of noise of the same energy, Σ‖r‖²(√m + √p)²/mp for m rows of p columns (V. A. Marchenko, L. A. Pastur, 1967,
+/// "Distribution of eigenvalues for some sets of random matrices"). Absent where nothing is above the noise.
 fn beside(
     dictionary: &Dictionary,
     codes: &Codes,
     (atom, members): &(usize, Vec<usize>),
     rows: &dyn Rows,
     scale: f64,
-) -> Result<Option<Vec<f64>>, Error> {
+) -> Result<Option<(Vec<f64>, f64)>, Error> {
     let (p, w) = (dictionary.columns(), dictionary.shape.width());
     let (mut left, mut energy, mut row) = (Vec::with_capacity(members.len() * p), 0.0, Vec::new());
     for &n in members {
@@ -221,8 +330,11 @@ fn beside(
         }
         v = next;
     }
+    let (m, columns) = (members.len() as f64, p as f64);
+    let noise = inner(&left, &left) / (m * columns) * (m.sqrt() + columns.sqrt()).powi(2);
     let factor = (spread / energy).sqrt();
-    Ok((clean(&mut v, &[]) && factor.is_finite()).then(|| v.iter().map(|x| factor * x).collect()))
+    let split = spread > noise && clean(&mut v, &[]) && factor.is_finite();
+    Ok(split.then(|| (v.iter().map(|x| factor * x).collect(), spread - noise)))
 }
 
 #[cfg(test)]
@@ -260,7 +372,10 @@ mod tests {
         let codes = Codes { active: 1, width: 1, support: found.support, values: found.values };
         let losses: Vec<f32> = found.losses.iter().map(|loss| *loss as f32).collect();
         let rows = Table::new(&data, p).expect("rows");
-        let born = again(&mut atoms.dictionary, &codes, &losses, &rows, 1.0, &mut random, crew).expect("rows");
+        let splits = splits(&atoms.dictionary, &codes, &losses, &rows, 1.0, crew).expect("rows").expect("not stopped");
+        assert_eq!((splits.len(), splits[0].atom), (1, 0), "the others stand where they belong");
+        let of = (&splits[..], 1);
+        let born = again(&mut atoms.dictionary, &codes, &losses, of, &rows, 1.0, &mut random, crew).expect("rows");
         assert_eq!(born, [5]);
         let near = |k: usize| inner(&truth[k * p..(k + 1) * p], atoms.rows(5));
         assert!(near(0).max(near(1)) > 0.99, "{} and {}", near(0), near(1));

@@ -17,6 +17,8 @@ use crate::lane::seeds::uses;
 const ALIKE: f64 = 0.95;
 /// An atom is idle below this share of the mean Σ‖c‖² of all atoms.
 const IDLE: f64 = 0.05;
+/// … or below this share of what it would explain elsewhere.
+const PAYS: f64 = 1.0 / 3.0;
 
 /// Lets the less used of two twins give its rows to the other. Returns how many did; `None` if it was stopped (before anything
 /// changed). Cost: products of all atoms with all atoms.
@@ -52,18 +54,38 @@ pub(super) fn join(atoms: &Atoms, moments: &mut Moments, codes: &mut Codes, crew
     Some(joined.len())
 }
 
-/// Takes atoms that explain next to nothing, and were there before this pass, out of all rows. Returns how many.
-pub(super) fn drop_idle(atoms: &Atoms, moments: &mut Moments, codes: &mut Codes, young: &[bool]) -> usize {
+/// Takes atoms that explain next to nothing, and were there before this pass, out of all rows, and those that explain less than a
+/// third of what they would as halves of split atoms, whose `gains` fall. Returns how many, and how many of them are for splits.
+pub(super) fn drop_idle(
+    atoms: &Atoms,
+    moments: &mut Moments,
+    codes: &mut Codes,
+    young: &[bool],
+    gains: &[f64],
+) -> (usize, usize) {
     let (w, count) = (atoms.width, atoms.dictionary.atoms());
     let mut energy = vec![0.0; count];
     for at in (0..codes.support.len()).filter(|&at| codes.support[at] != NONE) {
         energy[codes.support[at] as usize] += codes.values[at * w..(at + 1) * w].iter().map(|c| c * c).sum::<f64>();
     }
     let least = IDLE * energy.iter().sum::<f64>() / count as f64;
-    let idle = |k: usize| energy[k] > 0.0 && energy[k] < least && !young[k];
-    let heirs: Vec<Heir> = (0..count).map(|k| if idle(k) { Heir::Nobody } else { Heir::Self_ }).collect();
+    let mut order: Vec<usize> = (0..count).filter(|&k| energy[k] > 0.0 && !young[k]).collect();
+    order.sort_by(|&a, &b| energy[a].total_cmp(&energy[b]).then(a.cmp(&b)));
+    // The least useful atom for the best split, and so on.
+    let mut idle = vec![false; count];
+    let mut wanted = gains.iter();
+    let mut sure = 0;
+    for k in order {
+        let better = wanted.next().is_some_and(|gain| energy[k] < PAYS * gain);
+        if !better && energy[k] >= least {
+            break;
+        }
+        sure += usize::from(better);
+        idle[k] = true;
+    }
+    let heirs: Vec<Heir> = idle.iter().map(|&idle| if idle { Heir::Nobody } else { Heir::Self_ }).collect();
     hand_over(&heirs, moments, codes);
-    (0..count).filter(|&k| idle(k)).count()
+    (idle.iter().filter(|&&idle| idle).count(), sure)
 }
 
 /// Who gets an atom's rows.

@@ -7,8 +7,8 @@
 use std::f64::consts::TAU;
 
 use headwater_base::Error;
-use headwater_base::parallel::{map, pairwise_sum};
-use headwater_linalg::assignment::assign;
+use headwater_base::parallel::{Crew, pairwise_sum};
+use headwater_linalg::assignment::assign_under;
 use headwater_linalg::dense::{add_scaled, inner};
 use headwater_linalg::gemm::{View, multiply};
 use headwater_linalg::singular::singular;
@@ -32,7 +32,7 @@ pub struct Decoders<'a> {
 }
 
 /// An atom of the first dictionary and the one of the second that it is assigned to.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Match {
     /// Of the first dictionary.
     pub first: usize,
@@ -40,8 +40,16 @@ pub struct Match {
     pub second: usize,
     /// The score, in [0, 1].
     pub cosine: f64,
-    /// Cosine of the largest principal angle between the smaller space and the larger one; 0 for a zero decoder.
-    pub smallest: f64,
+    /// Cosines of the principal angles between the two spaces, falling, as many as the smaller space has dimensions: none for a
+    /// zero decoder.
+    pub principal: Vec<f64>,
+}
+
+impl Match {
+    /// Cosine of the largest principal angle; 0 for a zero decoder.
+    pub fn smallest(&self) -> f64 {
+        self.principal.last().copied().unwrap_or(0.0)
+    }
 }
 
 /// What [`agreement`] answers.
@@ -54,13 +62,13 @@ pub struct Agreement {
 }
 
 /// Which atom of one dictionary is which of another: the one-to-one assignment with the largest sum of scores. Where one
-/// dictionary has more atoms, the surplus stays alone.
+/// dictionary has more atoms, the surplus stays alone. `None` if it was stopped.
 ///
 /// Cost: products of all rows with all rows, and K³ operations at most. Memory: 8 K_1 K_2 bytes.
 ///
 /// Errors: `too-few-atoms`; `too-many-atoms` above 8192 in one dictionary (see [`nearest`]); `shape-mismatch`;
 /// `value-not-finite` with the atom as row.
-pub fn agreement(first: Decoders, second: Decoders, columns: usize, threads: usize) -> Result<Agreement, Error> {
+pub fn agreement(first: Decoders, second: Decoders, columns: usize, crew: Crew) -> Result<Option<Agreement>, Error> {
     let most = first.functions.len().max(second.functions.len());
     if most > LARGEST {
         let message = format!(
@@ -71,29 +79,29 @@ pub fn agreement(first: Decoders, second: Decoders, columns: usize, threads: usi
     let swapped = first.functions.len() > second.functions.len();
     let (a, b) = (Spaces::new(first, columns)?, Spaces::new(second, columns)?);
     let (few, many) = if swapped { (&b, &a) } else { (&a, &b) };
-    let scores = few.scores(many, threads, |row| row.to_vec()).concat();
-    let of = assign(few.len(), many.len(), &scores);
-    let mut matches: Vec<Match> = (of.iter().enumerate())
-        .map(|(j, &k)| {
-            let (first, second) = if swapped { (k, j) } else { (j, k) };
-            let cosine = scores[j * many.len() + k];
-            Match { first, second, cosine, smallest: few.smallest(j, many, k) }
-        })
-        .collect();
+    let Some(scores) = few.scores(many, crew, |row| row.to_vec()) else { return Ok(None) };
+    let scores = scores.concat();
+    let Some(of) = assign_under(few.len(), many.len(), &scores, crew.control) else { return Ok(None) };
+    let matched = crew.map(of.len(), |j| {
+        let k = of[j];
+        let (first, second) = if swapped { (k, j) } else { (j, k) };
+        Match { first, second, cosine: scores[j * many.len() + k], principal: few.principal(j, many, k) }
+    });
+    let Some(mut matches) = matched else { return Ok(None) };
     matches.sort_by_key(|of| of.first);
     let cosines: Vec<f64> = matches.iter().map(|of| of.cosine).collect();
-    Ok(Agreement { mean: pairwise_sum(&cosines) / cosines.len() as f64, matches })
+    Ok(Some(Agreement { mean: pairwise_sum(&cosines) / cosines.len() as f64, matches }))
 }
 
 /// For every atom of `first` the largest score with an atom of `second`: for any number of atoms, and several may have the
-/// same nearest one.
+/// same nearest one. `None` if it was stopped.
 ///
 /// Cost: products of all rows with all rows. Memory: some rows of scores a thread.
 ///
 /// Errors: as [`agreement`], without a limit.
-pub fn nearest(first: Decoders, second: Decoders, columns: usize, threads: usize) -> Result<Vec<f64>, Error> {
+pub fn nearest(first: Decoders, second: Decoders, columns: usize, crew: Crew) -> Result<Option<Vec<f64>>, Error> {
     let (a, b) = (Spaces::new(first, columns)?, Spaces::new(second, columns)?);
-    Ok(a.scores(&b, threads, |row| row.iter().copied().fold(0.0, f64::max)))
+    Ok(a.scores(&b, crew, |row| row.iter().copied().fold(0.0, f64::max)))
 }
 
 /// max over ± of |mean exp 2πi(a ∓ b)| for phases in turns of the same rows: how well two fits agree about a coordinate,
@@ -195,10 +203,10 @@ impl Spaces {
         View::new(&self.rows[begin * p..end * p], end - begin, p, p)
     }
 
-    /// `keep` of every atom's row of scores with all atoms of `other`.
-    fn scores<T: Send>(&self, other: &Self, threads: usize, keep: impl Fn(&[f64]) -> T + Sync) -> Vec<T> {
+    /// `keep` of every atom's row of scores with all atoms of `other`. `None` if it was stopped.
+    fn scores<T: Send>(&self, other: &Self, crew: Crew, keep: impl Fn(&[f64]) -> T + Sync) -> Option<Vec<T>> {
         let width = *other.starts.last().expect("a first start");
-        let parts = map(threads, self.len().div_ceil(CHUNK), |chunk| {
+        let parts = crew.map(self.len().div_ceil(CHUNK), |chunk| {
             let (from, to) = (chunk * CHUNK, self.len().min((chunk + 1) * CHUNK));
             let mut products = vec![0.0; (self.starts[to] - self.starts[from]) * width];
             multiply(1.0, self.view(from, to), other.view(0, other.len()).transposed(), 0.0, &mut products, width);
@@ -218,23 +226,37 @@ impl Spaces {
                 })
                 .collect::<Vec<T>>()
         });
-        parts.into_iter().flatten().collect()
+        parts.map(|parts| parts.into_iter().flatten().collect())
     }
 
-    fn smallest(&self, j: usize, other: &Self, k: usize) -> f64 {
+    fn principal(&self, j: usize, other: &Self, k: usize) -> Vec<f64> {
         let (m, n) = (self.rank(j), other.rank(k));
+        if m.min(n) == 0 {
+            return Vec::new();
+        }
         let mut products = vec![0.0; m * n];
         multiply(1.0, self.view(j, j + 1), other.view(k, k + 1).transposed(), 0.0, &mut products, n);
         // Row-major m × n is column-major n × m, of the same singular values; the method needs rows >= columns.
         let tall = if m <= n { products } else { (0..m * n).map(|at| products[at % m * n + at / m]).collect() };
-        singular(tall, m.max(n), m.min(n)).values.last().map_or(0.0, |least| least.min(1.0))
+        singular(tall, m.max(n), m.min(n)).values.into_iter().map(|cosine| cosine.min(1.0)).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use headwater_base::Control;
     use headwater_base::rng::{Purpose, Stream};
+
+    fn agreement(first: Decoders, second: Decoders, columns: usize, threads: usize) -> Result<Agreement, Error> {
+        let found = super::agreement(first, second, columns, Crew::new(threads, Control::none()))?;
+        Ok(found.expect("not stopped"))
+    }
+
+    fn nearest(first: Decoders, second: Decoders, columns: usize, threads: usize) -> Result<Vec<f64>, Error> {
+        let found = super::nearest(first, second, columns, Crew::new(threads, Control::none()))?;
+        Ok(found.expect("not stopped"))
+    }
 
     fn normals(count: usize, seed: u64) -> Vec<f64> {
         let mut random = Stream::new(seed, Purpose::Probe, 0);
@@ -277,18 +299,18 @@ mod tests {
         let plane = [2.0, 0.0, 0.0, 5.0, 0.1, 0.0];
         let turned = [1.0, c, s, 1.0, -c, -s];
         let of = |values, functions| Decoders { functions, values };
-        let found = agreement(of(&plane, &[2]), of(&turned, &[2]), 3, 1).expect("two").matches[0];
+        let found = agreement(of(&plane, &[2]), of(&turned, &[2]), 3, 1).expect("two").matches[0].clone();
         assert!((found.cosine - ((1.0 + 0.25) / 2.0_f64).sqrt()).abs() < 1e-12);
-        assert!((found.smallest - 0.5).abs() < 1e-12);
+        assert!((found.smallest() - 0.5).abs() < 1e-12 && (found.principal[0] - 1.0).abs() < 1e-12);
         // A line is one dimension of two.
-        let line = agreement(of(&plane, &[2]), of(&[1.0, 1.0, 0.0], &[1]), 3, 1).expect("two").matches[0];
-        assert!((line.cosine - 0.5_f64.sqrt()).abs() < 1e-12 && (line.smallest - 1.0).abs() < 1e-12);
+        let line = agreement(of(&plane, &[2]), of(&[1.0, 1.0, 0.0], &[1]), 3, 1).expect("two").matches[0].clone();
+        assert!((line.cosine - 0.5_f64.sqrt()).abs() < 1e-12 && (line.smallest() - 1.0).abs() < 1e-12);
         // Axes that are parallel span a line alone; a zero decoder nothing.
         let flat = [1.0, 0.0, 0.0, -2.0, 0.0, 0.0];
-        let found = agreement(of(&flat, &[2]), of(&plane, &[2]), 3, 1).expect("two").matches[0];
+        let found = agreement(of(&flat, &[2]), of(&plane, &[2]), 3, 1).expect("two").matches[0].clone();
         assert!((found.cosine - 0.5_f64.sqrt()).abs() < 1e-12);
-        let nothing = agreement(of(&[0.0; 3], &[1]), of(&plane, &[2]), 3, 1).expect("two").matches[0];
-        assert_eq!((nothing.cosine, nothing.smallest), (0.0, 0.0));
+        let nothing = agreement(of(&[0.0; 3], &[1]), of(&plane, &[2]), 3, 1).expect("two").matches[0].clone();
+        assert_eq!((nothing.cosine, nothing.smallest()), (0.0, 0.0));
     }
 
     #[test]

@@ -19,7 +19,7 @@
 
 use headwater_base::parallel;
 use headwater_base::rng::{Purpose, Stream};
-use headwater_linalg::dense::{add_scaled, inner};
+use headwater_linalg::dense::{add_outer, add_scaled, inner};
 use headwater_linalg::eigen;
 
 /// Share of the noise's variance that a component must exceed.
@@ -148,9 +148,7 @@ fn second_moments(x: &[f64], p: usize, count: usize, threads: usize) -> Vec<f64>
     let parts = parallel::map(threads, x.len().div_ceil(chunk), |at| {
         let mut sum = vec![0.0; p * p];
         for x in x[at * chunk..x.len().min((at + 1) * chunk)].chunks_exact(p) {
-            for (row, a) in sum.chunks_exact_mut(p).zip(x) {
-                row.iter_mut().zip(x).for_each(|(s, b)| *s += a * b);
-            }
+            add_outer(&mut sum, x, x);
         }
         sum
     });

@@ -9,7 +9,7 @@
 
 use headwater_base::parallel::Crew;
 use headwater_base::rng::{Purpose, Stream};
-use headwater_linalg::dense::{add_scaled, inner};
+use headwater_linalg::dense::{add_outer, add_scaled, inner};
 use headwater_linalg::eigen;
 
 use crate::basis::Topology;
@@ -55,7 +55,12 @@ pub fn greedy(problem: &Problem, seed: u64, trial: u32, crew: Crew) -> Option<Ve
     let mut random = Stream::new(seed, Purpose::Start, 1000 + trial);
     let mut rows: Vec<f64> = (0..problem.rows).flat_map(|n| problem.row(n).iter().copied()).collect();
     let mut decoders = vec![0.0; problem.channels * p];
-    for atom in &problem.atoms {
+    // Who comes first takes what is largest: where shapes differ, later draws take them in another order.
+    let mut order: Vec<usize> = (0..problem.atoms.len()).collect();
+    if trial > 0 && problem.atoms.iter().any(|atom| atom.topology != problem.atoms[0].topology) {
+        (1..order.len()).rev().for_each(|i| order.swap(i, random.below(i + 1)));
+    }
+    for atom in order.iter().map(|&k| &problem.atoms[k]) {
         let decoder = &mut decoders[atom.channel * p..(atom.channel + atom.functions) * p];
         let (dimension, affine) = match atom.topology {
             Topology::Constant => (1, false),
@@ -169,9 +174,7 @@ fn refit(from: &Subspace, rows: &[f64], energy: &[f64], p: usize, dimension: usi
     let mut moments = vec![0.0; p * p];
     for row in &mine {
         let centred: Vec<f64> = row.iter().zip(&origin).map(|(x, o)| x - o).collect();
-        for (to, x) in moments.chunks_exact_mut(p).zip(&centred) {
-            add_scaled(*x, &centred, to);
-        }
+        add_outer(&mut moments, &centred, &centred);
     }
     let (_, vectors) = eigen::symmetric(p, &moments)?;
     let mut axes: Vec<Vec<f64>> = (0..dimension).map(|r| vectors[(p - 1 - r) * p..(p - r) * p].to_vec()).collect();

@@ -1,0 +1,191 @@
+//! Moves of two atoms, where a dictionary is stuck.
+//!
+//! Turns of coding and least squares end in a minimum of their own: one atom lies across the rows of two while two others
+//! share those of one, or a line has got the rows of a circle and the circle those of the line. While something stands out of
+//! the residuals, the atoms whose rows leave most over are therefore tried in three moves:
+//!
+//! * **pair**: the rows that either of two atoms codes, less what the others say there, are drawn anew as a problem of two;
+//! * **split**: the rows of one atom are drawn anew as a problem of two, for which the atom that is worth least gives up its
+//!   own rows to the others;
+//! * **swap**: each of two atoms of different shapes is drawn anew on the rows of the other.
+//!
+//! All atoms then take turns again. A move stands if the dictionary has become shorter (or, where no atom may go, L
+//! lower) by more than [`SHORTER`].
+
+use std::ops::Range;
+
+use headwater_linalg::dense::add_scaled;
+
+use crate::basis::Topology;
+use crate::coding::CodingSettings;
+use crate::fit::alternate::{alternate, further};
+use crate::fit::model::Rows;
+use crate::fit::{FIRST_TURNS, NARROW, Run, TURNS, length};
+use crate::objective::Objective;
+use crate::problem::{Gate, Problem};
+use crate::row::Row;
+use crate::seed;
+use crate::state::State;
+use crate::strengths::Strengths;
+
+/// Atoms that leave most over are moved; so many, each with so many others.
+const WORST: usize = 3;
+const OTHERS: usize = 2;
+/// Moves that stand, for every atom.
+const MOVES: usize = 2;
+/// Nats: what a few more turns may save is less.
+const SHORTER: f64 = 20.0;
+
+impl Run<'_> {
+    /// Moves until none helps; `None` if the crew was stopped.
+    pub(super) fn moves(&self, problem: &Problem, mut state: State) -> Option<State> {
+        let atoms = problem.atoms.len();
+        if atoms < 2 || matches!(self.settings.gate, Gate::Softmax { .. }) {
+            return Some(state);
+        }
+        let crew = self.quiet();
+        let objective = Objective::new(problem, self.weak(problem), None).expect("proper priors");
+        let mut now = self.judged(&objective, &state)?;
+        'moves: for _ in 0..MOVES * atoms {
+            if !self.stands_out(problem, &state) {
+                break;
+            }
+            let (worst, cheap) = self.candidates(&objective, &state)?;
+            for &j in worst.iter().take(WORST) {
+                let donors = cheap.iter().filter(|&&k| k != j).take(OTHERS).map(|&k| Move::Split(j, k));
+                let partners = worst.iter().filter(|&&k| k != j).take(OTHERS).map(|&k| Move::Pair(j, k));
+                let other = |k: &&usize| problem.atoms[**k].topology != problem.atoms[j].topology;
+                let swaps = worst.iter().filter(other).map(|&k| Move::Swap(j, k));
+                for next in donors.chain(partners).chain(swaps) {
+                    let decoders = self.moved(problem, &state, next)?;
+                    let quick = alternate(&objective, &decoders, self.coding(NARROW), FIRST_TURNS, crew)?;
+                    let found = self.judged(&objective, &quick)?;
+                    if found < now - SHORTER {
+                        state = further(&objective, quick, self.coding(NARROW), TURNS, crew)?;
+                        now = self.judged(&objective, &state)?;
+                        continue 'moves;
+                    }
+                }
+            }
+            break;
+        }
+        Some(state)
+    }
+
+    /// Atoms by what their rows leave over, most first; and by what their own rows would cost without them, least first.
+    fn candidates(&self, objective: &Objective, state: &State) -> Option<(Vec<usize>, Vec<usize>)> {
+        let problem = objective.problem;
+        let atoms = problem.atoms.len();
+        let mut left = vec![[0.0; 2]; atoms];
+        let mut row = Row::new(problem);
+        for n in 0..problem.rows {
+            row.load(state, n);
+            let error = row.residual(n, 1.0);
+            row.slots.iter().for_each(|slot| left[slot.atom] = [left[slot.atom][0] + error, left[slot.atom][1] + 1.0]);
+        }
+        // What a row leaves on the average is noise.
+        let mean = left.iter().map(|x| x[0]).sum::<f64>() / left.iter().map(|x| x[1]).sum::<f64>().max(1.0);
+        let over = |k: usize| left[k][0] - mean * left[k][1];
+        let worths: Vec<f64> = (0..atoms)
+            .map(|k| length::without(objective, state, k, self.coding(NARROW), self.quiet()).map(|found| found.0))
+            .collect::<Option<_>>()?;
+        let by = |key: &dyn Fn(usize) -> f64| {
+            let mut order: Vec<usize> = (0..atoms).collect();
+            order.sort_by(|&a, &b| key(a).total_cmp(&key(b)));
+            order
+        };
+        Some((by(&|k| -over(k)), by(&|k| worths[k])))
+    }
+
+    /// All decoders after a move.
+    fn moved(&self, problem: &Problem, state: &State, next: Move) -> Option<Vec<f64>> {
+        let mut decoders = state.decoders().to_vec();
+        let p = self.columns;
+        let mut put = |k: usize, from: &[f64]| decoders[range(problem, k, p)].copy_from_slice(from);
+        match next {
+            Move::Pair(j, k) => {
+                let found = self.drawn(&rows_of(self.rows, problem, state, &[j, k]), problem, &[j, k])?;
+                put(j, &found[0]);
+                put(k, &found[1]);
+            }
+            Move::Split(j, k) => {
+                let found = self.drawn(&rows_of(self.rows, problem, state, &[j]), problem, &[j, k])?;
+                put(j, &found[0]);
+                put(k, &found[1]);
+            }
+            Move::Swap(j, k) => {
+                put(j, &self.drawn(&rows_of(self.rows, problem, state, &[k]), problem, &[j])?[0]);
+                put(k, &self.drawn(&rows_of(self.rows, problem, state, &[j]), problem, &[k])?[0]);
+            }
+        }
+        Some(decoders)
+    }
+
+    /// Decoders of some atoms for rows of their own: the best of some draws after a few turns.
+    fn drawn(&self, rows: &Rows, problem: &Problem, atoms: &[usize]) -> Option<Vec<Vec<f64>>> {
+        let p = self.columns;
+        let shapes: Vec<Topology> = atoms.iter().map(|&k| problem.atoms[k].topology).collect();
+        if rows.count == 0 {
+            return Some(atoms.iter().map(|&k| vec![0.0; range(problem, k, p).len()]).collect());
+        }
+        let small = rows.problem(p, &[], &shapes, problem.gate, problem.non_negative).expect("as before");
+        // What a row costs must not depend on whose rows they are.
+        let noise = self.weak(problem).noise;
+        let strengths = Strengths { entropy: self.settings.entropy, ..Strengths::unit(&small, noise) };
+        let objective = Objective::new(&small, strengths, None).expect("proper priors");
+        let coding = CodingSettings { active: self.settings.active.min(atoms.len()), ..self.coding(NARROW) };
+        let mut best: Option<(f64, State)> = None;
+        for trial in 0..self.settings.restarts.max(2) as u32 {
+            let decoders = seed::greedy(&small, self.settings.seed, trial, self.quiet())?;
+            let state = alternate(&objective, &decoders, coding, FIRST_TURNS, self.quiet())?;
+            let value = objective.value(&state, self.quiet())?;
+            if best.as_ref().is_none_or(|best| value < best.0) {
+                best = Some((value, state));
+            }
+        }
+        let (_, state) = best.expect("two draws");
+        Some((0..atoms.len()).map(|k| state.decoders()[range(&small, k, p)].to_vec()).collect())
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    Pair(usize, usize),
+    Split(usize, usize),
+    Swap(usize, usize),
+}
+
+/// Where the decoder of an atom stands.
+fn range(problem: &Problem, k: usize, p: usize) -> Range<usize> {
+    let atom = &problem.atoms[k];
+    atom.channel * p..(atom.channel + atom.functions) * p
+}
+
+/// The rows that some atoms code, less what the others say there.
+pub(super) fn rows_of(rows: &Rows, problem: &Problem, state: &State, atoms: &[usize]) -> Rows {
+    let p = problem.columns;
+    let which: Vec<usize> =
+        (0..problem.rows).filter(|&n| state.layout.support(n).iter().any(|k| atoms.contains(&(*k as usize)))).collect();
+    let mut row = Row::new(problem);
+    let mut values = Vec::with_capacity(which.len() * p);
+    for &n in &which {
+        row.load(state, n);
+        let mut left = problem.row(n).to_vec();
+        for slot in row.slots.iter().filter(|slot| !atoms.contains(&slot.atom)) {
+            for m in slot.channel..slot.channel + slot.functions {
+                add_scaled(-row.loads[m], &row.decoders[m * p..(m + 1) * p], &mut left);
+            }
+        }
+        // What is missing stays so.
+        let given = &rows.values[n * p..(n + 1) * p];
+        values.extend(left.iter().zip(given).map(|(x, z)| if z.is_nan() { f64::NAN } else { *x }));
+    }
+    let of = |n: &usize| rows.cell_weights.as_ref().map_or(&[][..], |weights| &weights[n * p..(n + 1) * p]).to_vec();
+    Rows {
+        count: which.len(),
+        values,
+        cell_weights: rows.cell_weights.as_ref().map(|_| which.iter().flat_map(of).collect()),
+        row_weights: rows.row_weights.as_ref().map(|weights| which.iter().map(|&n| weights[n]).collect()),
+        weighting: rows.weighting,
+    }
+}
