@@ -31,6 +31,8 @@ export type {
   UncertaintyPolicy,
   ValueTreatment,
 } from './src-ts/data/index.ts'
+export { deviceInfo, OpenDevice, openDevice } from './src-ts/device.ts'
+export type { CudaDevice, DeviceInfo, DeviceName } from './src-ts/device.ts'
 export {
   BackendUnavailableError,
   ERROR_CODES,
@@ -39,7 +41,7 @@ export {
   InvalidInputError,
   WARNING_CODES,
 } from './src-ts/errors.ts'
-export type { InputDetails, InputProblem } from './src-ts/errors.ts'
+export type { CudaReason, InputDetails, InputProblem } from './src-ts/errors.ts'
 export type { JobOptions, Progress } from './src-ts/job.ts'
 export { Matrix } from './src-ts/matrix.ts'
 export type { MatrixLike, MatrixNames, NumberArray } from './src-ts/matrix.ts'

@@ -1,5 +1,7 @@
 // Builds the native addon into native/, or does nothing when it is up to date.
-//   node scripts/build.mjs [--release] [--force] [-- options of napi build]
+//   node scripts/build.mjs [--release | --cuda] [--force] [-- options of napi build]
+// With --cuda for NVIDIA GPUs too, by the tools that scripts/cuda-toolkit.sh puts into .cuda/. Such an addon stays as long as the
+// sources do: without --cuda it is then as good as any other.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -14,10 +16,10 @@ const words = process.argv.slice(2)
 const cut = words.includes('--') ? words.indexOf('--') : words.length
 const flags = new Set(words.slice(0, cut))
 const extra = words.slice(cut + 1)
-const profile = flags.has('--release') ? 'release' : 'fast'
+const cuda = flags.has('--cuda')
+if (cuda && flags.has('--release')) fail('--cuda has a profile of its own: leave --release out.')
+const profile = cuda ? 'cuda' : flags.has('--release') ? 'release' : 'fast'
 const outDir = 'native'
-const hash = createHash('sha256')
-hash.update(JSON.stringify([profile, extra, rustc, process.platform, process.arch]))
 const inputs = [
   'Cargo.toml',
   'Cargo.lock',
@@ -26,15 +28,14 @@ const inputs = [
   '.cargo/config.toml',
   ...walk('crates'),
 ]
-for (const file of inputs) {
-  if (existsSync(file)) hash.update(file).update('\0').update(readFileSync(file))
-}
-const digest = hash.digest('hex')
+const digest = digestOf(profile)
 const stamp = join(outDir, '.stamp')
 const addons = () => (existsSync(outDir) ? readdirSync(outDir).filter((name) => name.endsWith('.node')) : [])
-if (!flags.has('--force') && addons().length > 0 && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) {
+const good = profile === 'fast' ? [digest, digestOf('cuda')] : [digest]
+if (!flags.has('--force') && addons().length > 0 && existsSync(stamp) && good.includes(readFileSync(stamp, 'utf8'))) {
   process.exit(0)
 }
+if (cuda && !existsSync('.cuda/env.sh')) fail('the CUDA tools are missing: run npm run build:cuda, which gets them.')
 
 mkdirSync(outDir, { recursive: true })
 rmSync(stamp, { force: true })
@@ -46,13 +47,29 @@ const args = [cli, 'build', '--platform', '--profile', profile,
   '--output-dir', outDir, '--js', 'binding.cjs', '--dts', 'binding.d.cts', '--no-const-enum', ...extra]
 const began = Date.now()
 // stdout belongs to the program that is about to run.
-const built = spawnSync(process.execPath, args, { stdio: ['ignore', 2, 2] })
+if (cuda) args.push('--features', 'cuda')
+// The compilers and link archives of .cuda/, and no others.
+const built = cuda
+  ? spawnSync('bash', ['-c', 'source .cuda/env.sh && exec "$@"', 'bash', process.execPath, ...args], {
+      stdio: ['ignore', 2, 2],
+    })
+  : spawnSync(process.execPath, args, { stdio: ['ignore', 2, 2] })
 if (built.status !== 0) {
   for (const name of addons()) rmSync(join(outDir, name))
   fail('the native build failed (see above).')
 }
 writeFileSync(stamp, digest)
 console.error(`native addon built (${profile}) in ${((Date.now() - began) / 1000).toFixed(1)} s`)
+
+/** What the addon is built from, and how. */
+function digestOf(profile) {
+  const hash = createHash('sha256')
+  hash.update(JSON.stringify([profile, extra, rustc, process.platform, process.arch]))
+  for (const file of inputs) {
+    if (existsSync(file)) hash.update(file).update('\0').update(readFileSync(file))
+  }
+  return hash.digest('hex')
+}
 
 function walk(dir) {
   return readdirSync(dir, { withFileTypes: true, recursive: true })

@@ -1,4 +1,5 @@
 // Makes a fresh clone ready: dependencies, addon, dist/. Does only what is missing or stale, and prints to stderr.
+//   node scripts/setup.mjs [--cuda]     with --cuda the addon is one for NVIDIA GPUs too
 // Runs on Node 18 and newer without any dependency: it is what brings the right Node.
 //
 // It has to be a lifecycle script of its own (prestart, pretest): only the next script that npm starts finds
@@ -14,7 +15,7 @@ requireNode('18.0.0')
 requireRust()
 install()
 const node = chooseNode()
-step(node, ['scripts/build.mjs'], 'the native addon')
+step(node, ['scripts/build.mjs', ...process.argv.slice(2)], 'the native addon')
 emit()
 
 /** npm, as long as package.json and the lock are not what was installed last. */

@@ -1,6 +1,8 @@
 // Runs everything that must hold, and ends with one line: N passed, N failed, N skipped.
 //   node scripts/test.mjs [name …]     only the named steps: rust, vitest, types, …
 //
+// The step `devices` runs only if it is named (npm run test:devices): candle takes minutes to compile.
+//
 // The numbers are those of the tests that really ran, read from the tools' own reports; a check (formatting, lint,
 // package) counts as one. A suite that ran no test fails, and so does a skipped test whose reason is not listed in
 // __test__/skips.json.
@@ -33,6 +35,8 @@ const steps = {
         '--all-targets',
         '--exclude',
         'headwater-node',
+        '--exclude',
+        'headwater-candle',
         '--',
         '-D',
         'warnings',
@@ -44,7 +48,10 @@ const steps = {
   publint: () => check([...bin('publint', 'src/cli.js'), '--strict', '--pack', 'npm']),
   attw: () => check([...bin('@arethetypeswrong/cli', 'dist/index.js'), '--pack', '.', '--profile', 'esm-only']),
   examples,
+  devices: () => suite(['cargo', 'test', ...cargo, '-p', 'headwater-candle'], countCargo),
 }
+/** Steps that only run where they are named. */
+const APART = ['devices']
 
 const wanted = process.argv.slice(2)
 for (const name of wanted)
@@ -52,7 +59,7 @@ for (const name of wanted)
 const listed = JSON.parse(readFileSync('__test__/skips.json', 'utf8'))
 const sum = { passed: 0, failed: 0, skipped: 0 }
 for (const [name, run] of Object.entries(steps)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue
+  if (wanted.length > 0 ? !wanted.includes(name) : APART.includes(name)) continue
   const began = Date.now()
   const { passed, failed, skipped } = run()
   const unlisted = skipped.filter((test) => typeof listed[test] !== 'string')

@@ -112,6 +112,15 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   'point-not-read': 'A file of contributions or profiles holds no block of numbers.',
   'point-shape-mismatch': 'Contributions and profiles do not fit the data, even transposed.',
   incomplete: 'Work is done and saved, but something is left to do; the message says how to go on.',
+  // Devices
+  'cuda-not-built-in': 'CUDA was asked for, and this build of the addon has none.',
+  'cuda-driver-missing': 'CUDA was asked for, and the system has no NVIDIA driver.',
+  'cuda-library-missing': 'CUDA was asked for, and a library of it cannot be loaded; the message names it.',
+  'cuda-no-device': 'CUDA was asked for, and the driver shows no GPU, or not the one that was named.',
+  'cuda-ptx-version': 'CUDA was asked for, and the driver is too old for the kernels of this build.',
+  'device-out-of-memory':
+    'The memory of a device does not hold what a call needs; `limit` is what was asked for last, in bytes.',
+  'device-failed': 'A device gave up for another reason; the message is its own.',
   // Runtime
   'threads-not-valid': 'HEADWATER_NUM_THREADS is not a whole number in its range.',
   'threads-fixed': '`configure` came after the first call, which had fixed the number of threads.',
@@ -151,6 +160,7 @@ export const WARNING_CODES: Readonly<Record<string, string>> = {
   'no-degrees-of-freedom':
     'A fit has no more residuals than parameters: their scatter, and with it standard errors, is unknown.',
   'jacobian-unknown': 'A fit ended before there was a Jacobian at its end: gradient and standard errors are NaN.',
+  'device-gave-up': "With device 'auto', the device gave up and the CPU did the fit; the message says why.",
   'lower-unconverged-start': 'A start that did not converge ended with a lower Q than the one returned.',
 }
 
@@ -247,8 +257,24 @@ export class InvalidInputError extends HeadwaterError implements InputDetails {
   }
 }
 
-/** What the call needs is not there: the native addon, or threads. The message says what to do. */
+/** Why CUDA is not used. */
+export type CudaReason = 'not-built-in' | 'driver-missing' | 'library-missing' | 'no-device' | 'ptx-version'
+
+/** What the call needs is not there: the native addon, threads, or a device. The message says what to do. */
 export class BackendUnavailableError extends HeadwaterError {
+  /** Why CUDA is not used; absent where the call did not ask for it. */
+  declare readonly reason?: CudaReason
+  /** Bytes that a device's memory does not hold; absent where that is not the reason. */
+  declare readonly limit?: number
+
+  constructor(code: string, message: string, options?: ErrorOptions & { limit?: number | undefined }) {
+    super(code, message, options)
+    if (code.startsWith('cuda-')) {
+      Object.defineProperty(this, 'reason', { value: code.slice('cuda-'.length), enumerable: true })
+    }
+    if (options?.limit !== undefined) Object.defineProperty(this, 'limit', { value: options.limit, enumerable: true })
+  }
+
   override get name(): string {
     return 'BackendUnavailableError'
   }

@@ -106,6 +106,9 @@ export function toError(failure: NativeFailure): HeadwaterError {
   const { code, message, row, col, limit, hint } = failure
   if (code === 'internal') return new InternalError(message)
   if (code === 'threads-unavailable') return new BackendUnavailableError(code, message)
+  if (/^(cuda|device)-/.test(code)) {
+    return new BackendUnavailableError(code, hint === undefined ? message : `${message} (${hint})`, { limit })
+  }
   if (code === CANCELLED) return new HeadwaterError(code, message)
   const place = Object.fromEntries(Object.entries({ row, col, limit, hint }).filter(([, value]) => value !== undefined))
   return InvalidInputError.ofAll([{ code, message, ...place }])

@@ -33,3 +33,13 @@ test.runIf(canRead)('the addon shows one symbol to the outside', () => {
     .map((line) => line.split(/\s+/).at(-1))
   expect(names).toEqual(['napi_register_module_v1'])
 })
+
+// With CUDA in it, too: its libraries are opened when they are first called, or nothing would load without a driver.
+test.runIf(canRead)('the addon is linked with the C library and its kin alone, not with CUDA', () => {
+  const text = execFileSync('readelf', ['-d', join(native, addons[0]!)], { encoding: 'utf8' })
+  const needed = [...text.matchAll(/\(NEEDED\)[^[]*\[([^\]]+)\]/g)].map(([, name]) => name!)
+  expect(needed.length).toBeGreaterThan(0)
+  expect(
+    needed.filter((name) => !/^(libc|libm|libdl|libpthread|librt|libgcc_s|ld-linux[-\w]*|ld-musl[-\w]*)\./.test(name)),
+  ).toEqual([])
+})

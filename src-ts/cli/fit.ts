@@ -30,6 +30,7 @@ export interface FitFlags extends CommonFlags, DataFlags, ObjectiveFlags, ErrorF
   maxIterations?: number
   negative?: 'contributions' | 'profiles' | 'both'
   stop?: { decrease: number; over: number }
+  device?: EngineOptions['device']
   threads?: number
   out?: string
   force?: boolean
@@ -68,6 +69,12 @@ export function addEngineOptions(command: Command): Command {
         '--stop <decrease,sweeps>',
         'stop by the rule of older programs: Q fell by less than DECREASE over SWEEPS',
       ).argParser(stopRule),
+    )
+    .addOption(
+      fit(
+        '--device <name>',
+        'where sweeps run: cpu, auto, cuda or cuda:N; the fit is always finished on the CPU (default: cpu)',
+      ),
     )
     .addOption(fit('--threads <n>', 'most threads; the result does not depend on it').argParser(wholeNumber))
 }
@@ -137,8 +144,20 @@ export function toEngine(flags: FitFlags, factors: number): EngineOptions {
     negative === undefined
       ? undefined
       : { contributions: negative === 'profiles', profiles: negative === 'contributions' }
-  const { pmf5, robust, starts, maxStarts, firstStart, start, seed, method, initialization, maxIterations, stop } =
-    flags
+  const {
+    pmf5,
+    robust,
+    starts,
+    maxStarts,
+    firstStart,
+    start,
+    seed,
+    method,
+    initialization,
+    maxIterations,
+    stop,
+    device,
+  } = flags
   const options = {
     factors,
     // In full, so that the saved model and the guard of --out agree.
@@ -154,6 +173,7 @@ export function toEngine(flags: FitFlags, factors: number): EngineOptions {
     maxIterations,
     nonnegative,
     stop,
+    device,
   }
   // Absent options stay absent: the saved model repeats only what was asked for.
   return Object.fromEntries(

@@ -28,6 +28,7 @@ export const FLAGS: Readonly<Record<string, string>> = {
   robust: '--robust',
   initialization: '--initialization',
   maxIterations: '--max-iterations',
+  device: '--device',
   threads: '--threads',
   atoms: '--atoms',
   topology: '--topology',

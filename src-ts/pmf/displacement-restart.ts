@@ -35,7 +35,7 @@ export async function refit(
   const objective = toObjective(robust, censored)
   const { factorize: start } = native()
   const { solution } = await runJob(
-    (token) => start(values.data, uncertainties.data, rows, cols, objective, settings, token, undefined),
+    (token) => start(values.data, uncertainties.data, rows, cols, objective, settings, 'cpu', token, undefined),
     { ...job, onProgress: undefined },
   )
   return inOrder(toSolution(solution, data, factors), before)

@@ -1,5 +1,6 @@
 /** The main call: data in, certified factorisation out. */
 import type { NativeSettings } from '#native'
+import { readDevice } from '../device.ts'
 import { runJob, type JobOptions } from '../job.ts'
 import { native } from '../native.ts'
 import { Checker } from '../validate.ts'
@@ -23,7 +24,7 @@ const MOST = 2 ** 32 - 1
  * @returns the best solution found (or the one of `options.start`), with every start's report
  * @throws InvalidInputError all wrong options at once, or the first bad cell of the data (codes: {@link ERROR_CODES})
  * @throws the signal's reason after an abort, unless `onAbort: 'partial'`
- * @throws BackendUnavailableError if the addon cannot be loaded
+ * @throws BackendUnavailableError if the addon cannot be loaded, or the device that was asked for cannot be had or gives up
  * @example
  * ```ts
  * const model = await factorize(data, { factors: 7, starts: 20, seed: 1 })
@@ -32,7 +33,7 @@ const MOST = 2 ** 32 - 1
  */
 export async function factorize(data: DataLike, options: FactorizeOptions): Promise<Factorization> {
   const time = stopwatch()
-  const { settings, job, initial, robust, chosen } = readOptions(options)
+  const { settings, job, device, initial, robust, chosen } = readOptions(options)
   const prepared = prepare(data)
   const { values, uncertainties, censored, summary } = prepared
   // The call is asynchronous: what the model keeps of the data is what they are now.
@@ -45,7 +46,8 @@ export async function factorize(data: DataLike, options: FactorizeOptions): Prom
   const { rows, cols } = values
   const { factorize: start, version } = native()
   const result = await runJob(
-    (token, progress) => start(values.data, uncertainties.data, rows, cols, objective, settings, token, progress),
+    (token, progress) =>
+      start(values.data, uncertainties.data, rows, cols, objective, settings, device, token, progress),
     job,
   )
   const { factors } = settings
@@ -69,6 +71,7 @@ export async function factorize(data: DataLike, options: FactorizeOptions): Prom
 interface ReadOptions {
   settings: NativeSettings
   job: JobOptions
+  device: string
   initial: Factors | undefined
   robust: Loss | undefined
   chosen: ChosenOptions
@@ -121,10 +124,11 @@ function readOptions(given: FactorizeOptions): ReadOptions {
     stopDecrease: stop?.decrease,
     stopOver: stop?.over,
   })
+  const device = readDevice(check, 'device', ['cpu', 'auto', 'cuda']) ?? 'cpu'
   const job = check.job()
   check.finish()
   if (job.threads !== undefined) settings.threads = job.threads
-  return { settings, job, initial, robust, chosen: remember(options, robust) }
+  return { settings, job, device, initial, robust, chosen: remember(options, robust) }
 }
 
 /** The bounds, for every call that has them. */
@@ -162,7 +166,12 @@ function remember(options: FactorizeOptions, robust: Loss | undefined): ChosenOp
     onProgress: ____,
     onAbort: _____,
     threads: ______,
+    device,
     ...rest
   } = options
-  return structuredClone(dropAbsent<ChosenOptions>({ ...rest, robust, initial: initial ? 'given' : undefined }))
+  // The CPU is where every fit ends: naming it changes nothing.
+  const elsewhere = device === 'cpu' ? undefined : device
+  return structuredClone(
+    dropAbsent<ChosenOptions>({ ...rest, device: elsewhere, robust, initial: initial ? 'given' : undefined }),
+  )
 }

@@ -1,4 +1,5 @@
 /** Input, options and result types of the factorisation engine. */
+import type { DeviceName } from '../device.ts'
 import type { JobOptions } from '../job.ts'
 import type { Category, Preset } from '../data/options.ts'
 import type { Treatment } from '../data/dataset.ts'
@@ -127,6 +128,13 @@ export interface FactorizeOptions extends JobOptions {
    * @default when the certificate is met
    */
   stop?: { decrease: number; over: number } | undefined
+  /**
+   * Where the sweeps of all starts run. Second order, judgement and certificate are always the CPU's, in double precision, so
+   * that a result is as good from everywhere; its last digits and the numbers of iterations may differ. A GPU minimises plain sums of
+   * squares by `method: 'anls'`: with a robust loss, censored cells or `stop` it is an `options-conflict`.
+   * @default 'cpu', which gives the same bits with and without a GPU
+   */
+  device?: DeviceName | undefined
 }
 
 /** Options of `certify`. */

@@ -9,12 +9,15 @@
 pub mod assignment;
 pub mod cholesky;
 pub mod dense;
+pub mod device;
 pub mod eigen;
 pub mod element;
 pub mod gemm;
 pub mod gram;
 pub mod hermitian;
 pub mod nnls;
+pub mod residual;
+pub mod routing;
 pub mod singular;
 pub mod triangular;
 pub mod tridiagonal;

@@ -14,6 +14,7 @@ mod bootstrap;
 mod bootstrap_displacement;
 mod cancel;
 mod configure;
+mod device;
 mod dictionary;
 mod displacement;
 mod environment;

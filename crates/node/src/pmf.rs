@@ -7,6 +7,7 @@ use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
 use crate::cancel::CancelToken;
+use crate::device::factorize_at;
 use crate::job::{self, Callback};
 use crate::objective::{NativeObjective, Objective};
 use crate::outcome::Outcome;
@@ -59,7 +60,7 @@ fn spawn<'env>(
     })
 }
 
-/// Factorises `values` (rows × cols, row-major) with the given uncertainties.
+/// Factorises `values` (rows × cols, row-major) with the given uncertainties on `cpu`, `cuda:N`, or what `auto` stands for.
 #[napi(ts_return_type = "Promise<NativeOutcome<NativeFactorization>>", catch_unwind)]
 pub fn factorize<'env>(
     env: &'env Env,
@@ -69,12 +70,13 @@ pub fn factorize<'env>(
     cols: f64,
     objective: NativeObjective,
     settings: NativeSettings,
+    device: String,
     token: &CancelToken,
     #[napi(ts_arg_type = "NativeProgress | undefined")] progress: Callback<'_>,
 ) -> napi::Result<Object<'env>> {
     let input = Input::new(values, uncertainties, rows, cols, objective);
-    spawn(env, token, progress, settings, input, |problem, settings, control| {
-        headwater_pmf::factorize(problem, settings, control).map(|result| Outcome::Factorization(Box::new(result)))
+    spawn(env, token, progress, settings, input, move |problem, settings, control| {
+        factorize_at(&device, problem, settings, control).map(|result| Outcome::Factorization(Box::new(result)))
     })
 }
 

@@ -14,9 +14,9 @@ use crate::block::{self, Factor, Normal};
 use crate::problem::Problem;
 use headwater_base::parallel::Crew;
 
-const GROWTH: f64 = 1.05;
-const CAP_GROWTH: f64 = 1.01;
-const SHRINK: f64 = 1.5;
+pub(crate) const GROWTH: f64 = 1.05;
+pub(crate) const CAP_GROWTH: f64 = 1.01;
+pub(crate) const SHRINK: f64 = 1.5;
 
 /// A pair of factors (long, short) that belongs together, its Q, and what sweeps need between calls.
 pub struct Sweeper<'a> {

@@ -8,6 +8,7 @@
 //! not depend on the thread count.
 
 use crate::basins::{self, Ended};
+use crate::batched::{self, Uploaded};
 use crate::block::Factor;
 use crate::canonical;
 use crate::judge;
@@ -19,6 +20,7 @@ use crate::solution::{Factorization, Origin, Solution, StartReport, Verdict};
 use crate::start::{self, Bounds};
 use headwater_base::parallel::Crew;
 use headwater_base::{Control, Error, Progress, Status, Warning, parallel};
+use headwater_linalg::device::{Device, Failure};
 use std::sync::Mutex;
 
 /// Random starts before the chains.
@@ -30,7 +32,7 @@ const TRIALS: u32 = 4;
 /// Rounds without improvement, all chains at one Q, that end the search.
 const PATIENCE: u32 = 2;
 /// Cells times factors from which threads work inside a start instead of on several starts.
-const INSIDE: usize = 4_000_000;
+pub(crate) const INSIDE: usize = 4_000_000;
 
 /// Minimises Q = Σ Ω∘(V − WH)² from many starts and certifies what it returns.
 ///
@@ -41,6 +43,12 @@ const INSIDE: usize = 4_000_000;
 /// Those of [`Settings::validate`]; `options-conflict` for a method that cannot minimise the problem's objective.
 /// Numerical outcomes are statuses.
 pub fn factorize(problem: &Problem, settings: &Settings, control: Control) -> Result<Factorization, Error> {
+    check(problem, settings)?;
+    search(problem, settings, None, control).go().map_err(|failure| failure.into_error("cpu"))
+}
+
+/// Refuses settings that the problem does not allow.
+pub(crate) fn check(problem: &Problem, settings: &Settings) -> Result<(), Error> {
     settings.validate(problem.rows(), problem.cols())?;
     if matches!(settings.method, crate::Method::Mu | crate::Method::Hals) && !problem.long.squares() {
         let message =
@@ -51,11 +59,22 @@ pub fn factorize(problem: &Problem, settings: &Settings, control: Control) -> Re
         return Err(Error::new("too-many-factors", format!("at most {MAX_FACTORS} factors are supported"))
             .with_limit(MAX_FACTORS as f64));
     }
+    Ok(())
+}
+
+/// A search that has not begun, on the device first where there is one.
+pub(crate) fn search<'a>(
+    problem: &'a Problem,
+    settings: &'a Settings,
+    device: Option<&'a dyn Device>,
+    control: Control<'a>,
+) -> Search<'a> {
     let inside = problem.cells * settings.factors >= INSIDE;
-    let search = Search {
+    Search {
         problem,
         settings,
         control,
+        device,
         outer: if inside { 1 } else { settings.threads },
         options: Options {
             method: settings.method,
@@ -67,8 +86,7 @@ pub fn factorize(problem: &Problem, settings: &Settings, control: Control) -> Re
         },
         bounds: bounds(problem, settings),
         tally: Mutex::new(Tally::default()),
-    };
-    Ok(search.go())
+    }
 }
 
 /// Judges factors from anywhere, and finds the local minimum below them.
@@ -158,6 +176,14 @@ struct Tally {
     seen: Vec<f64>,
 }
 
+/// Where a run begins.
+struct Begin {
+    number: u32,
+    origin: Origin,
+    long: Factor,
+    short: Factor,
+}
+
 /// A run that has ended, and how it began.
 struct Entry {
     report: StartReport,
@@ -168,10 +194,11 @@ struct Entry {
     exact: bool,
 }
 
-struct Search<'a> {
+pub(crate) struct Search<'a> {
     problem: &'a Problem,
     settings: &'a Settings,
     control: Control<'a>,
+    device: Option<&'a dyn Device>,
     outer: usize,
     options: Options<'a>,
     bounds: Bounds,
@@ -179,39 +206,79 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn go(&self) -> Factorization {
+    /// Makes the starts and picks the result; only a device can fail.
+    pub(crate) fn go(&self) -> Result<Factorization, Failure> {
+        let uploaded = self.device.map(|device| Uploaded::new(self.problem, device)).transpose()?;
+        let uploaded = uploaded.as_ref();
         let mut entries = Vec::new();
         let first = self.settings.first_start;
         let mut chains = (0, 0);
         let auto = matches!(self.settings.stop, Stop::Certificate) && self.settings.initial.is_none();
         match self.settings.starts {
-            Starts::Count(count) if self.settings.initial.is_none() => self.batch(&mut entries, first, count, count),
-            Starts::Auto { cap } if auto => chains = self.automatic(&mut entries, first, cap),
-            Starts::Auto { cap } if self.settings.initial.is_none() => {
-                self.batch(&mut entries, first, cap.min(FIRST), cap.min(FIRST));
+            Starts::Count(count) if self.settings.initial.is_none() => {
+                self.batch(&mut entries, first, count, count, uploaded)?
             }
-            _ => self.batch(&mut entries, first, 1, 1),
+            Starts::Auto { cap } if auto => chains = self.automatic(&mut entries, first, cap, uploaded)?,
+            Starts::Auto { cap } if self.settings.initial.is_none() => {
+                self.batch(&mut entries, first, cap.min(FIRST), cap.min(FIRST), uploaded)?;
+            }
+            _ => self.batch(&mut entries, first, 1, 1, uploaded)?,
         }
-        self.result(entries, chains)
+        Ok(self.result(entries, chains))
     }
 
     /// Runs `count` starts from number `first` on; after an abort the ones not begun are left out.
-    fn batch(&self, entries: &mut Vec<Entry>, first: u32, count: u32, total: u32) {
+    fn batch(
+        &self,
+        entries: &mut Vec<Entry>,
+        first: u32,
+        count: u32,
+        total: u32,
+        uploaded: Option<&Uploaded>,
+    ) -> Result<(), Failure> {
         // Pieces bound the memory: of a piece only the best and the chosen run are kept.
         let piece = 64;
         for from in (first..first + count).step_by(piece) {
             let size = (first + count - from).min(piece as u32) as usize;
-            let made = parallel::map(self.outer, size, |i| {
+            entries.extend(self.some(size, total, uploaded, |i| {
                 let number = from + i as u32;
-                if number > first && self.control.cancelled() {
-                    return None;
-                }
-                let (long, short, origin) = self.first_guess(number);
-                Some(self.one(number, origin, long, short, total))
-            });
-            entries.extend(made.into_iter().flatten());
+                (number == first || !self.control.cancelled()).then(|| {
+                    let (long, short, origin) = self.first_guess(number);
+                    Begin { number, origin, long, short }
+                })
+            })?);
             self.drop_runs(entries, &[]);
         }
+        Ok(())
+    }
+
+    /// Runs the starts that `begin` gives, on the device first where there is one.
+    fn some(
+        &self,
+        count: usize,
+        total: u32,
+        uploaded: Option<&Uploaded>,
+        begin: impl Fn(usize) -> Option<Begin> + Sync,
+    ) -> Result<Vec<Entry>, Failure> {
+        let Some(uploaded) = uploaded else {
+            let made = parallel::map(self.outer, count, |i| begin(i).map(|begin| self.one(begin, 0, total)));
+            return Ok(made.into_iter().flatten().collect());
+        };
+        let mut entries = Vec::new();
+        let size = batched::at_once(self.problem, self.settings.factors);
+        let sweeps = run::FIRST_SWEEPS.min(self.settings.max_iterations);
+        for from in (0..count).step_by(size) {
+            let made = parallel::map(self.outer, size.min(count - from), |i| begin(from + i));
+            let begins: Vec<Begin> = made.into_iter().flatten().collect();
+            let labels: Vec<(u32, Origin)> = begins.iter().map(|begin| (begin.number, begin.origin)).collect();
+            let pairs: Vec<(Factor, Factor)> = begins.into_iter().map(|begin| (begin.long, begin.short)).collect();
+            let (pairs, done) = uploaded.descend(&pairs, sweeps, self.control)?;
+            entries.extend(parallel::map(self.outer, pairs.len(), |i| {
+                let ((number, origin), (long, short)) = (labels[i], pairs[i].clone());
+                self.one(Begin { number, origin, long, short }, done, total)
+            }));
+        }
+        Ok(entries)
     }
 
     fn first_guess(&self, number: u32) -> (Factor, Factor, Origin) {
@@ -234,8 +301,15 @@ impl Search<'_> {
         }
     }
 
-    fn one(&self, number: u32, origin: Origin, long: Factor, short: Factor, total: u32) -> Entry {
-        let run = pins::run(self.problem, &self.options, long, short);
+    /// One start, after as many `sweeps` on a device.
+    fn one(&self, Begin { number, origin, long, short }: Begin, sweeps: u32, total: u32) -> Entry {
+        let mut options = self.options;
+        if sweeps > 0 {
+            options.first_sweeps = 0;
+            options.max_iterations -= sweeps;
+        }
+        let mut run = pins::run(self.problem, &options, long, short);
+        run.iterations += sweeps;
         let judgement = &run.judgement;
         let q = self.problem.unscale_q(run.q);
         let up = |q: f64| self.problem.unscale_q(q);
@@ -283,17 +357,21 @@ impl Search<'_> {
     }
 
     /// Random starts, then chains; returns (chains, chains that ended at the best Q).
-    fn automatic(&self, entries: &mut Vec<Entry>, first: u32, cap: u32) -> (u32, u32) {
+    fn automatic(
+        &self,
+        entries: &mut Vec<Entry>,
+        first: u32,
+        cap: u32,
+        uploaded: Option<&Uploaded>,
+    ) -> Result<(u32, u32), Failure> {
         let random = FIRST.min(cap);
-        let made = parallel::map(self.outer, random as usize, |i| {
+        entries.extend(self.some(random as usize, cap, uploaded, |i| {
             let number = first + i as u32;
-            if i > 0 && self.control.cancelled() {
-                return None;
-            }
-            let (long, short, origin) = self.first_guess(number);
-            Some(self.one(number, origin, long, short, cap))
-        });
-        entries.extend(made.into_iter().flatten());
+            (i == 0 || !self.control.cancelled()).then(|| {
+                let (long, short, origin) = self.first_guess(number);
+                Begin { number, origin, long, short }
+            })
+        })?);
         // One factor has one minimum up to scale in practice; the random starts tell.
         let chains = CHAINS.min(entries.len() as u32);
         let mut heads: Vec<usize> = (0..chains as usize)
@@ -306,13 +384,13 @@ impl Search<'_> {
         while quiet < 4 * PATIENCE && entries.len() as u32 + chains * TRIALS <= cap && !self.control.cancelled() {
             self.drop_runs(entries, &heads);
             let next = first + entries.len() as u32;
-            let made = parallel::map(self.outer, (chains * TRIALS) as usize, |i| {
+            let made = self.some((chains * TRIALS) as usize, cap, uploaded, |i| {
                 let head = entries[heads[i / TRIALS as usize]].run.as_ref().expect("heads are kept");
                 let number = next + i as u32;
                 let (long, short) = start::perturbed(self.problem, &head.short, &head.long, self.settings.seed, number);
                 let origin = Origin::Perturbed { chain: i as u32 / TRIALS };
-                self.one_from_short(number, origin, long, short, cap)
-            });
+                Some(self.fitted_to_short(Begin { number, origin, long, short }))
+            })?;
             let base = entries.len();
             entries.extend(made);
             let mut improved = false;
@@ -343,14 +421,15 @@ impl Search<'_> {
         }
         let lowest = heads.iter().map(|&h| entries[h].scaled_q).fold(f64::INFINITY, f64::min);
         let there = heads.iter().filter(|&&h| basins::same_q(entries[h].scaled_q, lowest)).count() as u32;
-        (chains, there)
+        Ok((chains, there))
     }
 
-    /// A run whose short factor is the guess: the long one is solved for first.
-    fn one_from_short(&self, number: u32, origin: Origin, mut long: Factor, short: Factor, total: u32) -> Entry {
+    /// The beginning of a run whose short factor is the guess: the long one is solved for.
+    fn fitted_to_short(&self, mut begin: Begin) -> Begin {
+        let Begin { long, short, .. } = &mut begin;
         let mut normal = crate::block::Normal::new(self.problem.long.blocks(), long.p);
-        crate::block::solve(&self.problem.long, &short.rows, &mut long, &mut normal, self.options.crew);
-        self.one(number, origin, long, short, total)
+        crate::block::solve(&self.problem.long, &short.rows, long, &mut normal, self.options.crew);
+        begin
     }
 
     fn result(&self, mut entries: Vec<Entry>, chains: (u32, u32)) -> Factorization {

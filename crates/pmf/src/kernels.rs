@@ -5,6 +5,7 @@
 //! three per multiply-add.
 
 use headwater_linalg::LANES;
+pub use headwater_linalg::residual::residual;
 use headwater_linalg::simd;
 
 type Lane = [f64; LANES];
@@ -58,24 +59,6 @@ fn add_multiple(mut sum: Lane, x: &Lane, y: f64) -> Lane {
 }
 
 simd! {
-/// u_j = ω_j (w·h_j − v_j); returns Σ_j ω_j (w·h_j − v_j)² per lane.
-pub fn residual(p: usize, omega: &[f64], value: &[f64], w: &[f64], h: &[f64], u: &mut [f64]) -> Lane {
-    let n = h.len() / p;
-    let (omega, value, u, w) = (lanes(n, omega), lanes(n, value), lanes_mut(n, u), lanes(p, w));
-    let mut q = [0.0; LANES];
-    for j in 0..n {
-        let h = &h[j * p..][..p];
-        let mut r = scaled(&value[j], -1.0);
-        for k in 0..p {
-            r = add_multiple(r, &w[k], h[k]);
-        }
-        let force = times(&omega[j], &r);
-        q = add_product(q, &force, &r);
-        u[j] = force;
-    }
-    q
-}
-
 /// rhs_k −= Σ_j [ω_j (w·δ_j) h_jk + u_j δ_jk]: what a change δ of the other factor does to the normal equations.
 pub fn couple(p: usize, omega: &[f64], u: &[f64], w: &[f64], h: &[f64], delta: &[f64], rhs: &mut [f64]) {
     let n = h.len() / p;
