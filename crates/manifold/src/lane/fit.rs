@@ -87,7 +87,8 @@ pub fn fit(rows: &dyn Rows, settings: &Settings, crew: Crew) -> Result<Lane, Err
     };
     let mut first = Turns::new(rows, &lines, &survey, dictionary, silent);
     let status = first.run()?;
-    let (dictionary, seeding) = (pair(&first.atoms.dictionary, &first.codes), std::mem::take(&mut first.passes));
+    let (dictionary, seeding) =
+        (pair(&first.atoms.dictionary, &first.codes, silent), std::mem::take(&mut first.passes));
     drop(first);
     let mut turns = Turns::new(rows, settings, &survey, dictionary, crew);
     let status = if status == Status::Aborted { status } else { turns.run()? };

@@ -7,6 +7,8 @@
 //! than 1/33 of all its company (the rule of Misra and Gries). Cost: N·(2s)² look-ups among 32 counters. Memory: 256 bytes a direction.
 //! Source: J. Misra, D. Gries (1982), "Finding repeated elements", Science of Computer Programming 2:143.
 
+use headwater_base::parallel::{Crew, for_each_piece};
+
 use crate::lane::dictionary::{Codes, Dictionary, Shape};
 use crate::lane::seeds::{clean, uses};
 
@@ -14,12 +16,12 @@ use crate::lane::seeds::{clean, uses};
 const KEPT: usize = 32;
 
 /// Pairs the directions of a dictionary, most common company first (counts relative to the rows of the less used one), the rest as
-/// they come.
-pub(super) fn pair(dictionary: &Dictionary, codes: &Codes) -> Dictionary {
+/// they come. Of a fit that was stopped, by what was counted until then.
+pub(super) fn pair(dictionary: &Dictionary, codes: &Codes, crew: Crew) -> Dictionary {
     let (p, count) = (dictionary.columns(), dictionary.atoms());
     let uses = uses(codes, count);
     let mut company: Vec<Vec<(f64, usize, usize)>> = vec![Vec::new(); count];
-    let counted = count_company(codes, count);
+    let counted = count_company(codes, count, crew);
     for (i, partners) in counted.iter().enumerate() {
         // Counted by both, the larger count is nearer to the truth, as counters only lose.
         company[i] = partners
@@ -58,25 +60,34 @@ pub(super) fn pair(dictionary: &Dictionary, codes: &Codes) -> Dictionary {
     Dictionary { shape: Shape::Circle, directions, ..dictionary.clone() }
 }
 
-fn count_company(codes: &Codes, count: usize) -> Vec<Vec<(u32, u32)>> {
+/// Each direction's partners and how often they came with it. Directions are counted piece by piece, each over all rows in order, so
+/// that no count depends on the pieces.
+fn count_company(codes: &Codes, count: usize, crew: Crew) -> Vec<Vec<(u32, u32)>> {
+    let size = count.div_ceil(4 * crew.threads.max(1)).max(1);
     let mut out: Vec<Vec<(u32, u32)>> = vec![Vec::new(); count];
-    for n in 0..codes.rows() {
-        let (support, _) = codes.row(n);
-        for &i in support {
-            let counters = &mut out[i as usize];
-            for &j in support.iter().filter(|&&j| j != i) {
-                if let Some((_, n)) = counters.iter_mut().find(|(other, _)| *other == j) {
-                    *n += 1;
-                } else if counters.len() < KEPT {
-                    counters.push((j, 1));
-                } else {
-                    counters.retain_mut(|(_, n)| {
-                        *n -= 1;
-                        *n > 0
-                    });
+    for_each_piece(crew.threads, &mut out, size, |piece, out| {
+        let own = piece * size..piece * size + out.len();
+        for n in 0..codes.rows() {
+            if n % 1024 == 0 && crew.stopped() {
+                return;
+            }
+            let (support, _) = codes.row(n);
+            for &i in support.iter().filter(|&&i| own.contains(&(i as usize))) {
+                let counters = &mut out[i as usize - own.start];
+                for &j in support.iter().filter(|&&j| j != i) {
+                    if let Some((_, n)) = counters.iter_mut().find(|(other, _)| *other == j) {
+                        *n += 1;
+                    } else if counters.len() < KEPT {
+                        counters.push((j, 1));
+                    } else {
+                        counters.retain_mut(|(_, n)| {
+                            *n -= 1;
+                            *n > 0
+                        });
+                    }
                 }
             }
         }
-    }
+    });
     out
 }
