@@ -43,7 +43,8 @@ export const CHECKS: Readonly<Record<DictionaryCheck['name'], string>> = {
   'better-codes': 'Codes and decoders belong together: after the last minimum no row wanted other atoms.',
   'codes-equal-a-fresh-encode': 'The codes that are stored are those that encode() gives for the same rows.',
   'hyperparameters-inside': 'Strengths of priors that were chosen by evidence have a best value, not just a limit.',
-  places: 'On surfaces a row is placed at the best of several descents; on curves it is proved that no place is better.',
+  places:
+    'On surfaces a row is placed at the best of several descents; on curves it is proved that no place is better.',
   worth: 'Above 0: every atom saves more than it costs to write down.',
   spread:
     'An atom whose coordinates all have the same value is a point by another name: explained variance cannot see that.',
