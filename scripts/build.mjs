@@ -45,6 +45,11 @@ if (!existsSync(cli)) fail('node_modules is incomplete: run npm install.')
 const args = [cli, 'build', '--platform', '--profile', profile,
   '--manifest-path', 'crates/node/Cargo.toml', '--package-json-path', 'package.json',
   '--output-dir', outDir, '--js', 'binding.cjs', '--dts', 'binding.d.cts', '--no-const-enum', ...extra]
+// What the addon's objects look like goes on top of the declarations that napi writes.
+const types = 'crates/node/types'
+const header = readdirSync(types).map((name) => readFileSync(join(types, name), 'utf8'))
+mkdirSync('target', { recursive: true })
+writeFileSync('target/binding.header.d.ts', header.join('\n'))
 const began = Date.now()
 // stdout belongs to the program that is about to run.
 if (cuda) args.push('--features', 'cuda')

@@ -1,5 +1,5 @@
 /** From what the addon returns to a dictionary's fields, and to the checks that judge it. */
-import type { NativeAtomFacts, NativeCodesOut, NativeFit, NativeFitSettings } from '#native'
+import type { NativeAtomFacts, NativeCodesOut, NativeDictionaryFit, NativeFitSettings } from '#native'
 import { Matrix } from '../matrix.ts'
 import type { Timing } from '../pmf/types.ts'
 import type { DictionaryCheck, DictionaryCodes, DictionaryFields } from './dictionary-types.ts'
@@ -8,7 +8,7 @@ import { functionsOf, toGate, toShape, type NamedShape } from './shapes.ts'
 
 /** A dictionary's fields. */
 export function fromFit(
-  found: NativeFit,
+  found: NativeDictionaryFit,
   asked: number,
   settings: NativeFitSettings,
   options: ChosenDictionaryOptions,
@@ -88,12 +88,15 @@ const CURVATURE = -1e-8
 const SPREAD = 1e-3
 
 /** Whether a claim is worth more a row than any that the controls made; absent without controls. */
-function survivesControls({ controls }: NativeFit, { claim, worth, rows }: NativeAtomFacts): boolean | undefined {
+function survivesControls(
+  { controls }: NativeDictionaryFit,
+  { claim, worth, rows }: NativeAtomFacts,
+): boolean | undefined {
   if (!controls || worth === undefined) return undefined
   return claim === 'holds' && worth / Math.max(1, rows) > Math.max(0, ...controls.map(({ strongest }) => strongest))
 }
 
-function checksOf(found: NativeFit): DictionaryCheck[] {
+function checksOf(found: NativeDictionaryFit): DictionaryCheck[] {
   const { evidence, moved, missed, atoms, boundary, controls } = found
   const out: DictionaryCheck[] = []
   const add = (

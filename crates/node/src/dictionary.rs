@@ -210,7 +210,7 @@ pub struct NativeCodes {
 }
 
 /// Fits a dictionary; judges it on held-out rows; compares it with controls if asked.
-#[napi(ts_return_type = "Promise<NativeOutcome<NativeFit>>", catch_unwind)]
+#[napi(ts_return_type = "Promise<NativeOutcome<NativeDictionaryFit>>", catch_unwind)]
 pub fn fit_dictionary<'env>(
     env: &'env Env,
     train: NativeRows,
