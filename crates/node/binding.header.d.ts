@@ -594,10 +594,3 @@ export interface NativePairs {
   second: Uint32Array<ArrayBuffer>
   weight: Float64Array<ArrayBuffer>
 }
-
-/** Either `devices`, or why there are none. */
-export interface NativeDeviceInfo {
-  devices?: { index: number; name: string; memory: number }[]
-  reason?: 'not-built-in' | 'driver-missing' | 'library-missing' | 'no-device' | 'ptx-version'
-  message?: string
-}

@@ -117,7 +117,10 @@ pub fn factorize_at(
 }
 
 /// Which GPUs there are, or why none is used.
-#[napi(ts_return_type = "Promise<NativeOutcome<NativeDeviceInfo>>", catch_unwind)]
+#[napi(
+    ts_return_type = "Promise<NativeOutcome<{ devices?: { index: number; name: string; memory: number }[]; reason?: 'not-built-in' | 'driver-missing' | 'library-missing' | 'no-device' | 'ptx-version'; message?: string }>>",
+    catch_unwind
+)]
 pub fn device_info<'env>(env: &'env Env, token: &CancelToken) -> napi::Result<Object<'env>> {
     job::spawn(env, token, None, 1, |_| {
         let found = gpus();
