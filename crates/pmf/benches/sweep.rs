@@ -1,10 +1,9 @@
 //! Time of one sweep of each method, beside the GEMM peak measured in the same run.
 //!
-//! `cargo bench -p headwater-pmf`. Planted data of two sizes, one thread. Throughput is in flop: for a sweep those of
+//! `cargo bench -p headwater-pmf`: middle time and quartiles. Planted data of two sizes, one thread. Throughput is in flop: for a sweep those of
 //! its Gram matrices, 4·cells·(p²/2 + 3p/2), so solutions of the small systems count against it.
-#![allow(missing_docs)] // it is a program
+#![allow(clippy::print_stdout, missing_docs)] // it is a program
 
-use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use headwater_base::Control;
 use headwater_base::rng::{Purpose, Stream};
 use headwater_pmf::{Method, Problem, Settings, Starts, Stop, factorize};
@@ -40,39 +39,37 @@ fn run(problem: &Problem, method: Method, p: usize, sweeps: u32) -> Duration {
     began.elapsed()
 }
 
-fn gemm(c: &mut Criterion) {
+fn main() {
     let n = 512;
     let a = nalgebra::DMatrix::from_fn(n, n, |i, j| (i * 7 + j) as f64 * 1e-3);
     let mut product = nalgebra::DMatrix::zeros(n, n);
-    let mut group = c.benchmark_group("f64 GEMM");
-    group.throughput(Throughput::Elements(2 * (n as u64).pow(3)));
-    group.bench_function(BenchmarkId::from_parameter(n), |b| b.iter(|| product.gemm(1.0, &a, &a, 0.0)));
-    group.finish();
-}
-
-fn sweeps(c: &mut Criterion) {
+    let gemm = quartiles(40, || {
+        let began = Instant::now();
+        product.gemm(1.0, &a, &a, 0.0);
+        began.elapsed()
+    });
+    say(&format!("f64 GEMM {n}"), gemm, 2.0 * (n as f64).powi(3));
     // Larger sizes drown in the judgement of the end point, which both runs of the difference make.
     for (m, n, p, most) in [(630, 26, 7, 100), (2000, 60, 8, 60)] {
         let problem = planted(m, n, p);
-        let mut group = c.benchmark_group(format!("sweep {m} x {n}, p = {p}"));
-        group.throughput(Throughput::Elements((2 * m * n * (p * p + 3 * p)) as u64));
-        group.sample_size(10).sampling_mode(SamplingMode::Flat);
-        group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5));
         for (name, method) in [("anls", Method::Anls), ("hals", Method::Hals), ("mu", Method::Mu)] {
-            group.bench_function(name, |b| {
-                // The difference of a long and a short run, which share everything else, scaled to one sweep each.
-                b.iter_custom(|iterations| {
-                    let mut sum = Duration::ZERO;
-                    for _ in 0..iterations {
-                        sum += run(&problem, method, p, 2 * most).saturating_sub(run(&problem, method, p, most)) / most;
-                    }
-                    sum
-                });
+            // The difference of a long and a short run, which share everything else, scaled to one sweep each.
+            let times = quartiles(10, || {
+                run(&problem, method, p, 2 * most).saturating_sub(run(&problem, method, p, most)) / most
             });
+            say(&format!("sweep {m} x {n}, p = {p}, {name}"), times, (2 * m * n * (p * p + 3 * p)) as f64);
         }
-        group.finish();
     }
 }
 
-criterion_group!(benches, gemm, sweeps);
-criterion_main!(benches);
+/// Quartiles of the seconds that some work took, in so many repetitions.
+fn quartiles(repetitions: usize, mut work: impl FnMut() -> Duration) -> [f64; 3] {
+    let mut times: Vec<f64> = (0..repetitions).map(|_| work().as_secs_f64()).collect();
+    times.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| times[(quarter * (repetitions - 1) + 2) / 4])
+}
+
+fn say(name: &str, [low, middle, high]: [f64; 3], flop: f64) {
+    let [low, middle, high] = [low, middle, high].map(|seconds| 1e3 * seconds);
+    println!("{name:34} {middle:9.4} ms ({low:.4} to {high:.4}), {:6.2} Gflop/s", 1e-6 * flop / middle);
+}
