@@ -5,7 +5,8 @@
 //! On a machine without a GPU: `candle-cpu small`, without the feature, which only shows that the program works.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // it is a program
 
-#[path = "../../pmf/tests/common/mod.rs"]
+#[path = "../../pmf/tests/suite/common.rs"]
+#[allow(dead_code)] // tests need the rest
 mod common;
 
 use std::process::Command;

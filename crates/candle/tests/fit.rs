@@ -1,6 +1,7 @@
 //! Whole fits whose sweeps run on candle's CPU.
 
-#[path = "../../pmf/tests/common/mod.rs"]
+#[path = "../../pmf/tests/suite/common.rs"]
+#[allow(dead_code)] // tests need the rest
 mod common;
 
 use common::{epa, fixture, number};

@@ -69,7 +69,7 @@ impl Border {
                 parts.push(Part { members: Vec::new(), matrix: Vec::new() });
             }
             let part = &mut parts[part_of[set]];
-            for at in atom.channel * p..(atom.channel + atom.functions) * p {
+            for at in atom.decoder(p) {
                 places[at] = (part_of[set] as u32, part.members.len() as u32);
                 part.members.push(at);
             }

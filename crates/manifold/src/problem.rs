@@ -1,5 +1,6 @@
 //! What is fitted: data with weights, the shapes of the atoms, and how a row is gated.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use headwater_base::Error;
@@ -88,6 +89,11 @@ pub struct Atom {
 }
 
 impl Atom {
+    /// Where its decoder, M × p, stands among those of all atoms.
+    pub fn decoder(&self, columns: usize) -> Range<usize> {
+        self.channel * columns..(self.channel + self.functions) * columns
+    }
+
     /// Numbers of a jet.
     pub(crate) fn jet_len(&self) -> usize {
         blocks(self.dimension) * self.functions
@@ -232,6 +238,16 @@ impl Problem {
             }
             None => out.fill(weight),
         }
+    }
+
+    /// Σ ω z² over all cells.
+    pub(crate) fn square(&self) -> f64 {
+        let mut weights = vec![0.0; self.columns];
+        let of = |n| {
+            self.cell_weights(n, &mut weights);
+            self.row(n).iter().zip(&weights).map(|(z, w)| w * z * z).sum::<f64>()
+        };
+        (0..self.rows).map(of).sum()
     }
 
     /// Whether all cells of a row have the same weight.

@@ -219,6 +219,14 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// Adds what the atom in one slot says, times a factor: ± a m(t)B.
+    pub fn add_said(&self, slot: &Slot, factor: f64, out: &mut [f64]) {
+        let p = self.problem.columns;
+        for m in slot.channel..slot.channel + slot.functions {
+            dense::add_scaled(factor * self.loads[m], &self.decoders[m * p..(m + 1) * p], out);
+        }
+    }
+
     /// The functions that local a acts on.
     pub fn reach(&self, a: usize) -> Range<usize> {
         if a < self.gates && matches!(self.problem.gate, Gate::Softmax { .. }) {

@@ -2,7 +2,8 @@
 //! UNCHECKED=1 leaves out the search for lower branches.
 #![allow(clippy::print_stdout)] // it is a program
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/suite/common.rs"]
+#[allow(dead_code)] // tests need the rest
 mod common;
 
 use headwater_base::Control;

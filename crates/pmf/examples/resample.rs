@@ -1,7 +1,8 @@
 //! Times a bootstrap of an EPA set: `cargo run --example resample -- baltimore 7 [RUNS]`; without cold starts and with.
 #![allow(clippy::print_stdout)] // it is a program
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/suite/common.rs"]
+#[allow(dead_code)] // tests need the rest
 mod common;
 
 use headwater_base::{Control, Status};

@@ -27,7 +27,7 @@ use crate::state::State;
 use coder::Coder;
 pub(crate) use coder::RowCode;
 use place::Finder;
-pub(crate) use rows::{code_of, lower_of, refreshed, state as state_of, without_idle};
+pub(crate) use rows::{code_of, refreshed, state as state_of, without_idle};
 
 /// How rows are coded.
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +107,7 @@ fn shares(objective: &Objective, decoders: &[f64], temperature: f64, crew: Crew)
         let state = relax(objective, &state, crew)?;
         best = Some(match best {
             None => state,
-            Some(best) => lower_of(objective, &best, &state, 0.0, crew)?.state,
+            Some(best) => refreshed(objective, &best, &state, 0.0, crew)?.state,
         });
     }
     best

@@ -78,48 +78,23 @@ fn energies(objective: &Objective, state: &State, crew: Crew) -> Option<Vec<f64>
     Some(parts.concat())
 }
 
-/// Two codings of the same rows, joined.
+/// A coding of rows and a fresh one, joined.
 pub(crate) struct Joined {
-    /// Of each row the one with the lower energy; the first where the second is not lower by more than the margin.
+    /// The codes that stand.
     pub state: State,
-    /// Rows that took the second.
+    /// Rows that took the fresh code because it is lower.
     pub taken: usize,
-    /// Rows in which the second was higher by more than the margin.
-    pub worse: usize,
-}
-
-/// Joins two codings; `margin` is relative to 1 + a row's energy.
-pub(crate) fn lower_of(
-    objective: &Objective,
-    first: &State,
-    second: &State,
-    margin: f64,
-    crew: Crew,
-) -> Option<Joined> {
-    let problem = objective.problem;
-    let (one, two) = (energies(objective, first, crew)?, energies(objective, second, crew)?);
-    let (mut taken, mut worse) = (0, 0);
-    let rows: Vec<RowCode> = (0..problem.rows)
-        .map(|n| {
-            let allowed = margin * (1.0 + one[n].abs());
-            if two[n] < one[n] - allowed {
-                taken += 1;
-                return code_of(second, n);
-            }
-            worse += usize::from(two[n] > one[n] + allowed);
-            code_of(first, n)
-        })
-        .collect();
-    Some(Joined { state: state(problem, rows.into_iter(), first.decoders()), taken, worse })
+    /// Rows that kept their code though the fresh one is another.
+    pub missed: usize,
 }
 
 /// Gates and coordinates that differ by less are the same place: far less than minima are apart, far more than the ways of
 /// two descents to one of them.
 const SAME: f64 = 1e-3;
 
-/// A state after all its rows were coded afresh: a fresh code that is lower by more than the margin is taken (and counted),
-/// and so is one that says the same, so that coding gives a fit's own codes again. A row that ends higher, or as low somewhere
-/// else, keeps its code and is counted as worse: with another one the decoders would not be at their minimum.
+/// A state after all its rows were coded afresh. A code that is lower by more than the margin (relative to 1 + a row's energy)
+/// is taken, and counted; so is one that says the same, so that coding gives a fit's own codes again. A row that ends higher,
+/// or as low somewhere else, keeps its code and is counted as missed: with another one decoders would leave their minimum.
 pub(crate) fn refreshed(
     objective: &Objective,
     state: &State,
@@ -129,7 +104,7 @@ pub(crate) fn refreshed(
 ) -> Option<Joined> {
     let problem = objective.problem;
     let (one, two) = (energies(objective, state, crew)?, energies(objective, fresh, crew)?);
-    let (mut taken, mut worse) = (0, 0);
+    let (mut taken, mut missed) = (0, 0);
     let rows: Vec<RowCode> = (0..problem.rows)
         .map(|n| {
             let allowed = margin * (1.0 + one[n].abs());
@@ -141,11 +116,11 @@ pub(crate) fn refreshed(
             if two[n] <= one[n] + allowed && same_place(problem, &old, &new) {
                 return new;
             }
-            worse += 1;
+            missed += 1;
             old
         })
         .collect();
-    Some(Joined { state: self::state(problem, rows.into_iter(), state.decoders()), taken, worse })
+    Some(Joined { state: self::state(problem, rows.into_iter(), state.decoders()), taken, missed })
 }
 
 fn same_place(problem: &Problem, one: &RowCode, two: &RowCode) -> bool {

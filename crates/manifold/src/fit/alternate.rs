@@ -2,7 +2,7 @@
 
 use headwater_base::parallel::Crew;
 
-use crate::coding::{CodingSettings, code, lower_of};
+use crate::coding::{CodingSettings, code, refreshed};
 use crate::fit::decoders::least_squares;
 use crate::local::relax;
 use crate::objective::Objective;
@@ -46,7 +46,7 @@ pub(super) fn further(
         }
         // A support is left only for one with less energy.
         let fresh = code(objective, next.decoders(), coding, crew)?;
-        let next = lower_of(objective, &next, &fresh, 0.0, crew)?.state;
+        let next = refreshed(objective, &next, &fresh, 0.0, crew)?.state;
         let found = objective.value(&next, crew)?;
         let settled = value - found <= SETTLED * value.abs();
         if found < value {

@@ -3,7 +3,6 @@
 use std::f64::consts::TAU;
 
 use headwater_base::parallel::Crew;
-use headwater_linalg::dense::add_scaled;
 
 use crate::coding::CodingSettings;
 use crate::fit::length::{self, Use};
@@ -200,12 +199,9 @@ fn coverage(mut t: Vec<f64>, period: Option<f64>) -> f64 {
 
 /// The amplitude without its prior, and its variance: with q = ω‖m(t)‖²/φ, ∂(energy)/∂a = q(a − raw) + prior′ = 0.
 fn raw(objective: &Objective, row: &Row, slot: &Slot, amount: f64) -> [f64; 2] {
-    let p = objective.problem.columns;
     let Gate::Amplitude(prior) = objective.problem.gate else { return [amount, 0.0] };
-    let mut curve = vec![0.0; p];
-    for m in slot.channel..slot.channel + slot.functions {
-        add_scaled(row.loads[m] / amount.max(f64::MIN_POSITIVE), &row.decoders[m * p..(m + 1) * p], &mut curve);
-    }
+    let mut curve = vec![0.0; objective.problem.columns];
+    row.add_said(slot, amount.max(f64::MIN_POSITIVE).recip(), &mut curve);
     let q: f64 = curve.iter().zip(&row.weights).map(|(x, w)| w * x * x).sum();
     let alpha = objective.strengths.amplitude[slot.atom];
     let slope = match prior {

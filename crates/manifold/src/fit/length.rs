@@ -4,8 +4,10 @@
 //! φ̂ = Σω(f − z)²/(n − d), n observed cells, d numbers told in codes: what is fitted exactly leaves nothing over and must not
 //! count as precision. A parameter known from N rows costs ½ ln N, a number told to the precision that the noise leaves
 //! ½ ln(1 + r), which atom it is ln K. r is the signal-to-noise ratio for coordinates; for an amplitude, the variance of its
-//! prior over that of its error, and d counts r/(1 + r) of it: where amplitudes are all but equal, nothing is told (J. Rissanen (1978), "Modeling by shortest data description", Automatica 14). Every
+//! prior over that of its error, and d counts r/(1 + r) of it: where amplitudes are all but equal, nothing is told. Every
 //! dictionary is judged by its own noise, so that lengths can be compared.
+//!
+//! Source: J. Rissanen (1978), "Modeling by shortest data description", Automatica 14.
 
 use headwater_base::parallel::Crew;
 
@@ -31,19 +33,16 @@ pub struct Use {
 /// The use of every atom, and twice the data term: Σ ω(f − z)²/φ.
 pub(super) fn uses(objective: &Objective, state: &State) -> (Vec<Use>, f64) {
     let problem = objective.problem;
-    let p = problem.columns;
     let mut out = vec![Use::default(); problem.atoms.len()];
     let mut row = Row::new(problem);
-    let mut own = vec![0.0; p];
+    let mut own = vec![0.0; problem.columns];
     let mut data = 0.0;
     for n in 0..problem.rows {
         row.load(state, n);
         data += 2.0 * row.residual(n, objective.strengths.noise);
         for (slot, amount) in row.slots.iter().zip(&row.amounts) {
             own.fill(0.0);
-            for m in slot.channel..slot.channel + slot.functions {
-                headwater_linalg::dense::add_scaled(row.loads[m], &row.decoders[m * p..(m + 1) * p], &mut own);
-            }
+            row.add_said(slot, 1.0, &mut own);
             let to = &mut out[slot.atom];
             to.rows += 1;
             to.mass += amount;
@@ -110,14 +109,8 @@ pub(super) fn length(objective: &Objective, state: &State) -> f64 {
 /// The length of saying nothing: all atoms off.
 pub(super) fn of_nothing(objective: &Objective) -> f64 {
     let problem = objective.problem;
-    let mut weights = vec![0.0; problem.columns];
-    let mut sum = 0.0;
-    for n in 0..problem.rows {
-        problem.cell_weights(n, &mut weights);
-        sum += problem.row(n).iter().zip(&weights).map(|(z, w)| w * z * z).sum::<f64>();
-    }
     let cells = problem.observed as f64;
-    0.5 * cells * (sum / cells).max(f64::MIN_POSITIVE).ln()
+    0.5 * cells * (problem.square() / cells).max(f64::MIN_POSITIVE).ln()
 }
 
 /// Of the observed cells: at least so many are left when numbers in codes are taken off.
@@ -133,9 +126,7 @@ pub(super) fn without(
 ) -> Option<(f64, State)> {
     let problem = objective.problem;
     let mut decoders = state.decoders().to_vec();
-    let place = &problem.atoms[atom];
-    let p = problem.columns;
-    decoders[place.channel * p..(place.channel + place.functions) * p].fill(0.0);
+    decoders[problem.atoms[atom].decoder(problem.columns)].fill(0.0);
     let on = |&n: &usize| state.layout.support(n).contains(&(atom as u32));
     let rows: Vec<usize> = (0..problem.rows).filter(on).collect();
     let next = code_some(objective, state, &decoders, &rows, coding, crew)?;

@@ -84,6 +84,31 @@ pub struct FitSettings {
     pub outer: OuterSettings,
 }
 
+impl FitSettings {
+    /// The defaults for some atoms, `active` of them in a row.
+    pub fn new(atoms: Vec<Topology>, active: usize) -> Self {
+        Self {
+            atoms,
+            gate: Gate::Amplitude(AmplitudePrior::Normal),
+            active,
+            non_negative: false,
+            centre: true,
+            prune: true,
+            seed: 0,
+            start: None,
+            restarts: 4,
+            beam: 8,
+            smoothing: Smoothing::Size,
+            entropy: 0.0,
+            incoherence: 0.0,
+            repulsion: 0.0,
+            max_rounds: 12,
+            inner: InnerSettings::default(),
+            outer: OuterSettings::default(),
+        }
+    }
+}
+
 /// Where the strengths of the priors come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Smoothing {
@@ -154,14 +179,16 @@ const STANDS_OUT: f64 = 3.0;
 /// Fits a dictionary to rows of `columns` numbers.
 ///
 /// Errors: those of [`Problem::new`], [`Problem::check_atoms`], [`Objective::new`]; `option-out-of-range` for the settings;
-/// `scale-overflow` for data whose squares do not fit. `None` if the crew was stopped before there was
-/// anything.
+/// `scale-overflow` for data whose squares do not fit. `None` if the crew was stopped before there was anything.
 pub fn fit(rows: &Rows, columns: usize, settings: &FitSettings, crew: Crew) -> Result<Option<Fit>, Error> {
     let offset = if settings.centre { mean(rows, columns) } else { Vec::new() };
     let problem = rows.problem(columns, &offset, &settings.atoms, settings.gate, settings.non_negative)?;
     problem.check_atoms()?;
     check(&problem, settings)?;
-    let run = Run { rows, columns, offset, settings, crew };
+    // Rows without any variance have no unit of their own.
+    let variance = problem.square() / problem.observed as f64;
+    let noise = if variance > 0.0 { 1e-3 * variance } else { 1.0 };
+    let run = Run { rows, columns, offset, settings, noise, crew };
     run.run(problem)
 }
 
@@ -218,6 +245,8 @@ struct Run<'r> {
     columns: usize,
     offset: Vec<f64>,
     settings: &'r FitSettings,
+    /// A thousandth of the data's variance.
+    noise: f64,
     crew: Crew<'r>,
 }
 
@@ -248,21 +277,12 @@ impl Run<'_> {
         self.polish(problem, state, strengths, kept, seed).map(Some)
     }
 
-    /// Priors that hardly matter, for turns from a seed: noise a thousandth of the data's variance.
+    /// Priors that hardly matter, for turns from a seed.
     fn weak(&self, problem: &Problem) -> Strengths {
         if self.settings.smoothing == Smoothing::None {
             return Strengths::none(problem);
         }
-        let mut weights = vec![0.0; self.columns];
-        let (mut sum, mut count) = (0.0, 0.0);
-        for n in 0..problem.rows {
-            problem.cell_weights(n, &mut weights);
-            sum += problem.row(n).iter().zip(&weights).map(|(z, w)| w * z * z).sum::<f64>();
-            count += weights.iter().filter(|w| **w > 0.0).count() as f64;
-        }
-        // Rows without any variance have no unit of their own.
-        let noise = if sum > 0.0 { 1e-3 * sum / count } else { 1.0 };
-        Strengths { entropy: self.settings.entropy, ..Strengths::unit(problem, noise) }
+        Strengths { entropy: self.settings.entropy, ..Strengths::unit(problem, self.noise) }
     }
 
     /// Strengths for what a state looks like (see [`Smoothing`]).
@@ -275,9 +295,9 @@ impl Run<'_> {
         let (uses, data) = length::uses(&weak, state);
         let mut out = Strengths { entropy: self.settings.entropy, ..Strengths::unit(problem, 1.0) };
         out.noise = (data / (problem.observed as f64 - degrees(problem, &uses)).max(0.1 * problem.observed as f64))
-            .max(1e-12 * self.weak(problem).noise);
+            .max(1e-12 * self.noise);
         for (k, atom) in problem.atoms.iter().enumerate() {
-            let decoder = &state.decoders()[atom.channel * p..(atom.channel + atom.functions) * p];
+            let decoder = &state.decoders()[atom.decoder(p)];
             let (count, square) = ((atom.functions * p) as f64, headwater_linalg::dense::inner(decoder, decoder));
             if square > 0.0 {
                 out.ridge[k] = count / square;
@@ -342,7 +362,7 @@ impl Run<'_> {
                 status = Status::Aborted;
                 break;
             };
-            (state, moved, missed) = (joined.state, joined.taken, joined.worse);
+            (state, moved, missed) = (joined.state, joined.taken, joined.missed);
             if moved == 0 {
                 break;
             }

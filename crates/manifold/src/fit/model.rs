@@ -51,6 +51,31 @@ pub struct Rows {
 }
 
 impl Rows {
+    /// The rows that some atoms code, less what the others say there. What is missing stays so.
+    pub(super) fn left_to(&self, problem: &Problem, state: &State, atoms: &[usize]) -> Rows {
+        let p = problem.columns;
+        let on = |&n: &usize| state.layout.support(n).iter().any(|k| atoms.contains(&(*k as usize)));
+        let which: Vec<usize> = (0..problem.rows).filter(on).collect();
+        let mut row = Row::new(problem);
+        let mut values = Vec::with_capacity(which.len() * p);
+        for &n in &which {
+            row.load(state, n);
+            let mut left = problem.row(n).to_vec();
+            let others = row.slots.iter().filter(|slot| !atoms.contains(&slot.atom));
+            others.for_each(|slot| row.add_said(slot, -1.0, &mut left));
+            let given = &self.values[n * p..(n + 1) * p];
+            values.extend(left.iter().zip(given).map(|(x, z)| if z.is_nan() { f64::NAN } else { *x }));
+        }
+        let cells = |weights: &Vec<f64>| which.iter().flat_map(|n| weights[n * p..(n + 1) * p].to_vec()).collect();
+        Rows {
+            count: which.len(),
+            values,
+            cell_weights: self.cell_weights.as_ref().map(cells),
+            row_weights: self.row_weights.as_ref().map(|weights| which.iter().map(|&n| weights[n]).collect()),
+            weighting: self.weighting,
+        }
+    }
+
     /// The problem of these rows, less an offset.
     pub(super) fn problem(
         &self,

@@ -12,10 +12,6 @@
 //! All atoms then take turns again. A move stands if the dictionary has become shorter (or, where no atom may go, L
 //! lower) by more than [`SHORTER`].
 
-use std::ops::Range;
-
-use headwater_linalg::dense::add_scaled;
-
 use crate::basis::Topology;
 use crate::coding::CodingSettings;
 use crate::fit::alternate::{alternate, further};
@@ -26,7 +22,6 @@ use crate::problem::{Gate, Problem};
 use crate::row::Row;
 use crate::seed;
 use crate::state::State;
-use crate::strengths::Strengths;
 
 /// Atoms that leave most over are moved; so many, each with so many others.
 const WORST: usize = 3;
@@ -97,25 +92,18 @@ impl Run<'_> {
         Some((by(&|k| -over(k)), by(&|k| worths[k])))
     }
 
-    /// All decoders after a move.
+    /// All decoders after a move: each of its parts draws some atoms anew on the rows that some code.
     fn moved(&self, problem: &Problem, state: &State, next: Move) -> Option<Vec<f64>> {
+        let parts: &[(&[usize], &[usize])] = match next {
+            Move::Pair(j, k) => &[(&[j, k], &[j, k])],
+            Move::Split(j, k) => &[(&[j], &[j, k])],
+            Move::Swap(j, k) => &[(&[k], &[j]), (&[j], &[k])],
+        };
         let mut decoders = state.decoders().to_vec();
-        let p = self.columns;
-        let mut put = |k: usize, from: &[f64]| decoders[range(problem, k, p)].copy_from_slice(from);
-        match next {
-            Move::Pair(j, k) => {
-                let found = self.drawn(&rows_of(self.rows, problem, state, &[j, k]), problem, &[j, k])?;
-                put(j, &found[0]);
-                put(k, &found[1]);
-            }
-            Move::Split(j, k) => {
-                let found = self.drawn(&rows_of(self.rows, problem, state, &[j]), problem, &[j, k])?;
-                put(j, &found[0]);
-                put(k, &found[1]);
-            }
-            Move::Swap(j, k) => {
-                put(j, &self.drawn(&rows_of(self.rows, problem, state, &[k]), problem, &[j])?[0]);
-                put(k, &self.drawn(&rows_of(self.rows, problem, state, &[j]), problem, &[k])?[0]);
+        for (coding, drawn) in parts {
+            let rows = self.rows.left_to(problem, state, coding);
+            for (&k, decoder) in drawn.iter().zip(self.drawn(&rows, problem, drawn)?) {
+                decoders[problem.atoms[k].decoder(self.columns)].copy_from_slice(&decoder);
             }
         }
         Some(decoders)
@@ -126,13 +114,11 @@ impl Run<'_> {
         let p = self.columns;
         let shapes: Vec<Topology> = atoms.iter().map(|&k| problem.atoms[k].topology).collect();
         if rows.count == 0 {
-            return Some(atoms.iter().map(|&k| vec![0.0; range(problem, k, p).len()]).collect());
+            return Some(atoms.iter().map(|&k| vec![0.0; problem.atoms[k].decoder(p).len()]).collect());
         }
         let small = rows.problem(p, &[], &shapes, problem.gate, problem.non_negative).expect("as before");
-        // What a row costs must not depend on whose rows they are.
-        let noise = self.weak(problem).noise;
-        let strengths = Strengths { entropy: self.settings.entropy, ..Strengths::unit(&small, noise) };
-        let objective = Objective::new(&small, strengths, None).expect("proper priors");
+        // What a row costs does not depend on whose rows they are.
+        let objective = Objective::new(&small, self.weak(&small), None).expect("proper priors");
         let coding = CodingSettings { active: self.settings.active.min(atoms.len()), ..self.coding(NARROW) };
         let mut best: Option<(f64, State)> = None;
         for trial in 0..self.settings.restarts.max(2) as u32 {
@@ -144,7 +130,7 @@ impl Run<'_> {
             }
         }
         let (_, state) = best.expect("two draws");
-        Some((0..atoms.len()).map(|k| state.decoders()[range(&small, k, p)].to_vec()).collect())
+        Some((0..atoms.len()).map(|k| state.decoders()[small.atoms[k].decoder(p)].to_vec()).collect())
     }
 }
 
@@ -153,39 +139,4 @@ enum Move {
     Pair(usize, usize),
     Split(usize, usize),
     Swap(usize, usize),
-}
-
-/// Where the decoder of an atom stands.
-fn range(problem: &Problem, k: usize, p: usize) -> Range<usize> {
-    let atom = &problem.atoms[k];
-    atom.channel * p..(atom.channel + atom.functions) * p
-}
-
-/// The rows that some atoms code, less what the others say there.
-pub(super) fn rows_of(rows: &Rows, problem: &Problem, state: &State, atoms: &[usize]) -> Rows {
-    let p = problem.columns;
-    let which: Vec<usize> =
-        (0..problem.rows).filter(|&n| state.layout.support(n).iter().any(|k| atoms.contains(&(*k as usize)))).collect();
-    let mut row = Row::new(problem);
-    let mut values = Vec::with_capacity(which.len() * p);
-    for &n in &which {
-        row.load(state, n);
-        let mut left = problem.row(n).to_vec();
-        for slot in row.slots.iter().filter(|slot| !atoms.contains(&slot.atom)) {
-            for m in slot.channel..slot.channel + slot.functions {
-                add_scaled(-row.loads[m], &row.decoders[m * p..(m + 1) * p], &mut left);
-            }
-        }
-        // What is missing stays so.
-        let given = &rows.values[n * p..(n + 1) * p];
-        values.extend(left.iter().zip(given).map(|(x, z)| if z.is_nan() { f64::NAN } else { *x }));
-    }
-    let of = |n: &usize| rows.cell_weights.as_ref().map_or(&[][..], |weights| &weights[n * p..(n + 1) * p]).to_vec();
-    Rows {
-        count: which.len(),
-        values,
-        cell_weights: rows.cell_weights.as_ref().map(|_| which.iter().flat_map(of).collect()),
-        row_weights: rows.row_weights.as_ref().map(|weights| which.iter().map(|&n| weights[n]).collect()),
-        weighting: rows.weighting,
-    }
 }

@@ -87,8 +87,7 @@ fn rescaled(problem: &Problem, mut state: State) -> State {
     }
     let (beta, p) = (state.layout.beta(), problem.columns);
     for (atom, scale) in problem.atoms.iter().zip(&scale) {
-        let range = beta + atom.channel * p..beta + (atom.channel + atom.functions) * p;
-        state.theta[range].iter_mut().for_each(|x| *x *= scale);
+        state.theta[beta..][atom.decoder(p)].iter_mut().for_each(|x| *x *= scale);
     }
     state
 }
@@ -103,9 +102,8 @@ fn without_atom(run: &Run, problem: &Problem, from: &State, gone: usize, left: &
         let code = code_of(from, n);
         code.filtered(problem, |slot| code.support[slot] != gone, |k| k - usize::from(k > gone))
     });
-    let (atom, p) = (&problem.atoms[gone], problem.columns);
     let mut decoders = from.decoders().to_vec();
-    decoders.drain(atom.channel * p..(atom.channel + atom.functions) * p);
+    decoders.drain(problem.atoms[gone].decoder(problem.columns));
     let state = state_of(&smaller, rows, &decoders);
     (smaller, state)
 }

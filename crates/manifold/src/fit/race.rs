@@ -2,15 +2,15 @@
 //!
 //! The rows that an atom codes, less what the others say there, are fitted by one atom of another shape. It takes the place
 //! of the first if held-out rows become shorter to write down ([`super::length`]), which counts the numbers that codes and
-//! decoders of either shape take: an ellipse with amounts fills the plane of a line, and says no less. Atoms are raced one after the other, by their rows; then all are fitted together from there, and the
-//! result stands if it is shorter than what the race began with.
+//! decoders of either shape take: an ellipse with amounts fills the plane of a line, and says no less. Atoms are raced one
+//! after the other, by their rows; then all are fitted together from there, and the result stands if it is shorter than what
+//! the race began with.
 
 use headwater_base::Error;
 use headwater_base::parallel::Crew;
 
 use crate::basis::Topology;
 use crate::fit::model::{Model, Rows};
-use crate::fit::moves::rows_of;
 use crate::fit::{Fit, FitSettings, Smoothing, fit};
 use crate::problem::Gate;
 
@@ -39,10 +39,13 @@ pub fn race(
     order.sort_by_key(|&k| std::cmp::Reverse(found.atoms[k].used.rows));
     let mut changed = false;
     for k in order {
-        let own = rows_of(train, &codes.problem, &codes.state, &[k]);
+        let own = train.left_to(&codes.problem, &codes.state, &[k]);
         let mut best: Option<Model> = None;
         for &shape in shapes.iter().filter(|shape| **shape != found.model.atoms[k]) {
-            let Some(other) = alone(&own, columns, settings, shape, quiet)? else { continue };
+            if own.count < shape.basis()?.functions() {
+                continue;
+            }
+            let Some(other) = alone(&own, columns, settings, shape, quiet)? else { return Ok(None) };
             let candidate = replaced(&model, k, &other)?;
             let Some((_, score)) = candidate.judge(held, quiet)? else { return Ok(None) };
             if score.length < shortest {
@@ -53,9 +56,6 @@ pub fn race(
             (model, changed) = (best, true);
             let Some(fresh) = model.encode(train, quiet)? else { return Ok(None) };
             codes = fresh;
-        }
-        if quiet.stopped() {
-            return Ok(None);
         }
     }
     if !changed {
@@ -77,7 +77,7 @@ pub fn race(
     Ok(Some(fresh))
 }
 
-/// One atom fitted to rows; `None` where there are too few of them, or nothing to be said.
+/// One atom fitted to rows. `None` if the crew was stopped.
 fn alone(
     rows: &Rows,
     columns: usize,
@@ -94,9 +94,6 @@ fn alone(
         smoothing: if settings.smoothing == Smoothing::None { Smoothing::None } else { Smoothing::Size },
         ..settings.clone()
     };
-    if rows.count < shape.basis()?.functions() {
-        return Ok(None);
-    }
     Ok(fit(rows, columns, &own, crew)?.map(|found| found.model))
 }
 

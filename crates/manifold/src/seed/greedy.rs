@@ -61,7 +61,7 @@ pub fn greedy(problem: &Problem, seed: u64, trial: u32, crew: Crew) -> Option<Ve
         (1..order.len()).rev().for_each(|i| order.swap(i, random.below(i + 1)));
     }
     for atom in order.iter().map(|&k| &problem.atoms[k]) {
-        let decoder = &mut decoders[atom.channel * p..(atom.channel + atom.functions) * p];
+        let decoder = &mut decoders[atom.decoder(p)];
         let (dimension, affine) = match atom.topology {
             Topology::Constant => (1, false),
             Topology::Linear => (1, true),
