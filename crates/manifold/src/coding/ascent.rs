@@ -13,12 +13,14 @@ pub(crate) trait Profile {
     type Point: Copy;
     /// At t.
     fn point(t: f64) -> Self::Point;
+    /// At t − s and t + s, from the points at t and s.
+    fn beside(at: Self::Point, step: Self::Point) -> [Self::Point; 2];
+    /// At s/2, from the point at s.
+    fn halved(step: Self::Point) -> Self::Point;
     /// P, P′, P″.
     fn jet(&self, at: Self::Point) -> [f64; 3];
     /// For all s within h of t, where the jet is given: what P(s) is not above, and what −P″(s) is not below.
     fn bounds(&self, at: Self::Point, h: f64, jet: [f64; 3]) -> [f64; 2];
-    /// The longest step of a climb.
-    fn reach(&self) -> f64;
     /// t in its chart.
     fn wrap(&self, t: f64) -> f64;
     /// How far two points of the chart are apart.
@@ -63,23 +65,29 @@ const HALVINGS: usize = 5;
 pub(crate) trait Curve: Profile + Default {
     /// ΦᵀKΦ, K symmetric, for the functions Φ of an order (harmonics, degree); replaces what was there.
     fn set_form(&mut self, order: usize, k: &[f64]);
+    /// l·Φ; replaces what was there.
+    fn set_line(&mut self, l: &[f64]);
     /// += scale·l·Φ.
     fn add_line(&mut self, scale: f64, l: &[f64]);
     /// += a constant.
     fn add_constant(&mut self, x: f64);
     /// −= the prior energy of t.
     fn take_prior(&mut self, strength: f64);
+    /// The longest step of a climb on what is put together from functions of an order.
+    fn reach(order: usize) -> f64;
     /// −= the prior energy of t, times another one.
     fn take_prior_times(&mut self, strength: f64, other: &Self);
     /// To be called once all is added.
     fn ready(&mut self);
-    /// A t that is above `floor` by more than rounding, if there is one among those that are `allowed` (see [`above`]).
+    /// A t that is above `floor` by more than rounding, if there is one among those that are `allowed` (see [`above`]): the
+    /// best of the middles of some cells, and if `proved`, whatever else there may be.
     ///
     /// `top` is where a climb ended, if one has: what is around it need not be looked at.
     fn above(
         &self,
         floor: f64,
         top: Option<f64>,
+        proved: bool,
         nodes: &mut Nodes,
         allowed: &impl Fn(Self::Point, f64) -> bool,
     ) -> Option<f64>;
@@ -88,57 +96,65 @@ pub(crate) trait Curve: Profile + Default {
 /// Cells are not halved any further.
 const NARROWEST: f64 = 1e-9;
 
-/// A t with P > `floor` in the cell of half-width h around t (`at`), if there is one among those that are `allowed`;
-/// `allowed(at, h)` may be false only where no s within h of there counts.
+/// A piece of the chart: what lies within h of t.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cell<P: Profile> {
+    pub t: f64,
+    pub h: f64,
+    /// At t.
+    pub at: P::Point,
+    /// At ½h.
+    pub step: P::Point,
+}
+
+impl<P: Profile> Cell<P> {
+    fn halves(&self) -> [Self; 2] {
+        let h = 0.5 * self.h;
+        let ([left, right], step) = (P::beside(self.at, self.step), P::halved(self.step));
+        [Self { t: self.t - h, h, at: left, step }, Self { t: self.t + h, h, at: right, step }]
+    }
+}
+
+/// A t with P > `floor` in a cell, if there is one among those that are `allowed`; `allowed(at, h)` may be false only where no
+/// s within h of there counts.
 pub(crate) fn above<P: Profile>(
     profile: &P,
-    t: f64,
-    h: f64,
-    at: P::Point,
+    cell: Cell<P>,
     floor: f64,
     known: Known,
     allowed: &impl Fn(P::Point, f64) -> bool,
 ) -> Option<f64> {
-    let mut open = [(0.0, 0.0); 96];
-    let mut count = 0;
-    let mut next = (!known.covers(profile, t, h)).then_some((t, h, at));
-    while let Some((t, h, at)) = next.take() {
-        let jet = profile.jet(at);
-        // What is allowed may lie beside the middles that were looked at.
-        if jet[0] > floor && allowed(at, 0.0) {
-            return Some(t);
-        }
-        let [highest, bent] = profile.bounds(at, h, jet);
-        if highest > floor && allowed(at, h) {
-            let mut halve = true;
-            if bent > 0.0 {
-                // P <= P(t₀) + P′(t₀)d − ½(bent)d².
-                halve = false;
-                if jet[0] + 0.5 * jet[1] * jet[1] / bent > floor {
-                    let (top, value) = climb(profile, t, h, jet);
-                    // Where the top is not allowed, something beside it may be.
-                    halve = value > floor;
-                    if halve && allowed(P::point(top), 0.0) {
-                        return Some(profile.wrap(top));
-                    }
-                }
-            }
-            if halve && h > NARROWEST && count + 2 <= open.len() {
-                for t in [t - 0.5 * h, t + 0.5 * h] {
-                    if !known.covers(profile, t, 0.5 * h) {
-                        open[count] = (t, 0.5 * h);
-                        count += 1;
-                    }
-                }
-            }
-        }
-        if count > 0 {
-            count -= 1;
-            let (t, h) = open[count];
-            next = Some((t, h, P::point(t)));
-        }
+    let Cell { t, h, at, .. } = cell;
+    if known.covers(profile, t, h) {
+        return None;
     }
-    None
+    let jet = profile.jet(at);
+    // What is allowed may lie beside the middles that were looked at.
+    if jet[0] > floor && allowed(at, 0.0) {
+        return Some(t);
+    }
+    let [highest, bent] = profile.bounds(at, h, jet);
+    if highest <= floor || !allowed(at, h) {
+        return None;
+    }
+    if bent > 0.0 {
+        // P <= P(t₀) + P′(t₀)d − ½(bent)d².
+        if jet[0] + 0.5 * jet[1] * jet[1] / bent <= floor {
+            return None;
+        }
+        let (top, value) = climb(profile, t, h, jet);
+        if value <= floor {
+            return None;
+        }
+        if allowed(P::point(top), 0.0) {
+            return Some(profile.wrap(top));
+        }
+        // Where the top is not allowed, something beside it may be.
+    }
+    if h <= NARROWEST {
+        return None;
+    }
+    cell.halves().into_iter().find_map(|half| above(profile, half, floor, known, allowed))
 }
 
 /// The maximum of P where it is concave: within h of t, or at the end of the cell that is nearest to it.
@@ -162,35 +178,28 @@ fn climb<P: Profile>(profile: &P, t: f64, h: f64, mut jet: [f64; 3]) -> (f64, f6
     (at, jet[0])
 }
 
-/// A maximum uphill of t, without leaving what is allowed (see [`above`]).
-pub(crate) fn rise<P: Profile>(profile: &P, mut t: f64, allowed: &impl Fn(P::Point, f64) -> bool) -> f64 {
-    let mut jet = profile.jet(P::point(t));
-    let reach = profile.reach();
+/// A maximum of f uphill of t, by Newton's method: the t, f there. `jet`: f, f′, f″, or nothing where f is not to be
+/// looked at; `reach`: the longest step.
+pub(crate) fn rise(jet: impl Fn(f64) -> Option<[f64; 3]>, reach: f64, mut t: f64) -> Option<(f64, f64)> {
+    let mut now = jet(t)?;
     for _ in 0..50 {
-        let newton = -jet[1] / jet[2];
-        let mut step = if jet[2] < 0.0 { newton.clamp(-reach, reach) } else { reach * jet[1].signum() };
-        let next = loop {
-            let point = P::point(t + step);
-            let next = profile.jet(point);
-            if next[0] > jet[0] && allowed(point, 0.0) {
-                break next;
-            }
-            if step.abs() < 1e-16 {
-                step = 0.0;
-                break next;
+        let [value, slope, bend] = now;
+        let mut step = if bend < 0.0 { (-slope / bend).clamp(-reach, reach) } else { reach * slope.signum() };
+        if bend < 0.0 && step.abs() < 1e-9 {
+            // What this step gains is less than rounding.
+            return Some((t + step, value));
+        }
+        loop {
+            if let Some(next) = jet(t + step).filter(|next| next[0] > value) {
+                (t, now) = (t + step, next);
+                break;
             }
             step *= 0.25;
-        };
-        if step == 0.0 {
-            break;
-        }
-        t += step;
-        jet = next;
-        if step.abs() < 1e-9 && jet[2] < 0.0 {
-            // One more step of Newton's is exact to rounding.
-            t -= jet[1] / jet[2];
-            break;
+            // Also where a product overflowed.
+            if !(1e-16..=reach).contains(&step.abs()) {
+                return Some((t, value));
+            }
         }
     }
-    profile.wrap(t)
+    Some((t, now[0]))
 }

@@ -158,7 +158,8 @@ impl<'t> Coder<'t> {
         self.products(k, k);
         let mut place = std::mem::take(&mut self.place);
         let from = from.map(|at| support.slots[at].place.t.as_slice());
-        self.tables.finders[k].find(&self.left, &self.gram, amount, most, from, &mut self.work, &mut place);
+        let proved = self.settings.thorough;
+        self.tables.finders[k].find(&self.left, &self.gram, amount, most, from, proved, &mut self.work, &mut place);
         self.place = place;
     }
 
@@ -303,7 +304,7 @@ impl<'t> Coder<'t> {
             }
             next.iter_mut().for_each(|support| self.settle(support, TURNS, None));
             next.sort_by(|a, b| a.energy.total_cmp(&b.energy));
-            if self.settings.restarts && next[0].slots.len() > 1 {
+            if self.settings.thorough && next[0].slots.len() > 1 {
                 next.iter_mut().take(RETRIED).for_each(|support| self.retry(support));
                 next.sort_by(|a, b| a.energy.total_cmp(&b.energy));
             }

@@ -1,11 +1,11 @@
 //! Which atoms are on in a row, how much of them, and where: the minimum of the row's energy for given decoders.
 //!
 //! E = ½Σ_o ω_o(z_o − f_o)²/φ + priors of the row's locals, over supports of at most `active` atoms. One atom alone is found
-//! exactly where it is a point, a line, a parabola or a circle ([`place`]). More are found by a beam: the best supports so far, each with every
-//! further atom at its own best place in what they leave, then all of a support's atoms placed again in turns, and in the end
-//! moved together by Newton's method. With a beam as wide as there are atoms, all pairs are tried. Turns may end in a minimum
-//! that is not the least; the best supports are therefore tried from other places too ([`CodingSettings::restarts`]). An atom
-//! that does not lower the energy is not taken.
+//! exactly where it is a point, a line, a parabola or a circle ([`place`]). More are found by a beam: the best supports so far,
+//! each with every further atom at its own best place in what they leave, then all of a support's atoms placed again in turns,
+//! and in the end moved together by Newton's method. With a beam as wide as there are atoms, all pairs are tried. Turns may end
+//! in a minimum that is not the least; the best supports are therefore tried from other places too
+//! ([`CodingSettings::thorough`]). An atom that does not lower the energy is not taken.
 //!
 //! Products of decoders with rows and with one another are all that a search needs: cost per row M·p·K for the former, and
 //! about beam × active × K searches of some microseconds each, where the kernel's time goes.
@@ -36,9 +36,10 @@ pub struct CodingSettings {
     pub active: usize,
     /// Supports that are followed at once; 8.
     pub beam: usize,
-    /// Whether the atoms of the best supports are also placed from elsewhere: where several are on, turns end in a minimum that
-    /// need not be the least.
-    pub restarts: bool,
+    /// Whether places are proved to be the best, and the atoms of the best supports are also placed from elsewhere: where
+    /// several are on, turns end in a minimum that need not be the least. Without it a place on a circle is the one
+    /// uphill of the best of a grid's nodes, which is hardly ever another one and takes half of the time.
+    pub thorough: bool,
 }
 
 /// Where all products of decoders with each other are kept: 32 MB.
@@ -99,7 +100,7 @@ fn shares(objective: &Objective, decoders: &[f64], temperature: f64, crew: Crew)
         let powers: Vec<f64> = logits.iter().chain(&[0.0]).map(|l| (l / temperature).exp()).collect();
         let amounts: Vec<f64> = powers.iter().map(|a| a / powers.iter().sum::<f64>()).collect();
         let parts = crew.map(problem.rows.div_ceil(size), |index| {
-            let mut coder = Coder::new(&tables, CodingSettings { active: atoms, beam: 1, restarts: false });
+            let mut coder = Coder::new(&tables, CodingSettings { active: atoms, beam: 1, thorough: false });
             let rows = index * size..problem.rows.min((index + 1) * size);
             rows.map(|n| coder.together(n, &amounts, &logits)).collect::<Vec<_>>()
         })?;

@@ -11,8 +11,8 @@
 //!
 //! Where an atom has one coordinate, t is found with proof: −e at a fixed amount is a trigonometric polynomial for circles
 //! ([`super::trig`]), an algebraic one for lines and parabolas ([`super::power`]). With an amplitude, e < −γ if and only if
-//! ½(c − x)² − (γ + z + V)(q + y) > 0 with c > x, again a polynomial; γ rises to the best value found until none is above 0
-//! (W. Dinkelbach (1967), "On nonlinear fractional programming", Management Science 13). On surfaces t is looked for from the
+//! ½(c − x)² − (γ + z + V)(q + y) > 0 with c > x, again a polynomial: γ is the best −e that Newton's method has come to, until
+//! none is above 0 (W. Dinkelbach (1967), "On nonlinear fractional programming", Management Science 13). On surfaces t is looked for from the
 //! best of their nodes by Newton's method, without proof.
 
 use headwater_linalg::cholesky;
@@ -77,8 +77,12 @@ pub(crate) struct Scratch {
 struct Memory<P> {
     nodes: trig::Nodes,
     form: P,
-    other: P,
+    /// c − x.
     line: P,
+    /// q + y.
+    stiff: P,
+    /// −V.
+    prior: P,
     k: Vec<f64>,
     l: Vec<f64>,
     g: Vec<f64>,
@@ -88,7 +92,7 @@ struct Memory<P> {
 const STARTS: usize = 3;
 const STEPS: usize = 30;
 const HALVINGS: usize = 20;
-/// Rounds of Dinkelbach's method (two or three are enough).
+/// Hills that are climbed at most (one or two are enough).
 const ROUNDS: usize = 30;
 
 impl<'a> Finder<'a> {
@@ -115,7 +119,8 @@ impl<'a> Finder<'a> {
     }
 
     /// The best place for l and G with an energy below `most` (at most [`Amount::limit`]), into `out`; an amount of 0 where
-    /// there is none. `from`: where it may be.
+    /// there is none. `from`: where it may be; `proved`: that a circle has no better one; lines and
+    /// parabolas always are.
     pub fn find(
         &self,
         l: &[f64],
@@ -123,6 +128,7 @@ impl<'a> Finder<'a> {
         amount: Amount,
         most: f64,
         from: Option<&[f64]>,
+        proved: bool,
         work: &mut Scratch,
         out: &mut Place,
     ) {
@@ -131,10 +137,11 @@ impl<'a> Finder<'a> {
             out.t.clear();
         } else if let Some(harmonics) = self.atom.basis.harmonics() {
             let from = from.map(|t| t[0]);
-            self.curve(harmonics, l, g, amount, most, from, &mut work.waves, &mut work.jet, out);
+            self.curve(harmonics, l, g, amount, most, from, proved, &mut work.waves, out);
         } else if let Some(degree) = self.atom.basis.degree() {
             let from = from.map(|t| t[0]);
-            self.curve(degree, l, g, amount, most, from, &mut work.powers, &mut work.jet, out);
+            // The few cells that a search begins with are too wide to tell by themselves.
+            self.curve(degree, l, g, amount, most, from, true, &mut work.powers, out);
         } else {
             self.search(l, g, amount, work, out);
         }
@@ -153,7 +160,7 @@ impl<'a> Finder<'a> {
         (a, e + self.ard.iter().zip(t).map(|(ard, t)| ard.jet(*t).0).sum::<f64>())
     }
 
-    /// The best place with an energy below `most`, with proof that none is lower.
+    /// The best place with an energy below `most`, if `proved` with proof that none is lower.
     fn curve<P: Curve>(
         &self,
         order: usize,
@@ -162,8 +169,8 @@ impl<'a> Finder<'a> {
         amount: Amount,
         most: f64,
         mut from: Option<f64>,
+        proved: bool,
         work: &mut Memory<P>,
-        jet: &mut Vec<f64>,
         out: &mut Place,
     ) {
         let fixed = matches!(amount, Amount::Fixed(_));
@@ -178,44 +185,43 @@ impl<'a> Finder<'a> {
         work.l.extend(l.iter().enumerate().map(|(i, l)| l * power(i)));
         work.g.clear();
         work.g.extend(g.iter().enumerate().map(|(at, g)| g * power(at / m + at % m)));
-        // Amounts are not negative: where c <= x the square says nothing.
-        let mut line = std::mem::take(&mut work.line);
-        work.k.clear();
-        work.k.resize(m * m, 0.0);
-        line.set_form(order, &work.k);
-        line.add_line(1.0, &work.l);
-        line.add_constant(-charge);
-        line.ready();
-        let allowed = |at: P::Point, h: f64| fixed || line.bounds(at, h, line.jet(at))[0] > 0.0;
+        work.line.set_line(&work.l);
+        work.line.add_constant(-charge);
+        work.line.ready();
+        work.prior.set_line(&[0.0]);
+        work.prior.take_prior(strength);
+        if let Amount::Free { ridge, .. } = amount {
+            work.stiff.set_form(order, &work.g);
+            work.stiff.add_constant(ridge);
+        }
         (out.amount, out.energy) = (0.0, most);
         out.t.clear();
         out.t.push(0.0);
-        // γ: −e of the best place so far.
-        let mut gamma = -most;
         for _ in 0..ROUNDS {
-            work.polynomial(order, amount, gamma, strength);
-            let floor = if fixed { gamma } else { 0.0 };
+            // −e less that of the best place so far.
+            work.polynomial(order, amount, -out.energy, strength);
+            let (form, line, prior, stiff) = (&work.form, &work.line, &work.prior, &work.stiff);
+            // Amounts are not negative: where c <= x the square says nothing.
+            let allowed = |at: P::Point, h: f64| fixed || line.bounds(at, h, line.jet(at))[0] > 0.0;
+            let floor = if fixed { -out.energy } else { 0.0 };
             let top = (out.energy < most).then(|| out.t[0] / unit);
-            let start = from.take().map(|t| t / unit);
-            let start = start.or_else(|| work.form.above(floor, top, &mut work.nodes, &allowed));
-            let Some(mut t) = start else { break };
-            let mut last = f64::NEG_INFINITY;
-            for _ in 0..ROUNDS {
-                t = rise(&work.form, t, &allowed);
-                let (a, e) = self.at(&[t * unit], l, g, amount, jet);
-                if -e > gamma {
-                    gamma = -e;
-                    (out.amount, out.energy, out.t[0]) = (a, e, t * unit);
-                }
-                // Dinkelbach's steps to the top of this hill.
-                if fixed || -e <= last + 1e-15 * last.abs() {
-                    break;
-                }
-                last = -e;
-                work.polynomial(order, amount, gamma, strength);
+            let given = from.take().map(|t| t / unit);
+            let start = given.or_else(|| form.above(floor, top, proved, &mut work.nodes, &allowed));
+            let Some(start) = start else { break };
+            let gain = |t: f64| {
+                let at = P::point(t);
+                if fixed { Some(form.jet(at)) } else { gained(line.jet(at), stiff.jet(at), prior.jet(at)) }
+            };
+            let Some((t, gain)) = rise(gain, P::reach(order), start) else { continue };
+            let energy = if let Amount::Free { rent, .. } = amount { rent - gain } else { -gain };
+            if energy < out.energy {
+                (out.energy, out.t[0]) = (energy, form.wrap(t) * unit);
+                let at = P::point(t);
+                out.amount = if let Amount::Fixed(a) = amount { a } else { line.jet(at)[0] / stiff.jet(at)[0] };
+            } else if given.is_none() {
+                break;
             }
         }
-        work.line = line;
     }
 
     fn search(&self, l: &[f64], g: &[f64], amount: Amount, work: &mut Scratch, out: &mut Place) {
@@ -355,15 +361,26 @@ impl<P: Curve> Memory<P> {
                 }
                 self.k[0] -= price * ridge;
                 self.form.set_form(order, &self.k);
-                self.k.clear();
-                self.k.extend_from_slice(g);
-                self.k[0] += ridge;
-                self.other.set_form(order, &self.k);
-                self.form.take_prior_times(strength, &self.other);
+                self.form.take_prior_times(strength, &self.stiff);
             }
         }
         self.form.ready();
     }
+}
+
+/// ½u²/v − V with its first two derivatives, from those of u = c − x, v = q + y and −V; nothing where no amount is above 0.
+fn gained(u: [f64; 3], v: [f64; 3], prior: [f64; 3]) -> Option<[f64; 3]> {
+    if u[0] <= 0.0 || v[0] <= 0.0 {
+        return None;
+    }
+    // a = u/v: (½ua)′ = a u′ − ½a²v′, and a′ = (u′ − a v′)/v.
+    let a = u[0] / v[0];
+    let slope = (u[1] - a * v[1]) / v[0];
+    Some([
+        0.5 * u[0] * a + prior[0],
+        a * u[1] - 0.5 * a * a * v[1] + prior[1],
+        slope * (u[1] - a * v[1]) + a * u[2] - 0.5 * a * a * v[2] + prior[2],
+    ])
 }
 
 /// (l·Φ, ΦᵀGΦ).

@@ -8,7 +8,7 @@
 //!
 //! Cost: D²/2 products a cell, some ten cells.
 
-use crate::coding::ascent::{self, Curve, Known, Profile};
+use crate::coding::ascent::{self, Cell, Curve, Known, Profile};
 use crate::coding::trig::Nodes;
 
 /// Highest degree: ½(l·Φ)² and t²·ΦᵀGΦ of a parabola.
@@ -56,6 +56,16 @@ impl Curve for Polynomial {
         }
     }
 
+    fn set_line(&mut self, l: &[f64]) {
+        self.c = [0.0; MOST];
+        self.add_line(1.0, l);
+    }
+
+    fn reach(_degree: usize) -> f64 {
+        // Backtracking finds shorter ones.
+        1.0
+    }
+
     fn add_line(&mut self, scale: f64, l: &[f64]) {
         self.c.iter_mut().zip(l).for_each(|(c, l)| *c += scale * l);
     }
@@ -77,11 +87,11 @@ impl Curve for Polynomial {
 
     fn ready(&mut self) {}
 
-    /// The best of the middles of some cells if one of them is above.
     fn above(
         &self,
         floor: f64,
         top: Option<f64>,
+        proved: bool,
         _nodes: &mut Nodes,
         allowed: &impl Fn(f64, f64) -> bool,
     ) -> Option<f64> {
@@ -103,12 +113,12 @@ impl Curve for Polynomial {
                 best = Some((value, t));
             }
         }
-        let mut cells = (0..CELLS).map(place);
-        if let Some((_, t)) = best {
-            return Some(t);
+        if best.is_some() || !proved {
+            return best.map(|(_, t)| t);
         }
         let known = Known::new(self, top, floor + top.map_or(0.0, |t| ROUNDING * self.size(t)));
-        cells.find_map(|t| ascent::above(self, t, h, t, floor_at(t), known, allowed))
+        let cell = |t: f64| Cell { t, h, at: t, step: 0.5 * h };
+        (0..CELLS).map(place).find_map(|t| ascent::above(self, cell(t), floor_at(t), known, allowed))
     }
 }
 
@@ -117,6 +127,14 @@ impl Profile for Polynomial {
 
     fn point(t: f64) -> f64 {
         t
+    }
+
+    fn beside(at: f64, step: f64) -> [f64; 2] {
+        [at - step, at + step]
+    }
+
+    fn halved(step: f64) -> f64 {
+        0.5 * step
     }
 
     fn jet(&self, at: f64) -> [f64; 3] {
@@ -136,11 +154,6 @@ impl Profile for Polynomial {
         [highest, bent]
     }
 
-    fn reach(&self) -> f64 {
-        // Backtracking finds shorter ones.
-        1.0
-    }
-
     fn wrap(&self, t: f64) -> f64 {
         t
     }
@@ -154,6 +167,10 @@ impl Profile for Polynomial {
 mod tests {
     use super::*;
     use headwater_base::rng::{Purpose, Stream};
+
+    fn rise(p: &Polynomial, t: f64) -> f64 {
+        ascent::rise(|t| Some(p.jet(t)), 1.0, t).expect("all is looked at").0
+    }
 
     #[test]
     fn taylor_coefficients_and_bounds_hold() {
@@ -183,9 +200,9 @@ mod tests {
             p.c[..degree].fill_with(|| 3.0 * random.normal());
             p.c[degree] = -10.0_f64.powf(-3.0 * random.uniform());
             let all = |_: f64, _: f64| true;
-            let mut found = ascent::rise(&p, 0.0, &all);
-            while let Some(t) = p.above(p.jet(found)[0], Some(found), &mut Nodes::default(), &all) {
-                let next = ascent::rise(&p, t, &all);
+            let mut found = rise(&p, 0.0);
+            while let Some(t) = p.above(p.jet(found)[0], Some(found), true, &mut Nodes::default(), &all) {
+                let next = rise(&p, t);
                 assert!(p.jet(next)[0] > p.jet(found)[0]);
                 found = next;
             }

@@ -1,13 +1,15 @@
 //! Whether a trigonometric polynomial is anywhere above a value, with proof.
 //!
 //! P(t) = c₀ + Σ_{j=1..D} (a_j cos 2πjt + b_j sin 2πjt). |P⁽ᵍ⁾| <= M_g = Σ (2πj)ᵍ|(a_j, b_j)|: within h of t₀,
-//! P <= P(t₀) + |P′(t₀)|h + ½M₂h² and P″ <= P″(t₀) + M₃h, which is what the search needs ([`super::ascent`]).
+//! P <= P(t₀) + |P′(t₀)|h + ½bh², b = min(M₂, P″(t₀) + ⅓M₃h) or 0 if that is less, and P″ <= P″(t₀) + M₃h, which is what the
+//! search needs ([`super::ascent`]).
 //!
-//! Cost: 4D evaluations of D terms, a few more near maxima; the first ones need no sine or cosine but those of a table.
+//! Cost: 8D evaluations of D terms, as many with derivatives where the value alone does not tell (P <= P(t₀) + M₁h), a few
+//! more near maxima; sines and cosines are those of a table and of halved angles.
 
 use std::f64::consts::TAU;
 
-use crate::coding::ascent::{self, Curve, Known, Profile};
+use crate::coding::ascent::{self, Cell, Curve, Known, Profile};
 
 /// P by its coefficients.
 #[derive(Clone, Debug, Default)]
@@ -15,8 +17,8 @@ pub(crate) struct Polynomial {
     constant: f64,
     /// (a_j, b_j).
     waves: Vec<[f64; 2]>,
-    /// M₀, M₂, M₃.
-    bounds: [f64; 3],
+    /// M₀ to M₃.
+    bounds: [f64; 4],
 }
 
 /// Of Σ|coefficients|: values closer than this count as equal.
@@ -94,6 +96,17 @@ impl Curve for Polynomial {
         }
     }
 
+    fn set_line(&mut self, l: &[f64]) {
+        self.constant = 0.0;
+        self.waves.clear();
+        self.waves.resize(l.len() / 2, [0.0; 2]);
+        self.add_line(1.0, l);
+    }
+
+    fn reach(harmonics: usize) -> f64 {
+        0.05 / harmonics as f64
+    }
+
     fn add_line(&mut self, scale: f64, l: &[f64]) {
         self.constant += scale * l[0];
         for (h, pair) in l[1..].chunks_exact(2).enumerate() {
@@ -120,39 +133,44 @@ impl Curve for Polynomial {
     }
 
     fn ready(&mut self) {
-        self.bounds = [self.constant.abs(), 0.0, 0.0];
+        self.bounds = [self.constant.abs(), 0.0, 0.0, 0.0];
         for (at, [a, b]) in self.waves.iter().enumerate() {
-            let (rate, size) = (TAU * (at + 1) as f64, (a * a + b * b).sqrt());
-            self.bounds[0] += size;
-            self.bounds[1] += rate * rate * size;
-            self.bounds[2] += rate * rate * rate * size;
+            let (rate, mut size) = (TAU * (at + 1) as f64, (a * a + b * b).sqrt());
+            for bound in &mut self.bounds {
+                *bound += size;
+                size *= rate;
+            }
         }
     }
 
-    /// The best of the nodes if one of them is above.
     fn above(
         &self,
         floor: f64,
         top: Option<f64>,
+        proved: bool,
         nodes: &mut Nodes,
         allowed: &impl Fn([f64; 2], f64) -> bool,
     ) -> Option<f64> {
         let floor = floor + ROUNDING * self.bounds[0];
-        let table = nodes.of(8 * self.waves.len().max(2));
-        let first = 0.5 / table.len() as f64;
-        let place = |at: usize| (2 * at + 1) as f64 * first;
+        let count = 8 * self.waves.len().max(2);
+        let h = 0.5 / count as f64;
+        let Nodes { table, values } = nodes.of(count);
+        let place = |at: usize| (2 * at + 1) as f64 * h;
         let mut best = (floor, None);
-        for (at, node) in table.iter().enumerate() {
-            let value = self.value_of(*node);
-            if value > best.0 && allowed(*node, 0.0) {
-                best = (value, Some(place(at)));
+        for (at, (node, value)) in table.iter().zip(values.iter_mut()).enumerate() {
+            *value = self.value_of(*node);
+            if *value > best.0 && allowed(*node, 0.0) {
+                best = (*value, Some(place(at)));
             }
         }
-        let mut cells = table.iter().enumerate();
-        best.1.or_else(|| {
-            let known = Known::new(self, top, floor);
-            cells.find_map(|(at, node)| ascent::above(self, place(at), first, *node, floor, known, allowed))
-        })
+        if best.1.is_some() || !proved {
+            return best.1;
+        }
+        let known = Known::new(self, top, floor);
+        let (step, slope) = (Self::point(0.5 * h), self.bounds[1] * h);
+        let open = values.iter().enumerate().filter(|(_, value)| **value + slope > floor);
+        let mut cells = open.map(|(at, _)| Cell { t: place(at), h, at: table[at], step });
+        cells.find_map(|cell| ascent::above(self, cell, floor, known, allowed))
     }
 }
 
@@ -164,17 +182,24 @@ impl Profile for Polynomial {
         (TAU * t).sin_cos().into()
     }
 
+    fn beside([sin, cos]: [f64; 2], [s, c]: [f64; 2]) -> [[f64; 2]; 2] {
+        [[sin * c - cos * s, cos * c + sin * s], [sin * c + cos * s, cos * c - sin * s]]
+    }
+
+    /// cos ½x = √(½ + ½cos x), sin ½x = sin x/(2 cos ½x).
+    fn halved([s, c]: [f64; 2]) -> [f64; 2] {
+        let half = (0.5 + 0.5 * c).sqrt();
+        [0.5 * s / half, half]
+    }
+
     fn jet(&self, at: [f64; 2]) -> [f64; 3] {
         self.jet_of(at)
     }
 
     fn bounds(&self, _at: [f64; 2], h: f64, jet: [f64; 3]) -> [f64; 2] {
-        let [_, second, third] = self.bounds;
-        [jet[0] + jet[1].abs() * h + 0.5 * second * h * h, -jet[2] - third * h]
-    }
-
-    fn reach(&self) -> f64 {
-        0.1 / self.waves.len().max(1) as f64
+        let [.., second, third] = self.bounds;
+        let bend = (jet[2] + third * h / 3.0).min(second).max(0.0);
+        [jet[0] + jet[1].abs() * h + 0.5 * bend * h * h, -jet[2] - third * h]
     }
 
     fn wrap(&self, t: f64) -> f64 {
@@ -187,18 +212,20 @@ impl Profile for Polynomial {
     }
 }
 
-/// Sines and cosines of the middles of equal cells; kept from call to call.
+/// Sines and cosines of the middles of equal cells, and what they were looked at for; kept from call to call.
 #[derive(Default)]
 pub(crate) struct Nodes {
     table: Vec<[f64; 2]>,
+    values: Vec<f64>,
 }
 
 impl Nodes {
-    fn of(&mut self, count: usize) -> &[[f64; 2]] {
+    fn of(&mut self, count: usize) -> &mut Self {
         if self.table.len() != count {
             self.table = (0..count).map(|at| (TAU * (at as f64 + 0.5) / count as f64).sin_cos().into()).collect();
+            self.values = vec![0.0; count];
         }
-        &self.table
+        self
     }
 }
 
@@ -209,6 +236,10 @@ mod tests {
 
     fn jet(p: &Polynomial, t: f64) -> [f64; 3] {
         p.jet_of(Polynomial::point(t))
+    }
+
+    fn rise(p: &Polynomial, t: f64) -> f64 {
+        ascent::rise(|t| Some(jet(p, t)), 0.1 / p.waves.len().max(1) as f64, t).expect("all is looked at").0
     }
 
     #[test]
@@ -274,16 +305,17 @@ mod tests {
             // From anywhere, uphill and on to what is above, until nothing is.
             let mut nodes = Nodes::default();
             let all = |_: [f64; 2], _: f64| true;
-            let mut found = ascent::rise(&p, 0.0, &all);
-            while let Some(t) = p.above(of(found)[0], Some(found), &mut nodes, &all) {
+            let mut found = rise(&p, 0.0);
+            while let Some(t) = p.above(of(found)[0], Some(found), true, &mut nodes, &all) {
                 assert!(of(t)[0] > of(found)[0]);
-                found = ascent::rise(&p, t, &all);
+                found = rise(&p, t);
             }
             assert!(of(found)[0] >= of(t)[0] - 1e-11, "trial {trial}");
             let top = of(found)[0];
-            assert!(p.above(top + 1e-9, None, &mut nodes, &all).is_none());
+            assert!(p.above(top + 1e-9, None, true, &mut nodes, &all).is_none());
             assert!(
-                p.above(top - 1e-6, Some(found), &mut nodes, &all).is_some() || p.waves.iter().all(|w| *w == [0.0; 2])
+                p.above(top - 1e-6, Some(found), true, &mut nodes, &all).is_some()
+                    || p.waves.iter().all(|w| *w == [0.0; 2])
             );
         }
     }

@@ -1,7 +1,7 @@
 //! Decoders to begin with, taken through turns of coding and least squares: the shortest to write down goes on.
 
 use crate::fit::alternate::{alternate, further};
-use crate::fit::{FIRST_TURNS, NARROW, Run, STANDS_OUT, Seed, TURNS, length};
+use crate::fit::{FIRST_TURNS, Run, STANDS_OUT, Seed, TURNS, length};
 use crate::objective::Objective;
 use crate::problem::{Gate, Problem};
 use crate::seed;
@@ -14,7 +14,7 @@ impl Run<'_> {
         let objective = Objective::new(problem, self.weak(problem), None).expect("proper priors");
         let crew = self.quiet();
         if let Some(decoders) = &self.settings.start {
-            return Some((alternate(&objective, decoders, self.coding(NARROW), TURNS, crew)?, Seed::Given));
+            return Some((alternate(&objective, decoders, self.turns(), TURNS, crew)?, Seed::Given));
         }
         let mut best: Option<(f64, State, Seed)> = None;
         let mut enter = |state: State, seed: Seed| {
@@ -25,7 +25,7 @@ impl Run<'_> {
             Some(())
         };
         if let Some(decoders) = self.cumulants(problem) {
-            let turned = alternate(&objective, &decoders, self.coding(NARROW), TURNS, crew)?;
+            let turned = alternate(&objective, &decoders, self.turns(), TURNS, crew)?;
             self.report(0, None);
             if !self.stands_out(problem, &turned) {
                 return Some((turned, Seed::Cumulants));
@@ -34,12 +34,12 @@ impl Run<'_> {
         }
         for trial in 0..self.settings.restarts.max(1) as u32 {
             let decoders = seed::greedy(problem, self.settings.seed, trial, crew)?;
-            let turned = alternate(&objective, &decoders, self.coding(NARROW), FIRST_TURNS, crew)?;
+            let turned = alternate(&objective, &decoders, self.turns(), FIRST_TURNS, crew)?;
             enter(turned, Seed::Greedy(trial))?;
             self.report(1 + trial as usize, None);
         }
         let (_, state, seed) = best.expect("at least one draw");
-        let state = further(&objective, state, self.coding(NARROW), TURNS, crew)?;
+        let state = further(&objective, state, self.turns(), TURNS, crew)?;
         Some((self.moves(problem, state)?, seed))
     }
 

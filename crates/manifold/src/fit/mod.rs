@@ -251,9 +251,14 @@ struct Run<'r> {
 }
 
 impl Run<'_> {
-    fn coding(&self, beam: usize) -> CodingSettings {
-        let restarts = beam >= self.settings.beam;
-        CodingSettings { active: self.settings.active, beam: beam.min(self.settings.beam), restarts }
+    /// How rows are coded while decoders move.
+    fn turns(&self) -> CodingSettings {
+        CodingSettings { active: self.settings.active, beam: NARROW.min(self.settings.beam), thorough: false }
+    }
+
+    /// Of a fit's own codes: as its model codes further rows.
+    fn last_coding(&self) -> CodingSettings {
+        CodingSettings { active: self.settings.active, beam: self.settings.beam, thorough: true }
     }
 
     /// With shares of all atoms none can be left out of a row.
@@ -356,7 +361,7 @@ impl Run<'_> {
                 value = objective.value(&state, crew).unwrap_or(f64::NAN);
             }
             self.report(self.settings.restarts + rounds, Some(value));
-            let fresh = code(&objective, state.decoders(), self.coding(self.settings.beam), crew);
+            let fresh = code(&objective, state.decoders(), self.last_coding(), crew);
             let joined = fresh.and_then(|fresh| refreshed(&objective, &state, &fresh, MARGIN, crew));
             let Some(joined) = joined else {
                 status = Status::Aborted;
@@ -396,7 +401,7 @@ impl Run<'_> {
         };
         let objective = Objective::new(&problem, strengths, None)?;
         let (uses, _) = length::uses(&objective, &state);
-        let atoms = facts::facts(&objective, &state, &uses, self.coding(NARROW), self.prunes(), crew);
+        let atoms = facts::facts(&objective, &state, &uses, self.turns(), self.prunes(), crew);
         Ok(Fit {
             model,
             kept,

@@ -158,7 +158,7 @@ impl Model {
 
     /// How its rows are coded.
     pub fn coding(&self) -> CodingSettings {
-        CodingSettings { active: self.active, beam: self.beam, restarts: true }
+        CodingSettings { active: self.active, beam: self.beam, thorough: true }
     }
 
     /// Codes that were stored: atoms of all rows one after another, how many each row has, gate parameters and coordinates.

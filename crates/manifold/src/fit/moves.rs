@@ -16,7 +16,7 @@ use crate::basis::Topology;
 use crate::coding::CodingSettings;
 use crate::fit::alternate::{alternate, further};
 use crate::fit::model::Rows;
-use crate::fit::{FIRST_TURNS, NARROW, Run, TURNS, length};
+use crate::fit::{FIRST_TURNS, Run, TURNS, length};
 use crate::objective::Objective;
 use crate::problem::{Gate, Problem};
 use crate::row::Row;
@@ -53,10 +53,10 @@ impl Run<'_> {
                 let swaps = worst.iter().filter(other).map(|&k| Move::Swap(j, k));
                 for next in donors.chain(partners).chain(swaps) {
                     let decoders = self.moved(problem, &state, next)?;
-                    let quick = alternate(&objective, &decoders, self.coding(NARROW), FIRST_TURNS, crew)?;
+                    let quick = alternate(&objective, &decoders, self.turns(), FIRST_TURNS, crew)?;
                     let found = self.judged(&objective, &quick)?;
                     if found < now - SHORTER {
-                        state = further(&objective, quick, self.coding(NARROW), TURNS, crew)?;
+                        state = further(&objective, quick, self.turns(), TURNS, crew)?;
                         now = self.judged(&objective, &state)?;
                         continue 'moves;
                     }
@@ -82,7 +82,7 @@ impl Run<'_> {
         let mean = left.iter().map(|x| x[0]).sum::<f64>() / left.iter().map(|x| x[1]).sum::<f64>().max(1.0);
         let over = |k: usize| left[k][0] - mean * left[k][1];
         let worths: Vec<f64> = (0..atoms)
-            .map(|k| length::without(objective, state, k, self.coding(NARROW), self.quiet()).map(|found| found.0))
+            .map(|k| length::without(objective, state, k, self.turns(), self.quiet()).map(|found| found.0))
             .collect::<Option<_>>()?;
         let by = |key: &dyn Fn(usize) -> f64| {
             let mut order: Vec<usize> = (0..atoms).collect();
@@ -119,7 +119,7 @@ impl Run<'_> {
         let small = rows.problem(p, &[], &shapes, problem.gate, problem.non_negative).expect("as before");
         // What a row costs does not depend on whose rows they are.
         let objective = Objective::new(&small, self.weak(&small), None).expect("proper priors");
-        let coding = CodingSettings { active: self.settings.active.min(atoms.len()), ..self.coding(NARROW) };
+        let coding = CodingSettings { active: self.settings.active.min(atoms.len()), ..self.turns() };
         let mut best: Option<(f64, State)> = None;
         for trial in 0..self.settings.restarts.max(2) as u32 {
             let decoders = seed::greedy(&small, self.settings.seed, trial, self.quiet())?;

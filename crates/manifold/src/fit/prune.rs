@@ -3,7 +3,7 @@
 use crate::basis::Topology;
 use crate::coding::{RowCode, code_of, state_of};
 use crate::fit::alternate::alternate;
-use crate::fit::{NARROW, Run, length};
+use crate::fit::{Run, length};
 use crate::objective::Objective;
 use crate::problem::{Gate, Problem};
 use crate::state::State;
@@ -38,7 +38,7 @@ impl Run<'_> {
             let mut out: Option<(f64, usize, State)> = idle.map(|k| (now, k, state.clone()));
             if out.is_none() {
                 for k in 0..kept.len() {
-                    let (length, next) = length::without(&objective, &state, k, self.coding(NARROW), crew)?;
+                    let (length, next) = length::without(&objective, &state, k, self.turns(), crew)?;
                     if length < out.as_ref().map_or(now, |best| best.0) {
                         out = Some((length, k, next));
                     }
@@ -50,8 +50,7 @@ impl Run<'_> {
             let (smaller, moved) = without_atom(self, &problem, &next, gone, &topologies);
             let turns = if idle.is_some() || kept.is_empty() { 0 } else { 2 };
             let weak = Objective::new(&smaller, self.weak(&smaller), None).expect("proper");
-            let turned =
-                if turns > 0 { alternate(&weak, moved.decoders(), self.coding(NARROW), turns, crew)? } else { moved };
+            let turned = if turns > 0 { alternate(&weak, moved.decoders(), self.turns(), turns, crew)? } else { moved };
             (problem, state) = (smaller, turned);
         }
     }

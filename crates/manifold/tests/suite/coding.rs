@@ -13,7 +13,7 @@ fn problem(values: Vec<f64>, columns: usize, atoms: Vec<Topology>, gate: Gate) -
 }
 
 fn coding(active: usize) -> CodingSettings {
-    CodingSettings { active, beam: 8, restarts: true }
+    CodingSettings { active, beam: 8, thorough: true }
 }
 
 /// 6000 rows, one line, parabola or circle of 1 to 3 harmonics, every gate: nothing lies below what was found, on 4096 places
