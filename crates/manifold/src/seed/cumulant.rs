@@ -241,6 +241,7 @@ fn rotate(z: &[f64], q: usize, active: usize, mut rotation: Vec<f64>, turns: usi
     let radius = (2.0 * circles as f64 / active as f64).sqrt();
     let mut last = f64::INFINITY;
     let total = inner(z, z);
+    // Sizes are squared.
     let (mut y, mut sizes, mut points) = (vec![0.0; q], vec![0.0; circles], vec![0.0; q]);
     for _ in 0..turns {
         let mut cross = vec![0.0; q * q];
@@ -250,13 +251,14 @@ fn rotate(z: &[f64], q: usize, active: usize, mut rotation: Vec<f64>, turns: usi
                 *y = inner(row, z);
             }
             for (size, y) in sizes.iter_mut().zip(y.chunks_exact(2)) {
-                *size = y[0].hypot(y[1]);
+                *size = y[0] * y[0] + y[1] * y[1];
             }
             points.fill(0.0);
             for _ in 0..active {
                 let (k, size) = sizes.iter().copied().enumerate().fold((0, -1.0), |a, b| if b.1 > a.1 { b } else { a });
                 if size > 0.0 {
-                    (points[2 * k], points[2 * k + 1]) = (radius / size * y[2 * k], radius / size * y[2 * k + 1]);
+                    let scale = radius / size.sqrt();
+                    (points[2 * k], points[2 * k + 1]) = (scale * y[2 * k], scale * y[2 * k + 1]);
                     add_scaled(points[2 * k], z, &mut cross[2 * k * q..(2 * k + 1) * q]);
                     add_scaled(points[2 * k + 1], z, &mut cross[(2 * k + 1) * q..(2 * k + 2) * q]);
                 }
