@@ -48,6 +48,21 @@ simd! {
 /// holds the first guess on entry and the final sets on return. With `bounded == false` there are no bounds and
 /// every element is passive.
 pub fn solve(p: usize, a: &[f64], b: &[f64], bounded: bool, passive: &mut [f64], x: &mut [f64], scratch: &mut Scratch) {
+    // A constant p lets the compiler keep sums and factors in registers.
+    match p {
+        4 => exchange(4, a, b, bounded, passive, x, scratch),
+        5 => exchange(5, a, b, bounded, passive, x, scratch),
+        6 => exchange(6, a, b, bounded, passive, x, scratch),
+        7 => exchange(7, a, b, bounded, passive, x, scratch),
+        8 => exchange(8, a, b, bounded, passive, x, scratch),
+        _ => exchange(p, a, b, bounded, passive, x, scratch),
+    }
+}
+}
+
+/// [`solve`], compiled for every p that is usual.
+#[inline(always)]
+fn exchange(p: usize, a: &[f64], b: &[f64], bounded: bool, passive: &mut [f64], x: &mut [f64], scratch: &mut Scratch) {
     if !bounded {
         passive[..p * LANES].fill(1.0);
         factorise(p, a, passive, &mut scratch.factor);
@@ -108,7 +123,6 @@ pub fn solve(p: usize, a: &[f64], b: &[f64], bounded: bool, passive: &mut [f64],
             active_set(p, e, a, b, passive, x);
         }
     }
-}
 }
 
 /// One number of each system.

@@ -182,7 +182,7 @@ pub(crate) struct Study<'a> {
     profiles: Vec<f64>,
 }
 
-/// A resample's data and its factors in the caller's units.
+/// The samples of a resample that were drawn, and its factors in the caller's units.
 pub(crate) struct Fitted {
     pub problem: Problem,
     pub contributions: Vec<f64>,
@@ -210,7 +210,9 @@ impl Study<'_> {
             first_sweeps,
             full: false,
         };
-        let (long, short) = problem.scale_factors(p, &self.contributions, &self.profiles);
+        let rows: Vec<usize> = (0..counts.len()).filter(|&i| counts[i] > 0).collect();
+        let base = drawn(&self.contributions, p, &rows);
+        let (long, short) = problem.scale_factors(p, &base, &self.profiles);
         let long = Factor::new(problem.long.count, p, bounds.long, long);
         let short = Factor::new(problem.short.count, p, bounds.short, short);
         let mut best = pins::run(&problem, &options(WARM_SWEEPS), long, short);
@@ -218,7 +220,9 @@ impl Study<'_> {
         for start in 0..settings.cold_starts {
             // Starts of their own for every run.
             let key = number.wrapping_mul(settings.cold_starts).wrapping_add(start);
-            let (long, short) = start::random(&problem, p, bounds, settings.seed ^ COLD, key);
+            let (mut long, mut short) = start::random(self.problem, p, bounds, settings.seed ^ COLD, key);
+            let samples = if problem.transposed { &mut short } else { &mut long };
+            *samples = Factor::new(rows.len(), p, samples.bounded, drawn(&samples.rows, p, &rows));
             let found = pins::run(&problem, &options(run::FIRST_SWEEPS), long, short);
             let certified = |run: &run::Run| run.judgement.status == Status::Converged;
             let lower = found.q < best.q * (1.0 - 1e-9);
@@ -227,17 +231,17 @@ impl Study<'_> {
             }
         }
         let (mut contributions, mut profiles) = problem.unscale_factors(p, &best.long.rows, &best.short.rows);
-        let weights: Vec<f64> = counts.iter().map(|count| f64::from(*count)).collect();
-        let drawn: f64 = weights.iter().sum();
+        let weights = problem.draws();
+        let total: f64 = weights.iter().sum();
         let cols = problem.cols();
         for k in 0..p {
-            let mean = weights.iter().enumerate().map(|(i, w)| w * contributions[i * p + k]).sum::<f64>() / drawn;
+            let mean = weights.iter().enumerate().map(|(i, w)| w * contributions[i * p + k]).sum::<f64>() / total;
             profiles[k * cols..(k + 1) * cols].iter_mut().for_each(|h| *h *= mean);
             if mean > 0.0 {
                 (0..problem.rows()).for_each(|i| contributions[i * p + k] /= mean);
             }
         }
-        let score = assignment::correlations(&self.contributions, &contributions, p, &weights);
+        let score = assignment::correlations(&base, &contributions, p, &weights);
         let (factors, nearest) = map(p, &score, settings.threshold);
         let resample = Resample {
             run: number,
@@ -251,6 +255,11 @@ impl Study<'_> {
         };
         (resample, Fitted { problem, contributions, profiles })
     }
+}
+
+/// Those of the `rows` of a factor.
+fn drawn(factor: &[f64], p: usize, rows: &[usize]) -> Vec<f64> {
+    rows.iter().flat_map(|&i| &factor[i * p..(i + 1) * p]).copied().collect()
 }
 
 /// Sweeps from the base before second-order steps; 20 to 50 take least time on the EPA sets.

@@ -31,7 +31,7 @@ pub(crate) struct Side {
     /// Members that have a cell with weight.
     pub present: Vec<bool>,
     /// Power of two that the member's values were multiplied by.
-    exponent: Vec<i32>,
+    pub exponent: Vec<i32>,
     /// What the cells' misfits cost.
     pub penalty: Penalty,
     /// 1 where the cell is censored, laid out like `omega`; empty where none is.
@@ -71,8 +71,8 @@ impl Side {
 /// Memory: twice the bytes of the values and uncertainties (each kept in both orders).
 #[derive(Clone)]
 pub struct Problem {
-    rows: usize,
-    cols: usize,
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
     /// True where the samples are the short side.
     pub(crate) transposed: bool,
     pub(crate) long: Side,
@@ -82,13 +82,13 @@ pub struct Problem {
     /// ΣΩV² in scaled units.
     pub(crate) total: f64,
     /// Values were multiplied by 2^-global: Q = q · 4^global.
-    global: i32,
-    warnings: Vec<Warning>,
+    pub(crate) global: i32,
+    pub(crate) warnings: Vec<Warning>,
     /// Cells that the fit passes through.
     pub(crate) pins: Vec<Pin>,
-    formed_up_to: usize,
-    loss: Loss,
-    /// How often each sample was drawn, where the data are a resample; empty otherwise.
+    pub(crate) formed_up_to: usize,
+    pub(crate) loss: Loss,
+    /// How often each sample was drawn, where the data are a resample (of those that were); empty otherwise.
     pub(crate) drawn: Vec<u32>,
 }
 

@@ -169,7 +169,13 @@ impl Study<'_> {
         if path.start <= 0.0 && path.sign < 0.0 && self.short.bounded {
             return (EndKind::Zero, 0.0);
         }
+        let begin = path.at.clone();
         for exact in [false, true] {
+            if exact {
+                // What the first search left may be no minimum.
+                path.at = begin.clone();
+                path.hessian = path.pin.renewed(&path.at);
+            }
             if path.held() != path.start
                 && let Some(delta) = self.close_in(path, level)
             {

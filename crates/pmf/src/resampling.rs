@@ -3,7 +3,7 @@
 //! Source: D. N. Politis, H. White (2004), "Automatic block-length selection for the dependent bootstrap",
 //! Econometric Reviews 23:53, with the correction of A. Patton, D. N. Politis, H. White (2009), ibid. 28:372.
 
-use crate::problem::Problem;
+use crate::problem::{Problem, Side};
 use headwater_base::parallel;
 use headwater_base::rng::{Purpose, Stream};
 use headwater_linalg::LANES;
@@ -79,28 +79,74 @@ fn politis_white(x: &[f64]) -> f64 {
 }
 
 impl Problem {
-    /// The data with every sample's weights multiplied by how often it was drawn.
+    /// The samples that were drawn, their weights multiplied by how often; the others are left out.
     pub(crate) fn resampled(&self, counts: &[u32]) -> Problem {
-        let mut out = if self.pins.is_empty() { self.clone() } else { self.without_pins() };
-        let by_row = !out.transposed;
-        for (side, own) in [(&mut out.long, by_row), (&mut out.short, !by_row)] {
-            let (inner, length) = (side.inner, side.block_len());
-            for member in 0..side.count {
-                let mut any = false;
-                for t in 0..inner {
-                    let at = member / LANES * length + t * LANES + member % LANES;
-                    side.omega[at] *= f64::from(counts[if own { member } else { t }]);
-                    any |= side.omega[at] > 0.0;
+        let unpinned = (!self.pins.is_empty()).then(|| self.without_pins());
+        let from = unpinned.as_ref().unwrap_or(self);
+        let drawn: Vec<usize> = (0..from.rows).filter(|&i| counts[i] > 0).collect();
+        let times: Vec<f64> = drawn.iter().map(|&i| f64::from(counts[i])).collect();
+        let (samples, species) = from.sides();
+        let (samples, species) = (samples.members(&drawn, &times), species.cells(&drawn, &times));
+        let cells = |i: usize| (0..samples.inner).filter(|&j| samples.omega[samples.cell(i, j)] > 0.0).count();
+        let cells = (0..drawn.len()).map(|i| cells(i) * counts[drawn[i]] as usize).sum();
+        let (long, short) = if from.transposed { (species, samples) } else { (samples, species) };
+        let squares: Vec<f64> = long.omega.iter().zip(&long.value).map(|(w, v)| w * v * v).collect();
+        Problem {
+            rows: drawn.len(),
+            cells,
+            total: parallel::pairwise_sum(&squares),
+            warnings: Vec::new(),
+            pins: Vec::new(),
+            drawn: drawn.iter().map(|&i| counts[i]).collect(),
+            long,
+            short,
+            ..*from
+        }
+    }
+}
+
+impl Side {
+    /// Some of the members, all of their weights multiplied.
+    fn members(&self, members: &[usize], times: &[f64]) -> Side {
+        let exponent = members.iter().map(|&member| self.exponent[member]).collect();
+        self.part(members.len(), self.inner, exponent, |member, t| (self.cell(members[member], t), times[member]))
+    }
+
+    /// Some of every member's cells, their weights multiplied.
+    fn cells(&self, cells: &[usize], times: &[f64]) -> Side {
+        let exponent = self.exponent.clone();
+        self.part(self.count, cells.len(), exponent, |member, t| (self.cell(member, cells[t]), times[t]))
+    }
+
+    /// `count` members of `inner` cells; `from` says where one of them lies here, and by what its weight is multiplied.
+    fn part(
+        &self,
+        count: usize,
+        inner: usize,
+        exponent: Vec<i32>,
+        from: impl Fn(usize, usize) -> (usize, f64),
+    ) -> Side {
+        let size = count.div_ceil(LANES) * inner * LANES;
+        let mut out = Side {
+            count,
+            inner,
+            omega: vec![0.0; size],
+            value: vec![0.0; size],
+            present: vec![false; count],
+            exponent,
+            penalty: self.penalty,
+            censored: vec![0.0; if self.censored.is_empty() { 0 } else { size }],
+        };
+        for member in 0..count {
+            for t in 0..inner {
+                let (to, (at, times)) = (out.cell(member, t), from(member, t));
+                (out.omega[to], out.value[to]) = (self.omega[at] * times, self.value[at]);
+                out.present[member] |= out.omega[to] > 0.0;
+                if !self.censored.is_empty() {
+                    out.censored[to] = self.censored[at];
                 }
-                side.present[member] = any;
             }
         }
-        let (samples, _) = out.sides();
-        let cells = |i: usize| (0..samples.inner).filter(|&j| samples.omega[samples.cell(i, j)] > 0.0).count();
-        let drawn: usize = (0..samples.count).map(|i| cells(i) * counts[i] as usize).sum();
-        let squares: Vec<f64> = out.long.omega.iter().zip(&out.long.value).map(|(w, v)| w * v * v).collect();
-        (out.cells, out.total) = (drawn, parallel::pairwise_sum(&squares));
-        out.drawn = counts.to_vec();
         out
     }
 }
@@ -108,6 +154,8 @@ impl Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::block::{self, Factor};
+    use headwater_base::{Control, parallel::Crew};
 
     #[test]
     fn every_sample_is_drawn_equally_often() {
@@ -139,6 +187,48 @@ mod tests {
         let expected = f64::from(draws) / 20.0;
         let chi2: f64 = sums.iter().filter(|s| **s > 0.0).map(|s| (s - expected).powi(2) / expected).sum();
         assert!(chi2 < 43.8, "χ² = {chi2} of 19 degrees, 0.1 %");
+    }
+
+    #[test]
+    fn q_of_a_resample_is_the_sum_over_the_samples_that_were_drawn() {
+        for (seed, (rows, cols)) in [(21, 5), (5, 21), (9, 9)].into_iter().enumerate() {
+            let mut random = Stream::new(11, Purpose::Synthetic, seed as u32);
+            let p = 3;
+            let mut fill = |size: usize| -> Vec<f64> { (0..size).map(|_| random.uniform()).collect() };
+            let (w, h, values, mut spread, limits) =
+                (fill(rows * p), fill(p * cols), fill(rows * cols), fill(rows * cols), fill(rows * cols));
+            spread.iter_mut().for_each(|u| *u = if *u < 0.1 { f64::NAN } else { *u });
+            let censored: Vec<bool> = limits.iter().map(|x| *x < 0.3).collect();
+            let problem = Problem::new(rows, cols, values.clone(), spread.clone()).expect("good data");
+            let problem = problem.with_censored(&censored).expect("good flags");
+            let counts: Vec<u32> = (0..rows).map(|i| [2, 0, 1, 0, 3][i % 5]).collect();
+            let resample = problem.resampled(&counts);
+            let drawn: Vec<usize> = (0..rows).filter(|&i| counts[i] > 0).collect();
+            assert_eq!(resample.rows(), drawn.len(), "seed {seed}");
+            let own: Vec<f64> = drawn.iter().flat_map(|&i| &w[i * p..(i + 1) * p]).copied().collect();
+            let (long, short) = resample.scale_factors(p, &own, &h);
+            let long = Factor::new(resample.long.count, p, true, long);
+            let short = Factor::new(resample.short.count, p, true, short);
+            let mut expected = 0.0;
+            for at in (0..rows * cols).filter(|&at| !spread[at].is_nan()) {
+                let fit: f64 = (0..p).map(|k| w[at / cols * p + k] * h[k * cols + at % cols]).sum();
+                if !censored[at] || fit > values[at] {
+                    expected += f64::from(counts[at / cols]) * ((values[at] - fit) / spread[at]).powi(2);
+                }
+            }
+            let crew = Crew::new(1, Control::none());
+            let from_both = [
+                block::objective(&resample.long, &long, &short.rows, crew),
+                block::objective(&resample.short, &short, &long.rows, crew),
+            ];
+            for q in from_both.map(|q| resample.unscale_q(q)) {
+                assert!((q / expected - 1.0).abs() < 1e-12, "seed {seed}: {q} instead of {expected}");
+            }
+            let known = |i: usize| (0..cols).filter(|j| !spread[i * cols + j].is_nan()).count();
+            let cells: usize = (0..rows).map(|i| known(i) * counts[i] as usize).sum();
+            let draws = counts.iter().sum::<u32>();
+            assert_eq!((resample.cells, resample.draws().iter().sum()), (cells, f64::from(draws)), "seed {seed}");
+        }
     }
 
     #[test]

@@ -281,6 +281,10 @@ impl Runner<'_> {
                 // Stationary, but not positive definite: a saddle or a flat valley.
                 let band = judge::first(problem, &sweeper.long, &sweeper.short, crew).band;
                 let step = judge::settled(&mut reduced, band, tolerance);
+                if step.as_ref().is_some_and(|step| step.solved && step.decrement > NEGLIGIBLE * unit) {
+                    // Only the shift made it tiny.
+                    return Attempt::Failed;
+                }
                 return self.conclude(sweeper, reduced, step.as_ref(), None);
             }
             let mut short = sweeper.short.clone();
