@@ -87,7 +87,7 @@ test('nothing is overwritten without force, and a broken save is no dictionary',
   points.save(path, { force: true })
   expect(exact(Dictionary.load(path))).toEqual(exact(points))
   rmSync(join(path, 'cfg.json'))
-  expect(() => Dictionary.load(path)).toThrow(/there is no .*cfg\.json/)
+  expect(() => Dictionary.load(path)).toThrow(/there is no such file/)
 })
 
 describe('a folder that does not hold together is refused with the name of its file', () => {

@@ -158,7 +158,10 @@ function writeJson(file: string, value: unknown): void {
 }
 
 function readJson(file: string): Record<string, unknown> {
-  if (!existsSync(file)) throw new InvalidInputError('file-not-found', `there is no ${file}`, { file })
+  if (!existsSync(file)) {
+    const hint = 'a dictionary is a folder that Dictionary.save or `headwater dictionary fit --out` wrote to its end'
+    throw new InvalidInputError('file-not-found', 'there is no such file', { file, hint })
+  }
   try {
     const value: unknown = JSON.parse(readFileSync(file, 'utf8'))
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>

@@ -57,7 +57,7 @@ export function describeScore(what: string, score: DictionaryScore): string {
   const parts = [
     `EV ${brief(ev, 5)} (${brief(evCentred, 5)} without offset)`,
     `MSE ${brief(mse)}`,
-    `${brief(l0)} atoms and ${brief(scalarsPerRow)} numbers a row`,
+    `${brief(l0)} ${l0 === 1 ? 'atom' : 'atoms'} and ${brief(scalarsPerRow)} numbers a row`,
     ...(dead > 0 ? [`${percent(dead)} of atoms never on`] : []),
   ]
   return `  ${what.padEnd(11)} ${parts.join(', ')}\n`
