@@ -39,6 +39,15 @@ test('--json prints status, certificate, facts of each atom and figures of held-
   expect(document.codes).toBeUndefined()
 })
 
+test('a value that is infinite is named with its file', () => {
+  const broken = values.slice()
+  broken[(train + 3) * cols + 2] = -Infinity
+  writeNpy(at('broken.npy'), { rows, cols, data: broken })
+  const run = headwater(['dictionary', 'fit', 'broken.npy', ...FIT.slice(3)])
+  const place = `broken.npy, row ${train + 3}, column 2, counted from 0`
+  expect(run).toMatchObject({ code: 65, stdout: '', stderr: expect.stringContaining(place) })
+})
+
 test('in words: what converged, figures, a line an atom; --controls are compared', () => {
   const run = headwater([...FIT, '--controls'])
   expect(run).toMatchObject({ code: 0, stderr: '' })

@@ -196,7 +196,9 @@ test('wrong options come back at once; aborts reject', async () => {
   await expect(fitDictionary(data, { atoms: 2, trainRows: of.rows })).rejects.toMatchObject({
     code: 'option-out-of-range',
   })
-  await expect(fitDictionary([[1, Infinity]], { atoms: 1 })).rejects.toMatchObject({ code: 'value-not-finite' })
+  await expect(fitDictionary([[1, Infinity]], { atoms: 1 })).rejects.toMatchObject({
+    ...{ code: 'value-not-finite', argument: 'data', row: 0, col: 1 },
+  })
   await expect(fitDictionary([[1, 2]], { atoms: 2 })).rejects.toMatchObject({ code: 'too-many-atoms' })
   await expect(fitDictionary(data, { atoms: 1, smoothing: 'none' })).rejects.toMatchObject({ code: 'prior-not-proper' })
   const controller = new AbortController()

@@ -224,9 +224,16 @@ function heldOutRows(given: MatrixLike | ArrayFile | undefined, cols: number): N
   return { rows: rows.rows, cols, values: rows.data, sampling: false }
 }
 
-/** Rows of a matrix or a file. */
+/** Rows of a matrix or a file, none of them infinite: only here it is known where they came from. */
 export function rowsOf(source: MatrixLike | ArrayFile, name: string): Matrix {
-  return source instanceof ArrayFile ? source.read() : Matrix.from(source, name)
+  const rows = source instanceof ArrayFile ? source.read() : Matrix.from(source, name)
+  const at = rows.data.findIndex((value) => value === Infinity || value === -Infinity)
+  if (at >= 0) {
+    const from = source instanceof ArrayFile ? { file: source.path } : { name }
+    const place = { ...from, row: Math.floor(at / rows.cols), col: at % rows.cols }
+    throw new InvalidInputError('value-not-finite', 'a value is infinite; missing values are NaN', place)
+  }
+  return rows
 }
 
 function readRace(check: Checker): Pick<NativeFitSettings, 'raceTopologies' | 'raceSizes'> {
