@@ -1,7 +1,7 @@
 // Builds the native addon into native/, or does nothing when it is up to date.
 //   node scripts/build.mjs [--release | --cuda] [--force] [-- options of napi build]
-// With --cuda for NVIDIA GPUs too, by the tools that scripts/cuda-toolkit.sh puts into .cuda/. Such an addon stays as long as the
-// sources do: without --cuda it is then as good as any other.
+// With --cuda for NVIDIA GPUs too, by the tools that scripts/cuda-toolkit.sh puts into .cuda/. Builds without --cuda keep such an
+// addon as long as the sources are the same: on the CPU it does what the other does.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,5 +1,4 @@
 //! Times a bootstrap of an EPA set: `cargo run --example resample -- baltimore 7 [RUNS]`; without cold starts and with.
-//! SHOW=1 prints every resample.
 #![allow(clippy::print_stdout)] // it is a program
 
 #[path = "../tests/suite/common.rs"]
@@ -26,11 +25,6 @@ fn main() {
             "{set} {p}, {cold_starts} cold: {took:.1} ms of processor time a run, median Q {}, {open} not converged",
             found.q[2]
         );
-        if std::env::var_os("SHOW").is_some() {
-            for one in &found.resamples {
-                println!("{} {} {:.12e} {} {:?}", one.run, one.status, one.q, one.cold, one.factors);
-            }
-        }
     }
 }
 

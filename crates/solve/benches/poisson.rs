@@ -2,9 +2,14 @@
 //! iteration on it, and one shifted-Hermitian solve on a 256-node graph.
 #![allow(clippy::print_stdout, missing_docs)] // it is a program
 
+#[allow(dead_code)] // tests need the rest
+#[path = "../tests/suite/common.rs"]
+mod common;
+
 use std::hint::black_box;
 use std::time::Instant;
 
+use common::poisson;
 use headwater_base::Control;
 use headwater_base::rng::{Purpose, Stream};
 use headwater_solve::{Complex64, Csr, Jacobi, Method, Operator, Preconditioner, Settings, solve};
@@ -17,29 +22,6 @@ fn best(repeats: usize, mut work: impl FnMut()) -> f64 {
             start.elapsed().as_secs_f64()
         })
         .fold(f64::INFINITY, f64::min)
-}
-
-fn poisson(m: usize) -> Csr<f64> {
-    let mut triplets = Vec::with_capacity(5 * m * m);
-    for i in 0..m {
-        for j in 0..m {
-            let k = i * m + j;
-            triplets.push((k, k, 4.0));
-            if i > 0 {
-                triplets.push((k, k - m, -1.0));
-            }
-            if i + 1 < m {
-                triplets.push((k, k + m, -1.0));
-            }
-            if j > 0 {
-                triplets.push((k, k - 1, -1.0));
-            }
-            if j + 1 < m {
-                triplets.push((k, k + 1, -1.0));
-            }
-        }
-    }
-    Csr::from_triplets(m * m, m * m, &triplets).expect("a grid")
 }
 
 fn main() {

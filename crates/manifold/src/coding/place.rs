@@ -119,8 +119,7 @@ impl<'a> Finder<'a> {
     }
 
     /// The best place for l and G with an energy below `most` (at most [`Amount::limit`]), into `out`; an amount of 0 where
-    /// there is none. `from`: where it may be; `proved`: that a circle has no better one; lines and
-    /// parabolas always are.
+    /// there is none. `from`: where it may be; `proved`: that a circle has no better one (lines and parabolas never have).
     pub fn find(
         &self,
         l: &[f64],

@@ -3,9 +3,20 @@ use std::path::PathBuf;
 
 use headwater_base::normal::Normals;
 use headwater_base::rng::Purpose;
-use headwater_optim::kron::Settings;
+use headwater_optim::kron::{Geometry, Settings};
 use headwater_optim::{KronPsgd, Number, Probe, Proposal, Real, Rule, State, Step};
 use serde_json::Value;
+
+/// Every geometry.
+pub const ALL: [Geometry; 7] = [
+    Geometry::Q0p5Eq1p5,
+    Geometry::Quad,
+    Geometry::Qeq,
+    Geometry::Qep,
+    Geometry::Eq,
+    Geometry::Quad4p,
+    Geometry::Pro4p,
+];
 
 pub fn folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../__test__/fixtures/solvers").join(name)

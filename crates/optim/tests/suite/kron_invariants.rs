@@ -1,18 +1,8 @@
 //! What must hold in every step, whatever comes: transactions, finite numbers, positive diagonals, equivariance.
 
-use crate::common::{Restore, gaussian, plain, sandwich, snapshot, step, take};
+use crate::common::{ALL, Restore, gaussian, plain, sandwich, snapshot, step, take};
 use headwater_optim::kron::{Balance, Criterion, Geometry, Norm, Schedule, Settings};
 use headwater_optim::{Complex32, Complex64, KronPsgd, Number, Probe, Real, Rule, Step, What};
-
-const ALL: [Geometry; 7] = [
-    Geometry::Q0p5Eq1p5,
-    Geometry::Quad,
-    Geometry::Qeq,
-    Geometry::Qep,
-    Geometry::Eq,
-    Geometry::Quad4p,
-    Geometry::Pro4p,
-];
 
 /// A few steps on noise, so that everything has a history.
 fn experienced(settings: &Settings, steps: u64) -> (KronPsgd<f64>, Vec<f64>) {

@@ -1,18 +1,8 @@
 //! Fits and optimisations with known answers and recorded counts (`__test__/fixtures/solvers/kron_problems/README.md`).
 
-use crate::common::{dot, gaussian, json, npy, plain, sandwich, step, take};
+use crate::common::{ALL, dot, gaussian, json, npy, plain, sandwich, step, take};
 use headwater_optim::kron::{Geometry, Schedule, Settings};
 use headwater_optim::{Complex32, Complex64, KronPsgd, Number, Probe, Real, Rule};
-
-const ALL: [Geometry; 7] = [
-    Geometry::Q0p5Eq1p5,
-    Geometry::Quad,
-    Geometry::Qeq,
-    Geometry::Qep,
-    Geometry::Eq,
-    Geometry::Quad4p,
-    Geometry::Pro4p,
-];
 
 fn recorded_name(geometry: Geometry) -> Option<&'static str> {
     match geometry {
