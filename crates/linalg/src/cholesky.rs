@@ -85,8 +85,13 @@ fn transpose(
 #[inline(always)]
 fn take_off(y: &mut [f64], x: [&[f64]; PANEL]) {
     let size = y.len();
-    let x = x.map(|x| &x[..size]);
-    let factor = x.map(|x| -x[0]);
+    // (`map` over the array stays a call.)
+    let [a, b, c, d, e, f, g, h] = x;
+    let x = [&a[..size], &b[..size], &c[..size], &d[..size], &e[..size], &f[..size], &g[..size], &h[..size]];
+    let mut factor = [0.0; PANEL];
+    for r in 0..PANEL {
+        factor[r] = -x[r][0];
+    }
     for t in 0..size {
         let mut sum = y[t];
         for r in 0..PANEL {

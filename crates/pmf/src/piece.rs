@@ -134,6 +134,10 @@ impl Quadratic {
                 for c in 0..=r {
                     border[r * count + c] = dot(&slice[r], &columns[c]);
                 }
+                if border[r * count + r] == 0.0 {
+                    // Nothing free is on it.
+                    (border[r * count + r], nu[r]) = (1.0, 0.0);
+                }
             }
             if count > 0 && cholesky::factor(count, &mut border) {
                 cholesky::solve(count, &border, &mut nu);
@@ -144,6 +148,10 @@ impl Quadratic {
                 }
             } else {
                 nu.fill(0.0);
+            }
+            // The penalty's part of the multipliers: what is held at its bound moves the slice away from c·s = 0.
+            for (nu, c) in nu.iter_mut().zip(&slice) {
+                *nu += SLICE * dot(c, &step);
             }
             for (&a, s) in free.iter().zip(&step) {
                 y[a] = *s;
