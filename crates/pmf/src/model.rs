@@ -405,13 +405,12 @@ impl<'a> Model<'a> {
 /// z = Σ s_i² (P_i)_kk at given passive sets of the long members: how fast Σ s_i w_ik falls with a multiplier.
 pub fn compliance(p: usize, normal: &Normal, passive: &[f64], factor: usize, weights: &[f64]) -> f64 {
     let (pairs, lane) = (packed_len(p) * LANES, p * LANES);
-    let mut inverse = vec![0.0; pairs];
     let mut scratch = nnls::Scratch::new(p);
     let mut z = 0.0;
     for (block, a) in normal.a.chunks_exact(pairs).enumerate() {
-        nnls::masked_inverse(p, a, &passive[block * lane..][..lane], &mut inverse, &mut scratch);
-        for (e, s) in weights[block * LANES..].iter().take(LANES).enumerate() {
-            z += s * s * inverse[packed(factor, factor) * LANES + e];
+        let own = nnls::masked_inverse_element(p, factor, a, &passive[block * lane..][..lane], &mut scratch);
+        for (inverse, s) in own.iter().zip(&weights[block * LANES..]) {
+            z += s * s * inverse;
         }
     }
     z

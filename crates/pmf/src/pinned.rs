@@ -93,7 +93,7 @@ impl Pin<'_> {
         let mut lambda = multiplier;
         let mut z = z;
         let (mut above, mut below) = (None, None);
-        let mut gap = f64::NAN;
+        let (mut gap, mut last) = (f64::NAN, (f64::NAN, f64::NAN));
         for round in 0..40 {
             let by: Vec<f64> = self.weights.iter().map(|s| lambda * s).collect();
             let tilt = Tilt { factor: self.factor, by: &by };
@@ -112,9 +112,14 @@ impl Pin<'_> {
             } else {
                 below = Some((lambda, gap))
             }
-            if round > 0 || z <= 0.0 {
+            // The secant's slope; it is the true one while no row's passive set changes.
+            let slope = (last.1 - gap) / (lambda - last.0);
+            if slope > 0.0 && slope.is_finite() {
+                z = slope;
+            } else if round > 0 || z <= 0.0 {
                 z = model::compliance(p, &normal, &long.passive, self.factor, self.weights);
             }
+            last = (lambda, gap);
             lambda = model::next_multiplier(lambda + gap / z, above, below);
         }
         let (q, gradient) =
