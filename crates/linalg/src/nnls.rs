@@ -213,31 +213,45 @@ fn substitute(p: usize, b: &[f64], passive: &[f64], factor: &[f64], x: &mut [f64
     }
 }
 
-/// y = Ax − b; marks the indices that are on the wrong side and counts them per lane.
+/// −y = b − Ax; marks the indices that are on the wrong side and counts them per lane.
 #[inline(always)]
 fn infeasible(p: usize, a: &[f64], b: &[f64], passive: &[f64], x: &[f64], wrong: &mut [f64]) -> Lane {
     let (a, b) = (&lanes(a)[..packed_len(p)], &lanes(b)[..p]);
     let (passive, x, wrong) = (&lanes(passive)[..p], &lanes(x)[..p], &mut lanes_mut(wrong)[..p]);
     let mut count = [0.0; LANES];
     for k in 0..p {
-        let (mut sum, mut size) = (b[k], [0.0; LANES]);
-        for e in 0..LANES {
-            sum[e] = -sum[e];
-            size[e] = sum[e].abs();
-        }
+        let element = |l: usize| &a[if l <= k { packed(k, l) } else { packed(l, k) }];
+        let mut below = [0.0; LANES];
         for l in 0..p {
-            let term = times(&a[if l <= k { packed(k, l) } else { packed(l, k) }], &x[l]);
+            below = less_product(below, element(l), &x[l]);
+        }
+        let mut out = [0.0; LANES];
+        let mut pulled = 0.0;
+        for e in 0..LANES {
+            // A passive element at exactly 0 (a dependent column) moves out of F unless its multiplier pulls it in.
+            out[e] = passive[k][e] * if x[k][e] <= 0.0 { 1.0 } else { 0.0 };
+            below[e] += b[k][e];
+            pulled += (1.0 - passive[k][e]) * if below[e] > 0.0 { 1.0 } else { 0.0 };
+        }
+        if pulled > 0.0 {
+            // Whether that is more than rounding.
+            let mut size = [0.0; LANES];
             for e in 0..LANES {
-                sum[e] += term[e];
-                size[e] += term[e].abs();
+                size[e] = b[k][e].abs();
+            }
+            for l in 0..p {
+                let term = times(element(l), &x[l]);
+                for e in 0..LANES {
+                    size[e] += term[e].abs();
+                }
+            }
+            for e in 0..LANES {
+                out[e] += (1.0 - passive[k][e]) * if below[e] > ROUNDING * size[e] { 1.0 } else { 0.0 };
             }
         }
+        wrong[k] = out;
         for e in 0..LANES {
-            let below = if x[k][e] <= 0.0 { 1.0 } else { 0.0 };
-            let pull = if sum[e] < -ROUNDING * size[e] { 1.0 } else { 0.0 };
-            // A passive element at exactly 0 (a dependent column) moves out of F unless its multiplier pulls it in.
-            wrong[k][e] = passive[k][e] * below + (1.0 - passive[k][e]) * pull;
-            count[e] += wrong[k][e];
+            count[e] += out[e];
         }
     }
     count
