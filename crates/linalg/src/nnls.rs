@@ -33,11 +33,7 @@ pub struct Scratch {
 impl Scratch {
     /// Memory for systems of size p.
     pub fn new(p: usize) -> Self {
-        Self {
-            factor: vec![0.0; packed_len(p) * LANES],
-            solution: vec![0.0; p * LANES],
-            wrong: vec![0.0; p * LANES],
-        }
+        Self { factor: vec![0.0; packed_len(p) * LANES], solution: vec![0.0; p * LANES], wrong: vec![0.0; p * LANES] }
     }
 }
 
@@ -155,38 +151,38 @@ fn times(x: &Lane, y: &Lane) -> Lane {
     out
 }
 
-/// Masked Cholesky factors of all lanes: A_FF, the unit matrix outside F.
+/// Masked factors LDLᵀ of all lanes: A_FF, the unit matrix outside F. (No square roots: they would stand in every
+/// element's way to the next.)
 #[inline(always)]
 fn factorise(p: usize, a: &[f64], passive: &[f64], factor: &mut [f64]) {
-    // factor holds L below the diagonal and 1 / L_kk on it (0 for a dependent column).
+    // factor holds L below the diagonal and 1 / D_k on it (0 for a dependent column).
     let (a, passive, factor) =
         (&lanes(a)[..packed_len(p)], &lanes(passive)[..p], &mut lanes_mut(factor)[..packed_len(p)]);
     for k in 0..p {
         let (done, row_k) = factor.split_at_mut(packed(k, 0));
         let row_k = &mut row_k[..k + 1];
         let a = &a[packed(k, 0)..][..k + 1];
+        // First LD of the row.
         for l in 0..k {
             let row_l = &done[packed(l, 0)..][..l + 1];
             let mut sum = times(&a[l], &times(&passive[k], &passive[l]));
             for i in 0..l {
                 sum = less_product(sum, &row_k[i], &row_l[i]);
             }
-            row_k[l] = times(&sum, &row_l[l]);
+            row_k[l] = sum;
         }
         let mut whole = times(&a[k], &passive[k]);
         for e in 0..LANES {
             whole[e] += 1.0 - passive[k][e];
         }
-        let mut sum = whole;
-        for i in 0..k {
-            sum = less_product(sum, &row_k[i], &row_k[i]);
-        }
-        let mut inverse = [0.0; LANES];
-        for e in 0..LANES {
-            inverse[e] = 1.0 / sum[e].sqrt();
+        let mut pivot = whole;
+        for l in 0..k {
+            let element = times(&row_k[l], &done[packed(l, l)]);
+            pivot = less_product(pivot, &row_k[l], &element);
+            row_k[l] = element;
         }
         for e in 0..LANES {
-            row_k[k][e] = if sum[e] > DEPENDENT * whole[e] { inverse[e] } else { 0.0 };
+            row_k[k][e] = if pivot[e] > DEPENDENT * whole[e] { 1.0 / pivot[e] } else { 0.0 };
         }
     }
 }
@@ -202,14 +198,14 @@ fn substitute(p: usize, b: &[f64], passive: &[f64], factor: &[f64], x: &mut [f64
         for i in 0..k {
             sum = less_product(sum, &row[i], &x[i]);
         }
-        x[k] = times(&sum, &row[k]);
+        x[k] = sum;
     }
     for k in (0..p).rev() {
-        let mut sum = x[k];
+        let mut sum = times(&x[k], &factor[packed(k, k)]);
         for i in k + 1..p {
             sum = less_product(sum, &factor[packed(i, k)], &x[i]);
         }
-        x[k] = times(&sum, &factor[packed(k, k)]);
+        x[k] = sum;
     }
 }
 
@@ -368,19 +364,22 @@ pub fn masked_inverse_element(p: usize, k: usize, a: &[f64], passive: &[f64], sc
 }
 }
 
-/// A⁻¹ = L⁻ᵀL⁻¹.
+/// A⁻¹ = L⁻ᵀD⁻¹L⁻¹.
 #[inline(always)]
 fn invert(p: usize, a: &[f64], passive: &[f64], inverse: &mut [f64], scratch: &mut Scratch) {
     factorise(p, a, passive, &mut scratch.factor);
     for k in 0..p {
-        inverse_column(p, k, passive, &mut scratch.factor);
+        inverse_column(p, k, &mut scratch.factor);
     }
-    let (root, inverse) = (&lanes(&scratch.factor)[..packed_len(p)], &mut lanes_mut(inverse)[..packed_len(p)]);
+    let (root, passive) = (&lanes(&scratch.factor)[..packed_len(p)], &lanes(passive)[..p]);
+    let inverse = &mut lanes_mut(inverse)[..packed_len(p)];
     for k in 0..p {
+        let own = times(&root[packed(k, k)], &passive[k]);
         for l in 0..=k {
-            let mut sum = [0.0; LANES];
-            for i in k..p {
-                let (x, y) = (&root[packed(i, k)], &root[packed(i, l)]);
+            let mut sum = if l == k { own } else { times(&own, &root[packed(k, l)]) };
+            for i in k + 1..p {
+                let x = times(&root[packed(i, k)], &root[packed(i, i)]);
+                let y = &root[packed(i, l)];
                 for e in 0..LANES {
                     sum[e] = x[e].mul_add(y[e], sum[e]);
                 }
@@ -390,35 +389,35 @@ fn invert(p: usize, a: &[f64], passive: &[f64], inverse: &mut [f64], scratch: &m
     }
 }
 
-/// Σ_i (L⁻¹)_ik².
+/// Σ_i (L⁻¹)_ik²/D_i.
 #[inline(always)]
 fn inverse_element(p: usize, k: usize, a: &[f64], passive: &[f64], scratch: &mut Scratch) -> [f64; LANES] {
     factorise(p, a, passive, &mut scratch.factor);
-    inverse_column(p, k, passive, &mut scratch.factor);
+    inverse_column(p, k, &mut scratch.factor);
     let root = &lanes(&scratch.factor)[..packed_len(p)];
-    let mut sum = [0.0; LANES];
-    for i in k..p {
-        let x = &root[packed(i, k)];
+    let mut sum = times(&root[packed(k, k)], &lanes(passive)[k]);
+    for i in k + 1..p {
+        let x = times(&root[packed(i, k)], &root[packed(i, i)]);
         for e in 0..LANES {
-            sum[e] = x[e].mul_add(x[e], sum[e]);
+            sum[e] = x[e].mul_add(root[packed(i, k)][e], sum[e]);
         }
     }
     sum
 }
 
-/// Column k of L⁻¹ in the place of that of L, which no later column needs; 0 where k is outside F.
+/// What is below the diagonal in column k of L⁻¹, in the place of that of L, which no later column needs.
 #[inline(always)]
-fn inverse_column(p: usize, k: usize, passive: &[f64], factor: &mut [f64]) {
-    let (passive, factor) = (&lanes(passive)[..p], &mut lanes_mut(factor)[..packed_len(p)]);
-    let at = packed(k, k);
-    factor[at] = times(&factor[at], &passive[k]);
+fn inverse_column(p: usize, k: usize, factor: &mut [f64]) {
+    let factor = &mut lanes_mut(factor)[..packed_len(p)];
     for i in k + 1..p {
         let mut sum = [0.0; LANES];
-        sum = less_product(sum, &factor[packed(i, k)], &factor[at]);
+        for e in 0..LANES {
+            sum[e] = -factor[packed(i, k)][e];
+        }
         for j in k + 1..i {
             sum = less_product(sum, &factor[packed(i, j)], &factor[packed(j, k)]);
         }
-        factor[packed(i, k)] = times(&sum, &factor[packed(i, i)]);
+        factor[packed(i, k)] = sum;
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Hessian {
     z: f64,
     /// τ, one row a scale.
     gauges: Vec<f64>,
+    /// A promise that is next to nothing, see [`ROUNDING`].
+    rounding: f64,
     /// Bound set of the last step, the next one's first guess.
     bound: Vec<bool>,
     /// Whether it foresaw the last change of the gradient: one that did not is not to be believed when it promises
@@ -85,6 +87,8 @@ pub struct Formed {
     pull: Vec<(Vec<f64>, f64)>,
     /// Per factor: τ; empty where it has no weight.
     gauges: Vec<Vec<f64>>,
+    /// A promise that is next to nothing, see [`ROUNDING`].
+    rounding: f64,
 }
 
 impl Formed {
@@ -120,7 +124,9 @@ impl Formed {
             })
             .collect();
         let at_bound = short.rows.iter().map(|h| short.bounded && *h <= 0.0).collect();
-        Self { matrix, d: model.d.clone(), at_bound, pull, gauges }
+        let extent: f64 = short.rows.iter().zip(&model.d).map(|(h, d)| d * h * h).sum();
+        let rounding = ROUNDING * ROUNDING * extent;
+        Self { matrix, d: model.d.clone(), at_bound, pull, gauges, rounding }
     }
 
     /// For the element at place `held` of the short factor, one of factor k. Cost: n³p³ flop for the inverse.
@@ -151,6 +157,7 @@ impl Formed {
             inverse,
             y,
             z: *z,
+            rounding: self.rounding,
             gauges,
             all,
             trusted: true,
@@ -295,14 +302,16 @@ impl Hessian {
         Step { delta, lambda, promise: found.promise, tangent, lambda_tangent, slope, bend }
     }
 
-    /// The active-set method of the module, from the bound set of the last step.
+    /// The active-set method of the module, from the bound set of the last step. `None` where it comes to no end, or where
+    /// its answer is not the quadratic's minimum even after the inverse has been computed anew.
     fn minimise(&mut self, gradient: &[f64], lower: &[f64]) -> Option<Scaled> {
         let size = self.all.len();
         let mut free = vec![0.0; size];
         dense::product(&self.inverse, gradient, &mut free);
         let mut bound = std::mem::take(&mut self.bound);
         bound[self.held] = false;
-        let mut releases = 0;
+        let (mut releases, mut renewed) = (0, false);
+        let mut image = vec![0.0; size];
         for _ in 0..200 {
             // The held element is the first of the fixed ones.
             let fixed: Vec<usize> = std::iter::once(self.held).chain((0..size).filter(|&r| bound[r])).collect();
@@ -349,8 +358,25 @@ impl Hessian {
             // Mx = −g − Eμ.
             let moved: f64 = (1..count).map(|at| target(at) * mu[at]).sum();
             let promise = moved - dot(gradient, &x);
+            // What the quadratic itself falls by: the same, unless the inverse has drifted from the matrix.
+            dense::product(&self.matrix, &x, &mut image);
+            let along = dot(gradient, &x);
+            let fall = -(2.0 * along + dot(&x, &image));
+            let drifted = (promise - fall).abs() > DRIFT * promise.max(fall) + self.rounding;
+            if drifted && !renewed {
+                (renewed, releases) = (true, 0);
+                self.inverse = definite(&mut self.matrix, &bound);
+                dense::product(&self.inverse, gradient, &mut free);
+                continue;
+            }
             self.bound = bound;
-            return promise.is_finite().then_some(Scaled { x, promise, tangent, slope: -mu[0], bend: nu[0] });
+            return (promise.is_finite() && !drifted).then_some(Scaled {
+                x,
+                promise,
+                tangent,
+                slope: -mu[0],
+                bend: nu[0],
+            });
         }
         self.bound = bound;
         None
@@ -397,6 +423,11 @@ const MOST_PRODUCTS: usize = 40;
 /// What the model may promise beyond the exact steps, as a share of the tolerance: so little because the exact quadratic
 /// can be that much flatter than the model where no step has led.
 const UNSEEN: f64 = 1e-4;
+
+/// Share by which the promise of the inverse and that of the matrix may differ …
+const DRIFT: f64 = 0.5;
+/// … beyond what a step promises that is so small a share of the profiles.
+const ROUNDING: f64 = 1e-11;
 
 fn dot(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(a, b)| a * b).sum()
