@@ -251,7 +251,7 @@ function warningsOf(result: BootstrapDisplacement, model: Factorization): Warnin
   const open = (one: DisplacedResample): boolean => one.elements.some(({ levels: all }) => all.some((at) => at.failed))
   const failed = resamples.filter(open).length
   if (failed > 0) {
-    const message = `refits did not settle in ${failed} resamples: ends that are not known do not count`
+    const message = `refits did not settle in ${failed === 1 ? 'one resample' : `${failed} resamples`}: ends that are not known do not count`
     warnings.push({ code: 'displacement-failed', message })
   }
   return [...warnings, ...warnOfStop(made, runs)]

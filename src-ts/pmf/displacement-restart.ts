@@ -41,28 +41,15 @@ export async function refit(
   return inOrder(toSolution(solution, data, factors), before)
 }
 
-/** The solution with the order and names of the factors of `before`: those whose contributions correlate most. */
+/** The solution with the order and names of the factors of `before`, by the assignment that the error estimates use. */
 export function inOrder(solution: Solution, before: Pick<Solution, 'profiles' | 'contributions'>): Solution {
   const p = solution.profiles.rows
-  const pairs: { to: number; from: number; r: number }[] = []
-  for (let to = 0; to < p; to++) {
-    for (let from = 0; from < p; from++) {
-      pairs.push({ to, from, r: correlation(before.contributions, to, solution.contributions, from) })
-    }
-  }
-  pairs.sort((a, b) => b.r - a.r)
-  const order = new Map<number, number>()
-  const taken = new Set<number>()
-  for (const { to, from } of pairs) {
-    if (order.has(to) || taken.has(from)) continue
-    order.set(to, from)
-    taken.add(from)
-  }
+  const order = native().sameFactors(p, before.contributions.data, solution.contributions.data)
   const { profiles, contributions, warnings } = solution
   const [m, n] = [contributions.rows, profiles.cols]
-  const h = Float64Array.from({ length: p * n }, (_, at) => profiles.get(order.get(Math.floor(at / n))!, at % n))
-  const w = Float64Array.from({ length: m * p }, (_, at) => contributions.get(Math.floor(at / p), order.get(at % p)!))
-  const back = new Map([...order].map(([to, from]) => [from, to]))
+  const h = Float64Array.from({ length: p * n }, (_, at) => profiles.get(order[Math.floor(at / n)]!, at % n))
+  const w = Float64Array.from({ length: m * p }, (_, at) => contributions.get(Math.floor(at / p), order[at % p]!))
+  const back = new Map([...order].map((from, to) => [from, to]))
   return {
     ...solution,
     profiles: new Matrix(p, n, h, before.profiles),
@@ -73,21 +60,4 @@ export function inOrder(solution: Solution, before: Pick<Solution, 'profiles' | 
         : warning,
     ),
   }
-}
-
-/** Of two columns, over the rows where both are known; -1 where one does not vary. */
-function correlation(a: Matrix, k: number, b: Matrix, l: number): number {
-  let [count, x, y, xx, yy, xy] = [0, 0, 0, 0, 0, 0]
-  for (let i = 0; i < a.rows; i++) {
-    const [u, v] = [a.get(i, k), b.get(i, l)]
-    if (Number.isNaN(u) || Number.isNaN(v)) continue
-    count++
-    x += u
-    y += v
-    xx += u * u
-    yy += v * v
-    xy += u * v
-  }
-  const [varX, varY] = [xx - (x * x) / count, yy - (y * y) / count]
-  return varX > 0 && varY > 0 ? (xy - (x * y) / count) / Math.sqrt(varX * varY) : -1
 }

@@ -289,7 +289,7 @@ function warningsOf(result: Displacement, model: Factorization, base: Base, stil
   }
   const failed = elements.filter((element) => element.levels.some((interval) => interval.failed)).length
   if (failed > 0) {
-    const message = `refits did not settle for ${failed} elements: their ends are not known`
+    const message = `refits did not settle for ${failed === 1 ? 'one element' : `${failed} elements`}: ends that are NaN are not known`
     warnings.push({ code: 'displacement-failed', message })
   }
   if (result.status === 'aborted') {

@@ -13,6 +13,14 @@ use crate::outcome::Outcome;
 use crate::settings::key;
 use crate::values::Done;
 
+/// For each factor of `before` the one of `after` that it is (contributions of the same rows; see `same_factors` of the
+/// engine).
+#[napi(catch_unwind)]
+pub fn same_factors(factors: u32, before: Float64Array, after: Float64Array) -> Uint32Array {
+    let order = headwater_pmf::same_factors(factors as usize, &before, &after);
+    Uint32Array::new(order.into_iter().map(|k| k as u32).collect())
+}
+
 /// What a caller chooses.
 #[napi(object, object_to_js = false)]
 pub struct NativeDisplacementSettings {

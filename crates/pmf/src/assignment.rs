@@ -32,9 +32,27 @@ pub fn assign(p: usize, score: &[f64]) -> Vec<usize> {
     assignment::assign(p, p, score)
 }
 
+/// For each factor of `before` the one of `after` that it is: contributions m × p, rows where either is not a number
+/// left out.
+pub fn same_factors(p: usize, before: &[f64], after: &[f64]) -> Vec<usize> {
+    let known = |row: &[f64]| row.iter().all(|x| x.is_finite());
+    let pairs = before.chunks_exact(p.max(1)).zip(after.chunks_exact(p.max(1)));
+    let (a, b): (Vec<&[f64]>, Vec<&[f64]>) = pairs.filter(|(a, b)| known(a) && known(b)).unzip();
+    assign(p, &correlations(&a.concat(), &b.concat(), p, &vec![1.0; a.len()]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn factors_are_found_again_whatever_their_order_and_rows_that_are_not_known_left_out() {
+        let before = [1.0, 1.0, 2.0, 2.0, 3.0, 1.0, 4.0, 4.0, f64::NAN, 0.0];
+        let after = [1.0, 1.0, 2.0, 2.0, 1.0, 3.1, 4.0, 4.0, 9.0, 9.0];
+        assert_eq!(same_factors(2, &before, &after), [1, 0]);
+        assert_eq!(same_factors(2, &before[..8], &before[..8]), [0, 1]);
+        assert_eq!(same_factors(0, &[], &[]), [] as [usize; 0]);
+    }
 
     #[test]
     fn correlation_is_pearsons_and_weights_are_repetitions() {

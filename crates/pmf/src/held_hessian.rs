@@ -303,7 +303,7 @@ impl Hessian {
     }
 
     /// The active-set method of the module, from the bound set of the last step. `None` where it comes to no end, or where
-    /// its answer is not the quadratic's minimum even after the inverse has been computed anew.
+    /// its answer cannot be the minimum even after the inverse has been computed anew.
     fn minimise(&mut self, gradient: &[f64], lower: &[f64]) -> Option<Scaled> {
         let size = self.all.len();
         let mut free = vec![0.0; size];
@@ -311,7 +311,6 @@ impl Hessian {
         let mut bound = std::mem::take(&mut self.bound);
         bound[self.held] = false;
         let (mut releases, mut renewed) = (0, false);
-        let mut image = vec![0.0; size];
         for _ in 0..200 {
             // The held element is the first of the fixed ones.
             let fixed: Vec<usize> = std::iter::once(self.held).chain((0..size).filter(|&r| bound[r])).collect();
@@ -358,11 +357,8 @@ impl Hessian {
             // Mx = −g − Eμ.
             let moved: f64 = (1..count).map(|at| target(at) * mu[at]).sum();
             let promise = moved - dot(gradient, &x);
-            // What the quadratic itself falls by: the same, unless the inverse has drifted from the matrix.
-            dense::product(&self.matrix, &x, &mut image);
-            let along = dot(gradient, &x);
-            let fall = -(2.0 * along + dot(&x, &image));
-            let drifted = (promise - fall).abs() > DRIFT * promise.max(fall) + self.rounding;
+            // Staying is allowed, so a minimum promises something, unless the inverse has drifted from the matrix.
+            let drifted = promise < -self.rounding;
             if drifted && !renewed {
                 (renewed, releases) = (true, 0);
                 self.inverse = definite(&mut self.matrix, &bound);
@@ -424,9 +420,7 @@ const MOST_PRODUCTS: usize = 40;
 /// can be that much flatter than the model where no step has led.
 const UNSEEN: f64 = 1e-4;
 
-/// Share by which the promise of the inverse and that of the matrix may differ …
-const DRIFT: f64 = 0.5;
-/// … beyond what a step promises that is so small a share of the profiles.
+/// What a step promises that is so small a share of the profiles is rounding.
 const ROUNDING: f64 = 1e-11;
 
 fn dot(x: &[f64], y: &[f64]) -> f64 {

@@ -55,6 +55,7 @@ mod streaming;
 mod weights;
 
 pub use analysis::{Analysis, AnalysisInput, Fit, LARGE_RESIDUAL, LargeResidual, Regression, analyze};
+pub use assignment::same_factors;
 pub use bootstrap::{Bootstrap, BootstrapSettings, ElementStatistics, QUANTILES, Resample, bootstrap};
 pub use bootstrap_displacement::{BootstrapDisplacement, DisplacedResample, Summary, bootstrap_displacement};
 pub use chains::Summary as ElementPosterior;

@@ -334,7 +334,7 @@ impl Pin<'_> {
             let (gain, here) = (f(at) - f(&next), slope(&next));
             let enough = gain >= 0.1 * t * step.promise;
             let done = enough && (t == 1.0 || here.abs() <= 0.5 * first.abs());
-            if enough && best.as_ref().is_none_or(|best| next.value < best.value) {
+            if enough && best.as_ref().is_none_or(|best| f(&next) < f(best)) {
                 best = Some(next);
             }
             if done || self.crew.stopped() {
