@@ -97,7 +97,7 @@ test.runIf(process.platform !== 'win32')('a signal keeps what is done', async ()
   const args = ['displace', ...ST_LOUIS, '--model', 'six.json', '--threads', '1', '--json']
   const { child, ended, until } = start(args)
   await until('stderr', /displacing elements/)
-  await new Promise((resolve) => setTimeout(resolve, 1500))
+  await new Promise((resolve) => setTimeout(resolve, 300))
   child.kill('SIGINT')
   const run = await ended
   expect(run.code).toBe(130)

@@ -315,7 +315,7 @@ describe('promises', () => {
   test('others get their turn', async () => {
     let turns = 0
     const timer = setInterval(() => turns++, 1)
-    const x = new Float64Array(2000)
+    const x = new Float64Array(20_000)
     await lbfgs(of(rosenbrock), { x }, { maxIterations: 400 })
     clearInterval(timer)
     expect(turns).toBeGreaterThan(1)
