@@ -53,7 +53,7 @@ pub mod strengths;
 
 pub use arrow::{Arrow, Frame, Refusal};
 pub use assembly::{Assembly, Kind};
-pub use basis::{Basis, Topology};
+pub use basis::{Basis, Factors, Family, Topology};
 pub use co_activation::{CoActivation, co_activations, co_activations_of};
 pub use criterion::{Criterion, Failure, Gradient, criterion};
 pub use curvature::negative_curvature;

@@ -365,6 +365,7 @@ fn of_fit(env: &Env, to: &mut Object<'_>, from: &Fit) -> Done {
     to.set("rounds", from.rounds as f64)?;
     to.set("moved", from.moved as f64)?;
     to.set("missed", from.missed as f64)?;
+    to.set("open", from.open as f64)?;
     to.set("degrees", from.degrees)?;
     to.set("boundary", from.boundary.iter().map(parameter_name).collect::<Vec<_>>())?;
     match from.seed {

@@ -122,6 +122,7 @@ export interface NativeDictionaryFit {
   rounds: number
   moved: number
   missed: number
+  open: number
   degrees: number
   boundary: string[]
   seed: 'cumulants' | 'greedy'

@@ -41,6 +41,10 @@ pub trait Basis: Debug + Send + Sync {
     fn degree(&self) -> Option<usize> {
         None
     }
+    /// Of a surface in two coordinates: how its functions are products of functions of one.
+    fn factors(&self) -> Option<Factors> {
+        None
+    }
     /// Places from which the nearest point of a surface is looked for, d numbers each: close enough together that Newton's
     /// method does the rest. Coordinates that are not periodic are in units of their prior's standard deviation. None are
     /// needed in one dimension, for functions with [`Basis::harmonics`] or a [`Basis::degree`].
@@ -56,6 +60,27 @@ pub trait Basis: Debug + Send + Sync {
             }
         }
     }
+}
+
+/// Functions of one coordinate whose products are a surface's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    /// (1, sin 2πht, cos 2πht; h = 1, 2, …).
+    #[default]
+    Waves,
+    /// (1, t, t², …).
+    Powers,
+}
+
+/// The functions of a surface as products of those of its two coordinates.
+#[derive(Clone, Debug)]
+pub struct Factors {
+    /// The functions of one coordinate.
+    pub family: Family,
+    /// Their highest degree: harmonics, power.
+    pub degree: usize,
+    /// Of each function of the surface: which ones it is the product of.
+    pub of: Vec<[usize; 2]>,
 }
 
 /// All combinations of the values of one axis, in `dimension` axes.

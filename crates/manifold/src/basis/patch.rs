@@ -1,7 +1,7 @@
 //! A surface: Φ = (1, t_i, t_i t_j for j <= i). The roughness is the squared norm of the matrix of second derivatives, the
 //! energy of a thin plate: 4 for t_i², 2 for t_i t_j.
 
-use super::{Basis, grid, second};
+use super::{Basis, Factors, Family, grid, second};
 use headwater_linalg::{packed, packed_len};
 
 #[derive(Debug)]
@@ -43,6 +43,10 @@ impl Basis for Patch {
     }
     fn degree(&self) -> Option<usize> {
         (self.dimension == 1).then_some(2)
+    }
+    fn factors(&self) -> Option<Factors> {
+        let of = vec![[0, 0], [1, 0], [0, 1], [2, 0], [1, 1], [0, 2]];
+        (self.dimension == 2).then_some(Factors { family: Family::Powers, degree: 2, of })
     }
     fn nodes(&self) -> Vec<f64> {
         // To ±3.5 standard deviations; Newton's method goes further.

@@ -3,7 +3,7 @@
 //! The roughness of harmonics (h, g) is (h² + g²)², 0 where h + g <= 1: the flat torus, two circles added, is free.
 
 use super::circle::Circle;
-use super::{Basis, grid};
+use super::{Basis, Factors, Family, grid};
 
 #[derive(Debug)]
 pub(super) struct Torus {
@@ -50,6 +50,11 @@ impl Basis for Torus {
             let (h, g) = ((at / n).div_ceil(2), (at % n).div_ceil(2));
             out[at * m + at] = if h + g <= 1 { 0.0 } else { ((h * h + g * g) as f64).powi(2) };
         }
+    }
+    fn factors(&self) -> Option<Factors> {
+        let n = self.circle.functions();
+        let of = (0..n * n).map(|at| [at / n, at % n]).collect();
+        Some(Factors { family: Family::Waves, degree: self.circle.harmonics, of })
     }
     fn nodes(&self) -> Vec<f64> {
         grid(&self.circle.nodes(), 2)

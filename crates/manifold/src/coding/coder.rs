@@ -50,6 +50,8 @@ pub(crate) struct RowCode {
     pub support: Vec<usize>,
     pub gates: Vec<f64>,
     pub coordinates: Vec<f64>,
+    /// Whether every place that was asked for on the way is proved to be the best one.
+    pub certain: bool,
 }
 
 /// The search of a row's code, with its memory.
@@ -68,6 +70,7 @@ pub(super) struct Coder<'t> {
     jet: Vec<f64>,
     work: Scratch,
     place: Place,
+    certain: bool,
 }
 
 impl<'t> Coder<'t> {
@@ -85,6 +88,7 @@ impl<'t> Coder<'t> {
             jet: empty(),
             work: Scratch::default(),
             place: Place::default(),
+            certain: true,
         }
     }
 
@@ -159,7 +163,8 @@ impl<'t> Coder<'t> {
         let mut place = std::mem::take(&mut self.place);
         let from = from.map(|at| support.slots[at].place.t.as_slice());
         let proved = self.settings.thorough;
-        self.tables.finders[k].find(&self.left, &self.gram, amount, most, from, proved, &mut self.work, &mut place);
+        let finder = &self.tables.finders[k];
+        self.certain &= finder.find(&self.left, &self.gram, amount, most, from, proved, &mut self.work, &mut place);
         self.place = place;
     }
 
@@ -261,6 +266,7 @@ impl<'t> Coder<'t> {
     /// The code with the least energy that the beam finds.
     pub fn row(&mut self, n: usize) -> RowCode {
         self.load(n);
+        self.certain = true;
         // Supports of one atom compete as they are found; of those with more, twins of the same atoms may be among the best.
         let keep = if self.settings.active == 1 { 1 } else { self.settings.active * self.settings.beam };
         let mut layer = vec![Support::default()];
@@ -321,6 +327,7 @@ impl<'t> Coder<'t> {
             support: best.slots.iter().map(|slot| slot.atom).collect(),
             gates: if amplitudes { best.slots.iter().map(|slot| slot.place.amount).collect() } else { Vec::new() },
             coordinates: best.slots.iter().flat_map(|slot| slot.place.t.iter().copied()).collect(),
+            certain: self.certain,
         }
     }
 
@@ -342,6 +349,7 @@ impl<'t> Coder<'t> {
             support: (0..amounts.len()).collect(),
             gates: logits.to_vec(),
             coordinates: support.slots.iter().flat_map(|slot| slot.place.t.iter().copied()).collect(),
+            certain: false,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Which atoms are on in a row, how much of them, and where: the minimum of the row's energy for given decoders.
 //!
 //! E = ½Σ_o ω_o(z_o − f_o)²/φ + priors of the row's locals, over supports of at most `active` atoms. One atom alone is found
-//! exactly where it is a point, a line, a parabola or a circle ([`place`]). More are found by a beam: the best supports so far,
+//! with proof where it is a point, a line, a parabola, a circle or
+//! a surface in two coordinates ([`place`], [`search`]). More are found by a beam: the best supports so far,
 //! each with every further atom at its own best place in what they leave, then all of a support's atoms placed again in turns,
 //! and in the end moved together by Newton's method. With a beam as wide as there are atoms, all pairs are tried. Turns may end
 //! in a minimum that is not the least; the best supports are therefore tried from other places too
@@ -15,6 +16,8 @@ mod coder;
 mod place;
 mod power;
 mod rows;
+mod search;
+mod surface;
 mod trig;
 
 use headwater_base::parallel::Crew;
@@ -44,10 +47,22 @@ pub struct CodingSettings {
 
 /// Where all products of decoders with each other are kept: 32 MB.
 const SHARED: usize = 2000;
+
+/// Codes of rows.
+#[derive(Clone, Debug)]
+pub struct Coded {
+    /// The codes, with the decoders they belong to.
+    pub state: State,
+    /// Rows where a place may not be the best one beside the row's other atoms: what is asked of [`CodingSettings::thorough`]
+    /// was too much (a surface of many functions or a ridge), was not asked for, or all atoms share the row (softmax gates).
+    pub open: usize,
+}
+
 /// Codes of all rows of the objective's problem by these decoders. `None` if the crew was stopped.
-pub fn code(objective: &Objective, decoders: &[f64], settings: CodingSettings, crew: Crew) -> Option<State> {
+pub fn code(objective: &Objective, decoders: &[f64], settings: CodingSettings, crew: Crew) -> Option<Coded> {
     if let Gate::Softmax { temperature, .. } = objective.problem.gate {
-        return shares(objective, decoders, temperature, crew);
+        let open = if objective.problem.coordinates > 0 { objective.problem.rows } else { 0 };
+        return Some(Coded { state: shares(objective, decoders, temperature, crew)?, open });
     }
     let tables = Tables::new(objective, decoders);
     let problem = objective.problem;
@@ -56,8 +71,10 @@ pub fn code(objective: &Objective, decoders: &[f64], settings: CodingSettings, c
         let mut coder = Coder::new(&tables, settings);
         (index * size..problem.rows.min((index + 1) * size)).map(|n| coder.row(n)).collect::<Vec<_>>()
     })?;
-    let state = rows::state(problem, parts.into_iter().flatten(), decoders);
-    Some(without_idle(problem, relax(objective, &state, crew)?))
+    let rows: Vec<_> = parts.into_iter().flatten().collect();
+    let open = rows.iter().filter(|row| !row.certain).count();
+    let state = rows::state(problem, rows.into_iter(), decoders);
+    Some(Coded { state: without_idle(problem, relax(objective, &state, crew)?), open })
 }
 
 /// The same for some rows alone (amplitude and unit gates), with these decoders; the others keep their codes.

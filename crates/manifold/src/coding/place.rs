@@ -12,16 +12,14 @@
 //! Where an atom has one coordinate, t is found with proof: −e at a fixed amount is a trigonometric polynomial for circles
 //! ([`super::trig`]), an algebraic one for lines and parabolas ([`super::power`]). With an amplitude, e < −γ if and only if
 //! ½(c − x)² − (γ + z + V)(q + y) > 0 with c > x, again a polynomial: γ is the best −e that Newton's method has come to, until
-//! none is above 0 (W. Dinkelbach (1967), "On nonlinear fractional programming", Management Science 13). On surfaces t is looked for from the
-//! best of their nodes by Newton's method, without proof.
-
-use headwater_linalg::cholesky;
-use headwater_linalg::dense::inner;
+//! none is above 0 (W. Dinkelbach (1967), "On nonlinear fractional programming", Management Science 13). On surfaces
+//! ([`super::search`]) Newton's method starts from the best of some nodes, and the proof is that of curves in two coordinates.
 
 use crate::ard::Ard;
-use crate::basis::{blocks, second};
+use crate::basis::blocks;
 use crate::coding::ascent::{Curve, rise};
-use crate::coding::{power, trig};
+use crate::coding::surface::Expansion;
+use crate::coding::{power, search, trig};
 use crate::problem::Atom;
 
 /// How an amount is found.
@@ -53,13 +51,15 @@ pub(crate) struct Place {
 
 /// An atom with the tables of its search.
 pub(crate) struct Finder<'a> {
-    atom: &'a Atom,
-    ard: Vec<Ard>,
-    nodes: Vec<f64>,
+    pub(super) atom: &'a Atom,
+    pub(super) ard: Vec<Ard>,
+    pub(super) nodes: Vec<f64>,
     /// Φ at the nodes.
-    values: Vec<f64>,
+    pub(super) values: Vec<f64>,
     /// Prior energy at the nodes.
-    priors: Vec<f64>,
+    pub(super) priors: Vec<f64>,
+    /// Of a surface whose places can be proved.
+    pub(super) expansion: Option<Expansion>,
 }
 
 /// Memory of a search.
@@ -67,9 +67,10 @@ pub(crate) struct Finder<'a> {
 pub(crate) struct Scratch {
     waves: Memory<trig::Polynomial>,
     powers: Memory<power::Polynomial>,
-    jet: Vec<f64>,
-    image: Vec<f64>,
-    scores: Vec<(f64, usize)>,
+    pub(super) jet: Vec<f64>,
+    pub(super) image: Vec<f64>,
+    pub(super) scores: Vec<(f64, usize)>,
+    pub(super) proof: search::Proof,
 }
 
 /// Memory of a search in one coordinate.
@@ -88,12 +89,10 @@ struct Memory<P> {
     g: Vec<f64>,
 }
 
-/// Nodes from which Newton's method starts, its steps, and the halvings of one.
-const STARTS: usize = 3;
-const STEPS: usize = 30;
-const HALVINGS: usize = 20;
+/// Most functions of a surface whose places are proved: tori to four harmonics. Beyond, squares and terms are too many.
+const LARGEST: usize = 81;
 /// Hills that are climbed at most (one or two are enough).
-const ROUNDS: usize = 30;
+pub(super) const ROUNDS: usize = 30;
 
 impl<'a> Finder<'a> {
     pub fn new(atom: &'a Atom, strengths: &[f64]) -> Self {
@@ -115,11 +114,13 @@ impl<'a> Finder<'a> {
             values.extend_from_slice(&jet[..m]);
             priors.push(ard.iter().zip(t).map(|(ard, t)| ard.jet(*t).0).sum());
         }
-        Self { atom, ard, nodes, values, priors }
+        let expansion = atom.basis.factors().filter(|_| m <= LARGEST).map(Expansion::new);
+        Self { atom, ard, nodes, values, priors, expansion }
     }
 
     /// The best place for l and G with an energy below `most` (at most [`Amount::limit`]), into `out`; an amount of 0 where
-    /// there is none. `from`: where it may be; `proved`: that a circle has no better one (lines and parabolas never have).
+    /// there is none. `from`: where it may be; `proved`: whether it is to be the best one for certain (on lines and parabolas it
+    /// always is). Returns whether it is.
     pub fn find(
         &self,
         l: &[f64],
@@ -130,27 +131,30 @@ impl<'a> Finder<'a> {
         proved: bool,
         work: &mut Scratch,
         out: &mut Place,
-    ) {
+    ) -> bool {
+        let mut certain = true;
         if self.atom.dimension == 0 {
             (out.amount, out.energy) = best_amount(l[0], g[0], amount);
             out.t.clear();
         } else if let Some(harmonics) = self.atom.basis.harmonics() {
             let from = from.map(|t| t[0]);
+            certain = proved;
             self.curve(harmonics, l, g, amount, most, from, proved, &mut work.waves, out);
         } else if let Some(degree) = self.atom.basis.degree() {
             let from = from.map(|t| t[0]);
             // The few cells that a search begins with are too wide to tell by themselves.
             self.curve(degree, l, g, amount, most, from, true, &mut work.powers, out);
         } else {
-            self.search(l, g, amount, work, out);
+            certain = self.search(l, g, amount, most, proved, work, out);
         }
         if out.energy >= most {
             (out.amount, out.energy) = (0.0, 0.0);
         }
+        certain
     }
 
     /// Amount and energy at t.
-    fn at(&self, t: &[f64], l: &[f64], g: &[f64], amount: Amount, jet: &mut Vec<f64>) -> (f64, f64) {
+    pub(super) fn at(&self, t: &[f64], l: &[f64], g: &[f64], amount: Amount, jet: &mut Vec<f64>) -> (f64, f64) {
         let m = self.atom.functions;
         jet.resize(blocks(self.atom.dimension) * m, 0.0);
         self.atom.basis.jet(t, jet);
@@ -222,120 +226,6 @@ impl<'a> Finder<'a> {
             }
         }
     }
-
-    fn search(&self, l: &[f64], g: &[f64], amount: Amount, work: &mut Scratch, out: &mut Place) {
-        let (m, d) = (self.atom.functions, self.atom.dimension);
-        let mut scores = std::mem::take(&mut work.scores);
-        scores.clear();
-        for (at, (values, prior)) in self.values.chunks_exact(m).zip(&self.priors).enumerate() {
-            let (c, q) = products(l, g, values);
-            scores.push((best_amount(c, q, amount).1 + prior, at));
-        }
-        // Where nothing is below infinity: decoders so large that products overflow.
-        (out.amount, out.energy) = (0.0, f64::INFINITY);
-        out.t.clear();
-        out.t.extend_from_slice(&self.nodes[..d]);
-        let apart = |a: usize, b: usize| {
-            (0..d).any(|c| {
-                let gap = (self.nodes[a * d + c] - self.nodes[b * d + c]).abs();
-                let unit =
-                    self.ard[c].period.map_or_else(|| self.ard[c].strength.sqrt().recip(), |period| 0.5 * period);
-                let gap = self.ard[c].period.map_or(gap, |period| gap.min(period - gap));
-                gap > 0.3 * unit
-            })
-        };
-        let mut taken: Vec<usize> = Vec::with_capacity(STARTS);
-        while taken.len() < STARTS {
-            let open = scores.iter().filter(|(_, at)| taken.iter().all(|&other| apart(*at, other)));
-            let Some(&(_, at)) = open.min_by(|a, b| a.0.total_cmp(&b.0)) else { break };
-            taken.push(at);
-            let mut t = self.nodes[at * d..(at + 1) * d].to_vec();
-            let (a, e) = self.descend(&mut t, l, g, amount, work);
-            if e < out.energy {
-                (out.amount, out.energy) = (a, e);
-                out.t = t;
-            }
-        }
-        self.atom.basis.retract(&mut out.t);
-        work.scores = scores;
-    }
-
-    /// Newton's method on t with the amount minimised out; returns amount and energy at its end.
-    fn descend(&self, t: &mut [f64], l: &[f64], g: &[f64], amount: Amount, work: &mut Scratch) -> (f64, f64) {
-        let (m, d) = (self.atom.functions, self.atom.dimension);
-        let (mut a, mut e) = self.at(t, l, g, amount, &mut work.jet);
-        let mut slope = vec![0.0; d];
-        let mut bend = vec![0.0; d * d];
-        for _ in 0..STEPS {
-            // `work.jet` is the one at t. z = −l + aGΦ: e_c = a z·Φ_c, e_ce = a z·Φ_ce + a²Φ_cGΦ_e.
-            let jet = &work.jet;
-            work.image.resize(m * (1 + d), 0.0);
-            for (block, image) in work.image.chunks_exact_mut(m).enumerate() {
-                (0..m).for_each(|i| image[i] = inner(&g[i * m..(i + 1) * m], &jet[block * m..(block + 1) * m]));
-            }
-            let z: Vec<f64> = (0..m).map(|i| a * work.image[i] - l[i]).collect();
-            let q = inner(&jet[..m], &work.image[..m]);
-            let (stiff, free) = match amount {
-                Amount::Free { ridge, .. } => (q + ridge, a > 0.0),
-                Amount::Fixed(_) => (1.0, false),
-            };
-            let cross: Vec<f64> = (0..d)
-                .map(|c| {
-                    let first = &jet[(1 + c) * m..(2 + c) * m];
-                    inner(first, &z) + a * inner(first, &work.image[..m])
-                })
-                .collect();
-            for c in 0..d {
-                let (_, prior, prior_bend) = self.ard[c].jet(t[c]);
-                slope[c] = a * inner(&jet[(1 + c) * m..(2 + c) * m], &z) + prior;
-                for f in 0..=c {
-                    let block = second(d, c, f);
-                    let mut value = a * inner(&jet[block * m..(block + 1) * m], &z)
-                        + a * a * inner(&jet[(1 + c) * m..(2 + c) * m], &work.image[(1 + f) * m..(2 + f) * m]);
-                    if free {
-                        value -= cross[c] * cross[f] / stiff;
-                    }
-                    value += if c == f { prior_bend } else { 0.0 };
-                    (bend[c * d + f], bend[f * d + c]) = (value, value);
-                }
-            }
-            let size = (0..d).fold(0.0_f64, |size, c| size.max(bend[c * d + c].abs()));
-            let mut step = slope.clone();
-            let mut damping = 0.0;
-            loop {
-                let mut factor = bend.clone();
-                (0..d).for_each(|c| factor[c * d + c] += damping);
-                if cholesky::factor(d, &mut factor) {
-                    cholesky::solve(d, &factor, &mut step);
-                    break;
-                }
-                damping = if damping == 0.0 { 1e-3 * size + 1e-300 } else { 4.0 * damping };
-                if !damping.is_finite() {
-                    return (a, e);
-                }
-            }
-            if inner(&step, &slope) <= 1e-15 * (1.0 + e.abs()) {
-                return (a, e);
-            }
-            let from = t.to_vec();
-            let mut alpha = 1.0;
-            let mut lower = false;
-            for _ in 0..HALVINGS {
-                (0..d).for_each(|c| t[c] = from[c] - alpha * step[c]);
-                let (next, value) = self.at(t, l, g, amount, &mut work.jet);
-                if value < e {
-                    (a, e, lower) = (next, value, true);
-                    break;
-                }
-                alpha *= 0.5;
-            }
-            if !lower {
-                t.copy_from_slice(&from);
-                return (a, e);
-            }
-        }
-        (a, e)
-    }
 }
 
 impl<P: Curve> Memory<P> {
@@ -383,7 +273,7 @@ fn gained(u: [f64; 3], v: [f64; 3], prior: [f64; 3]) -> Option<[f64; 3]> {
 }
 
 /// (l·Φ, ΦᵀGΦ).
-fn products(l: &[f64], g: &[f64], phi: &[f64]) -> (f64, f64) {
+pub(super) fn products(l: &[f64], g: &[f64], phi: &[f64]) -> (f64, f64) {
     let m = phi.len();
     let (mut c, mut q) = (0.0, 0.0);
     for i in 0..m {
@@ -395,7 +285,7 @@ fn products(l: &[f64], g: &[f64], phi: &[f64]) -> (f64, f64) {
 }
 
 /// The best amount for c and q, and its energy.
-fn best_amount(c: f64, q: f64, amount: Amount) -> (f64, f64) {
+pub(super) fn best_amount(c: f64, q: f64, amount: Amount) -> (f64, f64) {
     match amount {
         Amount::Fixed(a) => (a, a * (0.5 * a * q - c)),
         Amount::Free { charge, ridge, rent } => {

@@ -27,6 +27,7 @@ pub(crate) fn code_of(state: &State, n: usize) -> RowCode {
         support: state.layout.support(n).iter().map(|&k| k as usize).collect(),
         gates: state.gates(n).to_vec(),
         coordinates: state.coordinates(n).to_vec(),
+        certain: false,
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn alternate(
     turns: usize,
     crew: Crew,
 ) -> Option<State> {
-    let state = code(objective, decoders, coding, crew)?;
+    let state = code(objective, decoders, coding, crew)?.state;
     further(objective, state, coding, turns, crew)
 }
 
@@ -45,7 +45,7 @@ pub(super) fn further(
             next = relax(objective, &next, crew)?;
         }
         // A support is left only for one with less energy.
-        let fresh = code(objective, next.decoders(), coding, crew)?;
+        let fresh = code(objective, next.decoders(), coding, crew)?.state;
         let next = refreshed(objective, &next, &fresh, 0.0, crew)?.state;
         let found = objective.value(&next, crew)?;
         let settled = value - found <= SETTLED * value.abs();

@@ -153,6 +153,8 @@ pub struct Fit {
     pub moved: usize,
     /// Rows for which a fresh coding ends higher than the code they have, or elsewhere with the same energy.
     pub missed: usize,
+    /// Rows where a place may not be the best one beside the row's other atoms ([`Coded::open`](crate::coding::Coded)).
+    pub open: usize,
     /// Where its decoders began.
     pub seed: Seed,
     /// Hyperparameters on a face of their box.
@@ -337,7 +339,7 @@ impl Run<'_> {
         let (mut state, mut strengths) = (start, strengths);
         let crew = self.quiet();
         let (mut status, mut evidence, mut value) = (Status::Converged, Evidence::default(), f64::NAN);
-        let (mut moved, mut missed, mut rounds) = (0, 0, 0);
+        let (mut moved, mut missed, mut open, mut rounds) = (0, 0, problem.rows, 0);
         let (mut boundary, mut criterion) = (Vec::new(), None);
         while rounds < self.settings.max_rounds && !kept.is_empty() {
             rounds += 1;
@@ -362,7 +364,10 @@ impl Run<'_> {
             }
             self.report(self.settings.restarts + rounds, Some(value));
             let fresh = code(&objective, state.decoders(), self.last_coding(), crew);
-            let joined = fresh.and_then(|fresh| refreshed(&objective, &state, &fresh, MARGIN, crew));
+            let joined = fresh.and_then(|fresh| {
+                open = fresh.open;
+                refreshed(&objective, &state, &fresh.state, MARGIN, crew)
+            });
             let Some(joined) = joined else {
                 status = Status::Aborted;
                 break;
@@ -411,6 +416,7 @@ impl Run<'_> {
             rounds,
             moved,
             missed,
+            open,
             seed,
             boundary,
             criterion,

@@ -193,7 +193,7 @@ impl Model {
     pub fn encode(&self, rows: &Rows, crew: Crew) -> Result<Option<Encoded>, Error> {
         let problem = rows.problem(self.columns, &self.offset, &self.atoms, self.gate, self.non_negative)?;
         let objective = Objective::new(&problem, self.strengths.clone(), None)?;
-        let Some(state) = code(&objective, &self.decoders, self.coding(), crew) else { return Ok(None) };
-        Ok(Some(Encoded { state, problem }))
+        let Some(coded) = code(&objective, &self.decoders, self.coding(), crew) else { return Ok(None) };
+        Ok(Some(Encoded { state: coded.state, problem }))
     }
 }
