@@ -255,3 +255,28 @@ test('rows that are all equal, and rows of noise, have no structure', async () =
   expect(codes.sizes.every((size) => size === 0)).toBe(true)
   expect(codes.score.ev).toBeCloseTo(0, 10)
 }, 60_000)
+
+test('places on surfaces are proved where they can be, and said not to be where they cannot', async () => {
+  const random = new SplitMix(17)
+  const [rows, cols] = [120, 16]
+  const axes = random.normals(9 * cols)
+  const data = new Float64Array(rows * cols)
+  for (let n = 0; n < rows; n++) {
+    const [t, u] = [2 * Math.PI * random.uniform(), 2 * Math.PI * random.uniform()]
+    const phi = [1, Math.sin(t), Math.cos(t), Math.sin(u), Math.cos(u)]
+    const noise = random.normals(cols)
+    for (let o = 0; o < cols; o++) {
+      data[n * cols + o] = phi.reduce((sum, x, i) => sum + x * axes[i * cols + o]!, 0.1 * noise[o]!)
+    }
+  }
+  const places = async (atoms: Parameters<typeof fitDictionary>[1]['atoms'], more = {}) => {
+    const found = await fitDictionary({ rows, cols, data }, { atoms, seed: 1, restarts: 2, maxRounds: 4, ...more })
+    return found.certificate.checks.find((check) => check.name === 'places')!
+  }
+  const proved = { status: 'passed', value: 0 }
+  expect(await places([{ topology: 'torus', harmonics: 1 }])).toMatchObject(proved)
+  expect(await places([{ topology: 'patch', dimension: 2 }])).toMatchObject(proved)
+  const open = await places([{ topology: 'patch', dimension: 3 }])
+  expect(open).toMatchObject({ status: 'unknown', value: Number.NaN })
+  expect(open.message).toMatch(/: [1-9]\d*$/)
+}, 60_000)
