@@ -16,8 +16,8 @@ use common::epa;
 use headwater_base::Control;
 use headwater_base::rng::{Purpose, Stream};
 use headwater_candle::{Candle, cuda_devices};
-use headwater_linalg::device::{Batch, Cpu, Device, Failure, Scoring, Shape, Side};
-use headwater_pmf::{Place, Problem, Settings, Starts, factorize, factorize_on};
+use headwater_linalg::device::{Batch, Cpu, Device, Failure, Place, Scoring, Shape, Side};
+use headwater_pmf::{Problem, Settings, Starts, factorize, factorize_on};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 

@@ -7,8 +7,8 @@ mod common;
 use common::{epa, fixture, number};
 use headwater_base::{Control, Status};
 use headwater_candle::Candle;
-use headwater_linalg::device::{Cpu, Device};
-use headwater_pmf::{Place, Settings, Starts, factorize_on};
+use headwater_linalg::device::{Cpu, Device, Place};
+use headwater_pmf::{Settings, Starts, factorize_on};
 
 #[test]
 fn the_same_certified_optimum_is_reached_on_the_epa_sets() {

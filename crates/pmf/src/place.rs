@@ -4,17 +4,8 @@ use crate::factorize::{INSIDE, check, factorize, search};
 use crate::problem::Problem;
 use crate::settings::{Method, Settings, Stop};
 use crate::solution::Factorization;
-use headwater_base::{Control, Error, Warning};
-use headwater_linalg::device::Device;
-
-/// A device for the sweeps of many starts, and what becomes of a fit that it cannot do.
-#[derive(Clone, Copy)]
-pub struct Place<'a> {
-    /// Where the sweeps run.
-    pub device: &'a dyn Device,
-    /// Whether a fit that does not suit the device, or that it gives up, is done on the CPU instead of being an error.
-    pub fall_back: bool,
-}
+use headwater_base::{Control, Error};
+use headwater_linalg::device::{Place, gave_up};
 
 /// [`factorize`] with the first sweeps of all starts on a device, many starts at once; dead factors, second order, judgement
 /// and certificate are the CPU's, in f64. The minima are the same, to rounding; numbers of iterations need not be.
@@ -59,8 +50,7 @@ pub fn factorize_instead(
     control: Control,
 ) -> Result<Factorization, Error> {
     let mut result = factorize(problem, settings, control)?;
-    let message = format!("the fit was done on the CPU: {}", why.message);
-    result.solution.warnings.push(Warning { code: "device-gave-up", index: None, message });
+    result.solution.warnings.push(gave_up(why));
     result.solution.warnings.sort();
     Ok(result)
 }

@@ -14,12 +14,14 @@
 
 pub mod conformance;
 mod cpu;
+mod limited;
 
 pub use cpu::Cpu;
+pub use limited::Limited;
 
 use std::any::Any;
 
-use headwater_base::Error;
+use headwater_base::{Error, Warning};
 
 /// Why a device did not do what it was asked to.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +50,21 @@ impl Failure {
                 .with_hint("the device 'cpu' does the same work"),
         }
     }
+}
+
+/// A device for the part of some work that suits it, and what becomes of that part where the device gives up.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// Where the kernels run.
+    pub device: &'a dyn Device,
+    /// Whether what does not suit the device, or what it gives up, is done on the CPU instead of being an error.
+    pub fall_back: bool,
+}
+
+/// The warning `device-gave-up` of a result that the CPU came to because a device failed: it says `why`.
+pub fn gave_up(why: &Error) -> Warning {
+    let message = format!("the CPU did what the device was asked to: {}", why.message);
+    Warning { code: "device-gave-up", index: None, message }
 }
 
 /// Something in a device's memory, and how large it is.

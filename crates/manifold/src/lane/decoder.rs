@@ -156,7 +156,7 @@ fn squares(codes: &Codes, seen: Seen, rows: usize, ridge: f64, with_offset: bool
 }
 
 struct System<'a> {
-    atoms: &'a Atoms,
+    atoms: &'a Atoms<'a>,
     codes: &'a Codes,
     seen: Seen<'a>,
     squares: &'a Squares,

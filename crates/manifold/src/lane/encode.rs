@@ -1,7 +1,8 @@
 //! Codes of any rows for a known dictionary.
 
-use headwater_base::Error;
 use headwater_base::parallel::Crew;
+use headwater_base::{Error, Warning};
+use headwater_linalg::device::Place;
 
 use crate::lane::coding::{Coding, code};
 use crate::lane::dictionary::{Codes, Dictionary};
@@ -23,6 +24,20 @@ pub fn encode(
     settings: &Settings,
     crew: Crew,
 ) -> Result<Option<Codes>, Error> {
+    Ok(encode_on(dictionary, rows, settings, None, crew)?.map(|(codes, _)| codes))
+}
+
+/// [`encode`] with the products over all atoms on a device, where one is given; the warning `device-gave-up` where it did and the
+/// CPU did the rest. The same codes, but for ties in f32.
+///
+/// Errors: as [`encode`]; `device-out-of-memory`, which names the size, and `device-failed`, unless the CPU is to do the rest then.
+pub fn encode_on(
+    dictionary: &Dictionary,
+    rows: &dyn Rows,
+    settings: &Settings,
+    place: Option<Place>,
+    crew: Crew,
+) -> Result<Option<(Codes, Option<Warning>)>, Error> {
     let (p, n) = (dictionary.columns(), rows.count());
     if rows.columns() != p {
         let message = format!("the dictionary is for {p} columns, the rows have {}", rows.columns());
@@ -33,7 +48,7 @@ pub fn encode(
     let Some(survey) = survey(rows, crew)? else { return Ok(None) };
     let mut scaled = dictionary.clone();
     scaled.offset.iter_mut().for_each(|b| *b *= survey.scale);
-    let atoms = Atoms::new(scaled);
+    let atoms = Atoms::new(scaled, place);
     let mut codes = Codes::new(n, own.active, dictionary.shape.width());
     let coding = Coding { active: own.active, candidates: own.candidates, searches: own.searches, anew: false };
     let mut buffer = Vec::new();
@@ -42,10 +57,10 @@ pub fn encode(
         read(rows, first..last, survey.scale, &mut buffer)?;
         let (s, w) = (codes.active, codes.width);
         let before = &codes.support[first * s..last * s];
-        let Some(found) = code(&atoms, &buffer, before, coding, crew) else { return Ok(None) };
+        let Some(found) = code(&atoms, &buffer, before, coding, crew)? else { return Ok(None) };
         codes.support[first * s..last * s].copy_from_slice(&found.support);
         let values = &mut codes.values[first * s * w..last * s * w];
         values.iter_mut().zip(&found.values).for_each(|(to, c)| *to = c / survey.scale);
     }
-    Ok(Some(codes))
+    Ok(Some((codes, atoms.warning())))
 }

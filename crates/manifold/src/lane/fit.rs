@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use headwater_base::parallel::{Crew, pairwise_sum};
 use headwater_base::rng::{Purpose, Stream};
-use headwater_base::{Error, Progress, Status};
+use headwater_base::{Error, Progress, Status, Warning};
+use headwater_linalg::device::Place;
 
 use crate::lane::coding::{BLOCK, Coding, code};
 use crate::lane::decoder::{Moments, normalise, refit};
@@ -60,18 +61,28 @@ pub struct Lane {
     pub passes: Vec<Pass>,
     /// For circles the passes before these, `early` + 1 at most, in which 2K directions were learnt that then were paired.
     pub seeding: Vec<Pass>,
+    /// `device-gave-up`, where a device did and the CPU did the rest.
+    pub warnings: Vec<Warning>,
 }
 
 /// Learns a dictionary.
 ///
 /// Errors: as [`Settings::check`]; `value-missing` and `value-not-finite` with row and column; errors of the source.
 pub fn fit(rows: &dyn Rows, settings: &Settings, crew: Crew) -> Result<Lane, Error> {
+    fit_on(rows, settings, None, crew)
+}
+
+/// [`fit`] with the products over all atoms on a device, where one is given. Its memory has to hold the directions in f32 and
+/// what its kernel works with. The same codes to rounding in f32, which only proposes: ties apart.
+///
+/// Errors: as [`fit`]; `device-out-of-memory`, which names the size, and `device-failed`, unless the CPU is to do the rest then.
+pub fn fit_on(rows: &dyn Rows, settings: &Settings, place: Option<Place>, crew: Crew) -> Result<Lane, Error> {
     settings.check(rows.count(), rows.columns())?;
     let Some(survey) = survey(rows, crew)? else {
         return Ok(nothing(rows, settings, crew));
     };
     if settings.shape == Shape::Direction {
-        return turns(rows, settings, &survey, seeds::first(rows, &survey, settings, crew)?, crew);
+        return turns(rows, settings, &survey, seeds::first(rows, &survey, settings, crew)?, place, crew);
     }
     let lines = Settings {
         atoms: 2 * settings.atoms,
@@ -85,14 +96,18 @@ pub fn fit(rows: &dyn Rows, settings: &Settings, crew: Crew) -> Result<Lane, Err
     let Some(dictionary) = seeds::first(rows, &survey, &lines, silent)? else {
         return Ok(nothing(rows, settings, crew));
     };
-    let mut first = Turns::new(rows, &lines, &survey, dictionary, silent);
+    let mut first = Turns::new(rows, &lines, &survey, dictionary, place, silent);
     let status = first.run()?;
     let (dictionary, seeding) =
         (pair(&first.atoms.dictionary, &first.codes, silent), std::mem::take(&mut first.passes));
+    let warning = first.atoms.warning();
     drop(first);
-    let mut turns = Turns::new(rows, settings, &survey, dictionary, crew);
+    let mut turns = Turns::new(rows, settings, &survey, dictionary, place, crew);
     let status = if status == Status::Aborted { status } else { turns.run()? };
-    Ok(Lane { seeding, ..turns.end(status) })
+    let mut lane = Lane { seeding, ..turns.end(status) };
+    lane.warnings.extend(warning);
+    lane.warnings.dedup();
+    Ok(lane)
 }
 
 /// Goes on from a dictionary: the turns of [`fit`] without its seeds. `settings.atoms`, `.shape`, `.non_negative` and `.ridge` are
@@ -112,7 +127,7 @@ pub fn resume(rows: &dyn Rows, from: &Dictionary, settings: &Settings, crew: Cre
     };
     let mut scaled = from.clone();
     scaled.offset.iter_mut().for_each(|b| *b *= survey.scale);
-    turns(rows, &own, &survey, Some(scaled), crew)
+    turns(rows, &own, &survey, Some(scaled), None, crew)
 }
 
 fn turns(
@@ -120,10 +135,11 @@ fn turns(
     settings: &Settings,
     survey: &Survey,
     first: Option<Dictionary>,
+    place: Option<Place>,
     crew: Crew,
 ) -> Result<Lane, Error> {
     let Some(dictionary) = first else { return Ok(nothing(rows, settings, crew)) };
-    let mut turns = Turns::new(rows, settings, survey, dictionary, crew);
+    let mut turns = Turns::new(rows, settings, survey, dictionary, place, crew);
     let status = turns.run()?;
     Ok(turns.end(status))
 }
@@ -131,7 +147,7 @@ fn turns(
 /// Stopped before atoms had begun.
 fn nothing(rows: &dyn Rows, settings: &Settings, crew: Crew) -> Lane {
     let survey = Survey { scale: 1.0, mean: Vec::new(), total: 0.0 };
-    Turns::new(rows, settings, &survey, seeds::axes(rows.columns(), settings), crew).end(Status::Aborted)
+    Turns::new(rows, settings, &survey, seeds::axes(rows.columns(), settings), None, crew).end(Status::Aborted)
 }
 
 struct Turns<'a> {
@@ -141,7 +157,7 @@ struct Turns<'a> {
     crew: Crew<'a>,
     /// Rows of a part: as many parts as early passes have refits, where there are rows for that.
     chunk: usize,
-    atoms: Atoms,
+    atoms: Atoms<'a>,
     moments: Moments,
     codes: Codes,
     losses: Vec<f32>,
@@ -158,11 +174,12 @@ impl<'a> Turns<'a> {
         settings: &'a Settings,
         survey: &'a Survey,
         dictionary: Dictionary,
+        place: Option<Place<'a>>,
         crew: Crew<'a>,
     ) -> Self {
         let count = rows.count();
         let chunk = count.div_ceil(settings.updates).next_multiple_of(BLOCK).min(CHUNK);
-        let atoms = Atoms::new(dictionary);
+        let atoms = Atoms::new(dictionary, place);
         Self {
             rows,
             settings,
@@ -193,7 +210,7 @@ impl<'a> Turns<'a> {
             let quiet = self.young.iter().all(|young| !young);
             // What begins again needs passes to settle in.
             if early && pass + 3 < self.settings.passes {
-                let Some(joined) = join(&self.atoms, &mut self.moments, &mut self.codes, self.crew) else {
+                let Some(joined) = join(&self.atoms, &mut self.moments, &mut self.codes, self.crew)? else {
                     return Ok(Status::Aborted);
                 };
                 done.joined = joined;
@@ -239,7 +256,7 @@ impl<'a> Turns<'a> {
         for (at, &chunk) in order.iter().enumerate() {
             let range = chunk * self.chunk..n.min((chunk + 1) * self.chunk);
             read(self.rows, range.clone(), self.survey.scale, &mut buffer)?;
-            let Some((loss, other)) = self.code(range.clone(), chunk, &buffer, early) else { return Ok(None) };
+            let Some((loss, other)) = self.code(range.clone(), chunk, &buffer, early)? else { return Ok(None) };
             (losses[chunk], changed, coded) = (loss, changed + other, coded + range.len());
             let best = self.passes.last().map(|pass| pass.objective);
             let total = (self.settings.passes * n) as u64;
@@ -263,7 +280,13 @@ impl<'a> Turns<'a> {
     }
 
     /// Codes one chunk of rows, whose sums then are those of the new codes: the loss, and rows whose support changed.
-    fn code(&mut self, range: Range<usize>, chunk: usize, x: &[f64], incremental: bool) -> Option<(f64, usize)> {
+    fn code(
+        &mut self,
+        range: Range<usize>,
+        chunk: usize,
+        x: &[f64],
+        incremental: bool,
+    ) -> Result<Option<(f64, usize)>, Error> {
         let (s, w, threads) = (self.settings.active, self.settings.shape.width(), self.crew.threads);
         let coding = Coding {
             active: s,
@@ -273,6 +296,7 @@ impl<'a> Turns<'a> {
         };
         let (places, numbers) = (range.start * s..range.end * s, range.start * s * w..range.end * s * w);
         let found = code(&self.atoms, x, &self.codes.support[places.clone()], coding, self.crew)?;
+        let Some(found) = found else { return Ok(None) };
         let seen = std::mem::replace(&mut self.seen[chunk], true);
         if incremental && seen {
             let (support, values) = (&self.codes.support[places.clone()], &self.codes.values[numbers.clone()]);
@@ -282,7 +306,7 @@ impl<'a> Turns<'a> {
         self.codes.support[places].copy_from_slice(&found.support);
         self.codes.values[numbers].copy_from_slice(&found.values);
         self.losses[range].iter_mut().zip(&found.losses).for_each(|(to, loss)| *to = *loss as f32);
-        Some((pairwise_sum(&found.losses), found.changed))
+        Ok(Some((pairwise_sum(&found.losses), found.changed)))
     }
 
     /// Refits decoders and offset to the codes there are; Σ‖g_k‖²/h_k before. `None` if it was stopped.
@@ -322,11 +346,12 @@ impl<'a> Turns<'a> {
     }
 
     fn end(self, status: Status) -> Lane {
+        let warnings = self.atoms.warning().into_iter().collect();
         let mut dictionary = self.atoms.dictionary;
         let mut codes = self.codes;
         dictionary.offset.iter_mut().for_each(|b| *b /= self.survey.scale);
         codes.values.iter_mut().for_each(|c| *c /= self.survey.scale);
         let objective = self.passes.last().map(|pass| pass.objective);
-        Lane { status, dictionary, codes, objective, passes: self.passes, seeding: Vec::new() }
+        Lane { status, dictionary, codes, objective, passes: self.passes, seeding: Vec::new(), warnings }
     }
 }

@@ -51,8 +51,8 @@ mod survey;
 mod twins;
 
 pub use dictionary::{Codes, Dictionary, Shape};
-pub use encode::encode;
-pub use fit::{Lane, Pass, fit, resume};
+pub use encode::{encode, encode_on};
+pub use fit::{Lane, Pass, fit, fit_on, resume};
 pub use settings::{Seeds, Settings};
 
 use headwater_base::Error;

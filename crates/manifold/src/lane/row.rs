@@ -21,7 +21,7 @@ const NOTHING: f32 = 1e-26;
 
 /// Works on one row after another.
 pub(super) struct RowCoder<'a> {
-    atoms: &'a Atoms,
+    atoms: &'a Atoms<'a>,
     active: usize,
     bounded: bool,
     ridge: f64,
@@ -47,7 +47,7 @@ pub(super) struct RowCoder<'a> {
 }
 
 impl<'a> RowCoder<'a> {
-    pub(super) fn new(atoms: &'a Atoms, active: usize) -> Self {
+    pub(super) fn new(atoms: &'a Atoms<'a>, active: usize) -> Self {
         let stride = (active + 1) * atoms.width;
         let lanes = || vec![0.0; stride * LANES];
         Self {
@@ -323,7 +323,7 @@ mod tests {
         let row: Vec<f64> = (0..p).map(|c| 0.3 * directions[c] + 0.2 * directions[4 * p + c]).collect();
         let dictionary =
             Dictionary { shape: Shape::Direction, non_negative: true, ridge: 1e-6, offset: vec![0.0; p], directions };
-        let atoms = Atoms::new(dictionary);
+        let atoms = Atoms::new(dictionary, None);
         let mut coder = RowCoder::new(&atoms, 2);
         coder.load(&row, &[0, 4]);
         let before = (coder.support.clone(), coder.values.clone(), coder.gain, coder.residual.clone());

@@ -364,11 +364,12 @@ mod tests {
         directions.extend((0..p).map(|c| if c == 7 { -1.0 } else { 0.0 }));
         let dictionary =
             Dictionary { shape: Shape::Direction, non_negative: true, ridge: 0.0, offset: vec![0.0; p], directions };
-        let mut atoms = Atoms::new(dictionary);
+        let mut atoms = Atoms::new(dictionary, None);
         // The last atom has no say in these codes.
         let used = Dictionary { directions: atoms.dictionary.directions[..5 * p].to_vec(), ..atoms.dictionary.clone() };
         let coding = Coding { active: 1, candidates: 8, searches: 1, anew: false };
-        let found = code(&Atoms::new(used), &data, &vec![NONE; n], coding, crew).expect("codes");
+        let found =
+            code(&Atoms::new(used, None), &data, &vec![NONE; n], coding, crew).expect("no device").expect("codes");
         let codes = Codes { active: 1, width: 1, support: found.support, values: found.values };
         let losses: Vec<f32> = found.losses.iter().map(|loss| *loss as f32).collect();
         let rows = Table::new(&data, p).expect("rows");

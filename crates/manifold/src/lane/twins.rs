@@ -4,14 +4,16 @@
 //! between two features. So of twins the one that fewer rows use gives its rows to the other, c_j ← c_j + c_k D_k D_jᵀ, idle ones
 //! leave theirs, and both become free to begin again. This is the only thing in a fit that may raise F.
 
+use headwater_base::Error;
 use headwater_base::parallel::Crew;
 use headwater_linalg::dense::inner;
 
 use crate::lane::coding::BLOCK;
 use crate::lane::decoder::Moments;
 use crate::lane::dictionary::{Codes, NONE};
-use crate::lane::search::{Atoms, search};
+use crate::lane::search::Atoms;
 use crate::lane::seeds::uses;
+use crate::lane::survey::CHUNK;
 
 /// Twins have ‖D_k D_jᵀ‖²/width from the square of this |cos| on.
 const ALIKE: f64 = 0.95;
@@ -22,18 +24,26 @@ const PAYS: f64 = 1.0 / 3.0;
 
 /// Lets the less used of two twins give its rows to the other. Returns how many did; `None` if it was stopped (before anything
 /// changed). Cost: products of all atoms with all atoms.
-pub(super) fn join(atoms: &Atoms, moments: &mut Moments, codes: &mut Codes, crew: Crew) -> Option<usize> {
+///
+/// Errors: those of [`Atoms::search`].
+pub(super) fn join(
+    atoms: &Atoms,
+    moments: &mut Moments,
+    codes: &mut Codes,
+    crew: Crew,
+) -> Result<Option<usize>, Error> {
     let (p, w, count) = (atoms.columns, atoms.width, atoms.dictionary.atoms());
-    let blocks = (count * w).div_ceil(BLOCK);
     // Of each atom the nearest by its first axis, itself among them: in a plane that is nearly the same all axes are near.
-    let near = crew.map(blocks, |at| {
-        let (first, last) = (at * BLOCK / w, count.min((at + 1) * BLOCK / w));
-        let axes: Vec<f32> = (first..last).flat_map(|k| &atoms.rounded[k * w * p..][..p]).copied().collect();
-        search(atoms, &axes, 2, Crew::new(1, crew.control.silent()))
-    })?;
+    let mut near: Vec<Vec<u32>> = Vec::with_capacity(count);
+    for chunk in atoms.rounded.chunks(CHUNK * w * p) {
+        let axes: Vec<f32> = chunk.chunks_exact(w * p).flat_map(|atom| &atom[..p]).copied().collect();
+        let parts: Vec<&[f32]> = axes.chunks(BLOCK * p).collect();
+        let Some(found) = atoms.search(&parts, 2, crew)? else { return Ok(None) };
+        near.extend(found.into_iter().flatten());
+    }
     let uses = uses(codes, count);
     let mut to: Vec<u32> = (0..count as u32).collect();
-    for (k, near) in near.into_iter().flatten().flatten().enumerate() {
+    for (k, near) in near.into_iter().enumerate() {
         let Some(&j) = near.iter().find(|&&j| j as usize != k) else { continue };
         let share: f64 = cosines(atoms, k, j as usize).iter().map(|c| c * c).sum::<f64>() / w as f64;
         // The better one may itself be leaving for a third: then both wait for the next time.
@@ -51,7 +61,7 @@ pub(super) fn join(atoms: &Atoms, moments: &mut Moments, codes: &mut Codes, crew
         heirs[k] = Heir::Twin(j, cosines(atoms, k, j as usize));
     }
     hand_over(&heirs, moments, codes);
-    Some(joined.len())
+    Ok(Some(joined.len()))
 }
 
 /// Takes atoms that explain next to nothing, and were there before this pass, out of all rows, and those that explain less than a

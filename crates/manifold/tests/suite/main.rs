@@ -11,6 +11,7 @@ mod incoherence;
 mod inner;
 mod input;
 mod lane;
+mod lane_device;
 mod outer;
 mod planted_data;
 mod shapes;

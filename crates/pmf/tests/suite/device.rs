@@ -1,100 +1,25 @@
 //! Fits whose sweeps run elsewhere: what comes back, and what happens when the device gives up.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use crate::common::*;
 use headwater_base::{Control, Status};
-use headwater_linalg::device::{
-    Batch, Cpu, Device, Directions, Factors, Failure, Matrix, Normal, Scoring, Shape, Side, Table,
-};
-use headwater_pmf::{Loss, Place, Settings, Starts, Stop, factorize, factorize_on};
-
-/// A CPU that counts sweeps, and has memory for some of them only.
-struct Small {
-    cpu: Cpu,
-    sweeps: AtomicU32,
-    most: u32,
-}
-
-impl Small {
-    fn new(most: u32) -> Self {
-        Self { cpu: Cpu { threads: 1 }, sweeps: AtomicU32::new(0), most }
-    }
-}
-
-impl Device for Small {
-    fn name(&self) -> &str {
-        "small:0"
-    }
-    fn table(&self, rows: usize, cols: usize, weights: &[f64], values: &[f64]) -> Result<Table, Failure> {
-        self.cpu.table(rows, cols, weights, values)
-    }
-    fn factors(&self, size: Batch, elements: &[f64]) -> Result<Factors, Failure> {
-        self.cpu.factors(size, elements)
-    }
-    fn read(&self, factors: &Factors) -> Result<Vec<f64>, Failure> {
-        self.cpu.read(factors)
-    }
-    fn normal_equations(&self, table: &Table, side: Side, design: &Factors) -> Result<Normal, Failure> {
-        self.cpu.normal_equations(table, side, design)
-    }
-    fn read_normal(&self, normal: &Normal) -> Result<(Vec<f64>, Vec<f64>), Failure> {
-        self.cpu.read_normal(normal)
-    }
-    fn nnls(&self, normal: &Normal, guess: &Factors, bounded: bool) -> Result<Factors, Failure> {
-        self.cpu.nnls(normal, guess, bounded)
-    }
-    fn objective(&self, table: &Table, rows: &Factors, cols: &Factors) -> Result<Vec<f64>, Failure> {
-        if self.sweeps.fetch_add(1, Ordering::Relaxed) == self.most {
-            return Err(Failure::OutOfMemory { bytes: 5 << 30 });
-        }
-        self.cpu.objective(table, rows, cols)
-    }
-    fn extrapolate(&self, new: &Factors, old: &Factors, by: &[f64], bounded: bool) -> Result<Factors, Failure> {
-        self.cpu.extrapolate(new, old, by, bounded)
-    }
-    fn choose(&self, first: &[bool], yes: &Factors, no: &Factors) -> Result<Factors, Failure> {
-        self.cpu.choose(first, yes, no)
-    }
-    fn matrix(&self, shape: Shape, elements: &[f64]) -> Result<Matrix, Failure> {
-        self.cpu.matrix(shape, elements)
-    }
-    fn read_matrix(&self, matrix: &Matrix) -> Result<Vec<f64>, Failure> {
-        self.cpu.read_matrix(matrix)
-    }
-    fn multiply(&self, a: (&Matrix, bool), b: (&Matrix, bool)) -> Result<Matrix, Failure> {
-        self.cpu.multiply(a, b)
-    }
-    fn directions(&self, shape: Shape, elements: &[f32]) -> Result<Directions, Failure> {
-        self.cpu.directions(shape, elements)
-    }
-    fn route(
-        &self,
-        directions: &Directions,
-        scoring: Scoring,
-        residuals: &[f32],
-        keep: usize,
-    ) -> Result<Vec<Vec<u32>>, Failure> {
-        self.cpu.route(directions, scoring, residuals, keep)
-    }
-}
+use headwater_linalg::device::{Limited, Place};
+use headwater_pmf::{Loss, Settings, Starts, Stop, factorize, factorize_on};
 
 #[test]
 fn sweeps_run_on_the_device_and_the_result_is_that_of_the_cpu() {
     let data = epa("stlouis");
-    let device = Small::new(u32::MAX);
+    let device = Limited::new(u32::MAX);
     let place = Place { device: &device, fall_back: false };
     // Random starts, and perturbation chains behind them.
     for starts in [Starts::Count(3), Starts::Auto { cap: 400 }] {
         let settings = Settings { starts, seed: 1, threads: 2, ..Settings::new(6) };
         let own = fit(&data, &settings).solution;
-        device.sweeps.store(0, Ordering::Relaxed);
         let there = factorize_on(&data.problem(), &settings, place, Control::none()).expect("a fit");
         assert_eq!(there.solution.status, Status::Converged);
         assert!((there.solution.q / own.q - 1.0).abs() < 1e-10, "{} {}", there.solution.q, own.q);
         // The first pair and 80 sweeps of every batch, and all starts of a batch at once.
         let batches = if starts == Starts::Count(3) { 1 } else { there.starts.len() as u32 / 12 };
-        assert_eq!(device.sweeps.load(Ordering::Relaxed), 81 * batches);
+        assert_eq!(device.take_calls(), 81 * batches);
         assert!(there.starts.iter().all(|start| start.iterations > 80));
     }
 }
@@ -103,13 +28,13 @@ fn sweeps_run_on_the_device_and_the_result_is_that_of_the_cpu() {
 fn a_full_memory_is_an_error_with_its_size_or_a_warning_and_the_result_of_the_cpu() {
     let data = epa("stlouis");
     let settings = Settings { starts: Starts::Count(2), seed: 1, ..Settings::new(6) };
-    let device = Small::new(7);
+    let device = Limited::new(7);
     let error = factorize_on(&data.problem(), &settings, Place { device: &device, fall_back: false }, Control::none());
     let error = error.expect_err("no memory");
     assert_eq!((error.code, error.limit), ("device-out-of-memory", Some(5.0 * f64::from(1 << 30))));
-    assert!(error.message.contains("small:0") && error.message.contains("5120.0 MiB"), "{}", error.message);
+    assert!(error.message.contains("limited:0") && error.message.contains("5120.0 MiB"), "{}", error.message);
 
-    let device = Small::new(7);
+    let device = Limited::new(7);
     let place = Place { device: &device, fall_back: true };
     let mut found = factorize_on(&data.problem(), &settings, place, Control::none()).expect("a fit");
     let warnings = std::mem::take(&mut found.solution.warnings);
@@ -122,7 +47,7 @@ fn a_full_memory_is_an_error_with_its_size_or_a_warning_and_the_result_of_the_cp
 #[test]
 fn what_a_device_cannot_minimise_is_refused_or_left_to_the_cpu() {
     let data = epa("stlouis");
-    let device = Small::new(u32::MAX);
+    let device = Limited::new(u32::MAX);
     let plain = Settings { starts: Starts::Count(1), seed: 1, ..Settings::new(3) };
     let robust = data.problem().with_loss(Loss::Huber { alpha: 4.0 }).expect("a robust problem");
     let older = Settings { stop: Stop::Decrease { decrease: 0.1, over: 10 }, ..plain.clone() };
@@ -132,13 +57,13 @@ fn what_a_device_cannot_minimise_is_refused_or_left_to_the_cpu() {
         let there = factorize_on(&problem, &settings, Place { device: &device, fall_back: true }, Control::none());
         assert_eq!(there.expect("a fit"), factorize(&problem, &settings, Control::none()).expect("a fit"));
     }
-    assert_eq!(device.sweeps.load(Ordering::Relaxed), 0);
+    assert_eq!(device.take_calls(), 0);
 }
 
 #[test]
 fn a_limit_of_iterations_holds_for_sweeps_on_a_device_too() {
     let data = epa("stlouis");
-    let device = Small::new(u32::MAX);
+    let device = Limited::new(u32::MAX);
     let settings = Settings { starts: Starts::Count(2), max_iterations: 9, ..Settings::new(6) };
     let place = Place { device: &device, fall_back: false };
     let found = factorize_on(&data.problem(), &settings, place, Control::none()).expect("a fit");
