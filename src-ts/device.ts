@@ -1,4 +1,4 @@
-/** Devices: where the sweeps of many starts run. */
+/** Devices: where the sweeps of many starts, and the products of dictionaries, run. */
 import type { NativeDevice } from '#native'
 import type { CudaReason } from './errors.ts'
 import { runJob } from './job.ts'
@@ -6,11 +6,11 @@ import { native } from './native.ts'
 import { Checker } from './validate.ts'
 
 /**
- * Where a fit's sweeps run.
+ * Where the part of a call runs that suits a device: the sweeps of a factorisation, the products of a dictionary.
  * - `'cpu'`: this processor
  * - `'cuda'`, `'cuda:N'`: the first, or the N-th, NVIDIA GPU (counted from 0); an error where there is none
- * - `'auto'`: the first GPU for large fits that it can do, if there is one, and else the CPU. Should the GPU give up, for example
- *   because its memory is too small, the CPU does the fit and the result has the warning `device-gave-up`
+ * - `'auto'`: the first GPU for large work that it can do, if there is one, and else the CPU. Should the GPU give up, for example
+ *   because its memory is too small, the CPU does its part and the result has the warning `device-gave-up`
  */
 export type DeviceName = 'cpu' | 'auto' | 'cuda' | `cuda:${number}`
 

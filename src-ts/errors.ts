@@ -160,7 +160,7 @@ export const WARNING_CODES: Readonly<Record<string, string>> = {
   'no-degrees-of-freedom':
     'A fit has no more residuals than parameters: their scatter, and with it standard errors, is unknown.',
   'jacobian-unknown': 'A fit ended before there was a Jacobian at its end: gradient and standard errors are NaN.',
-  'device-gave-up': "With device 'auto', the device gave up and the CPU did the fit; the message says why.",
+  'device-gave-up': "With device 'auto', the device gave up and the CPU did its part; the message says why.",
   'lower-unconverged-start': 'A start that did not converge ended with a lower Q than the one returned.',
 }
 

@@ -12,6 +12,7 @@ import {
   openDevice,
   type DeviceName,
 } from '../../index.ts'
+import { fitDictionaryStream } from '../../src-ts/manifold/index.ts'
 import { toError } from '../../src-ts/job.ts'
 import { headwater, ST_LOUIS } from '../cli/cli.ts'
 import { noise, root } from './problem.ts'
@@ -97,6 +98,27 @@ test('sweeps on a device end at the minimum of the CPU, where the addon has devi
   const aborted = errorOf(factorize(noise(300, 40), { factors: 8, device: candle, signal: controller.signal }))
   setTimeout(() => controller.abort('enough'), 100)
   expect(await aborted).toBe('enough')
+})
+
+test('a dictionary is the same from a device, and says where it cannot have one', async () => {
+  const rows = noise(600, 12).values
+  const wide = { atoms: 20, active: 2, passes: 4, seed: 1 }
+  const own = await fitDictionaryStream(rows, wide)
+  const codes = await own.encode(rows)
+  expect([own.warnings, codes.warnings]).toEqual([[], []])
+  const same = await fitDictionaryStream(rows, { ...wide, device: 'auto' })
+  expect(same.decoders.data).toEqual(own.decoders.data)
+  const wrong = await errorOf(fitDictionaryStream(rows, { ...wide, active: 0, device: 'gpu' as 'cuda' }))
+  expect((wrong as InvalidInputError).problems.map(({ name }) => name)).toEqual(['active', 'device'])
+  if (!builtIn) {
+    for (const work of [fitDictionaryStream(rows, { ...wide, device: 'cuda' }), own.encode(rows, { device: candle })]) {
+      expect(await errorOf(work)).toMatchObject({ code: 'cuda-not-built-in', reason: 'not-built-in' })
+    }
+    return
+  }
+  const there = await own.encode(rows, { device: candle })
+  expect(there.atoms).toEqual(codes.atoms)
+  expect(there.amounts).toEqual(codes.amounts)
 })
 
 /** Threads of a device, and those that candle's own pool has started there, which inherit its name. */

@@ -100,9 +100,8 @@ test('every code that the engines and the API raise is in the table', () => {
 })
 
 test('every warning of a result is in the table of warnings, and the table lists no other', () => {
-  const sources = readdirSync(join(root, 'crates/pmf/src'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.rs'))
-    .map((name) => readFileSync(join(root, 'crates/pmf/src', name), 'utf8'))
+  const sources = files('crates', '.rs')
+    .map((name) => readFileSync(name, 'utf8'))
     .join('\n')
   const given = [...sources.matchAll(/Warning \{ code: "([a-z-]+)"/g)].map(([, code]) => code!)
   expect(given.length).toBeGreaterThan(3)

@@ -64,6 +64,8 @@ export {
   fitDictionaryStream,
   WideDictionary,
   type FitDictionaryStreamOptions,
+  type EncodedWide,
+  type EncodeWideOptions,
   type WideCodes,
   type WideFields,
   type WidePass,

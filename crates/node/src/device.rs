@@ -3,9 +3,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use headwater_base::{Control, Error};
-use headwater_linalg::device::Device;
-use headwater_pmf::{Factorization, Place, Problem, Settings, factorize, factorize_instead, factorize_on, is_large};
+use headwater_base::{Control, Error, Warning};
+use headwater_linalg::device::{Device, Place, gave_up};
+use headwater_pmf::{Factorization, Problem, Settings, factorize, factorize_on, is_large};
 use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
@@ -98,22 +98,39 @@ fn open(name: &str) -> Result<Arc<dyn Device>, Error> {
     Ok(device)
 }
 
-/// `factorize` on `cpu`, a device, or what `auto` stands for.
+/// Does work on `cpu`, a device, or what `auto` stands for, which is a device for work that is `large`. A device that `auto`
+/// cannot open leaves the work to the CPU, and a warning.
+pub fn placed<T>(
+    device: &str,
+    large: impl FnOnce() -> bool,
+    work: impl FnOnce(Option<Place>) -> Result<T, Error>,
+) -> Result<(T, Option<Warning>), Error> {
+    let fall_back = device == "auto";
+    if device == "cpu" || fall_back && (!large() || gpus().is_err()) {
+        return Ok((work(None)?, None));
+    }
+    match open(if fall_back { "cuda:0" } else { device }) {
+        Ok(device) => Ok((work(Some(Place { device: device.as_ref(), fall_back }))?, None)),
+        Err(error) if fall_back => Ok((work(None)?, Some(gave_up(&error)))),
+        Err(error) => Err(error),
+    }
+}
+
+/// `factorize` at a place.
 pub fn factorize_at(
     device: &str,
     problem: &Problem,
     settings: &Settings,
     control: Control<'_>,
 ) -> Result<Factorization, Error> {
-    let fall_back = device == "auto";
-    if device == "cpu" || fall_back && (!is_large(problem, settings) || gpus().is_err()) {
-        return factorize(problem, settings, control);
-    }
-    match open(if fall_back { "cuda:0" } else { device }) {
-        Ok(device) => factorize_on(problem, settings, Place { device: device.as_ref(), fall_back }, control),
-        Err(error) if fall_back => factorize_instead(problem, settings, &error, control),
-        Err(error) => Err(error),
-    }
+    let large = || is_large(problem, settings);
+    let (mut found, warning) = placed(device, large, |place| match place {
+        Some(place) => factorize_on(problem, settings, place, control),
+        None => factorize(problem, settings, control),
+    })?;
+    found.solution.warnings.extend(warning);
+    found.solution.warnings.sort();
+    Ok(found)
 }
 
 /// Which GPUs there are, or why none is used.

@@ -1,18 +1,19 @@
 //! The streaming lane of dictionaries: `fitLane`, `encodeLane`.
 
-use headwater_base::Error;
 use headwater_base::parallel::Crew;
-use headwater_manifold::lane::{Codes, Dictionary, Pass, Rows, Settings, Shape, Table, encode, fit};
+use headwater_base::{Error, Warning};
+use headwater_manifold::lane::{Codes, Dictionary, Pass, Rows, Settings, Shape, Table, encode_on, fit_on, is_large};
 use napi::Env;
 use napi::bindgen_prelude::{Either, Float32Array, Float64Array, Object, Uint32ArraySlice};
 use napi_derive::napi;
 
 use crate::cancel::CancelToken;
+use crate::device::placed;
 use crate::job::{self, Callback};
 use crate::manifold::set_vector;
 use crate::outcome::Outcome;
 use crate::settings::{integer, key, threads};
-use crate::values::{Done, list, optional};
+use crate::values::{Done, list, optional, warning as warn};
 
 /// What a caller chooses.
 #[napi(object, object_to_js = false)]
@@ -41,10 +42,15 @@ pub struct NativeLaneSettings {
     pub candidates: Option<f64>,
     /// Largest number of threads.
     pub threads: Option<f64>,
+    /// Where products over all atoms run; absent: here.
+    pub device: Option<String>,
 }
 
+/// Settings, threads and device.
+type Chosen = (Settings, usize, String);
+
 impl NativeLaneSettings {
-    fn read(self) -> Result<(Settings, usize), Error> {
+    fn read(self) -> Result<Chosen, Error> {
         let size = |name, value| integer(name, value, f64::from(u32::MAX)).map(|value| value as usize);
         let base = Settings::new(size("atoms", self.atoms)?, size("active", self.active)?);
         let or = |name, value: Option<f64>, usual| value.map_or(Ok(usual), |value| size(name, value));
@@ -60,7 +66,7 @@ impl NativeLaneSettings {
             candidates: or("candidates", self.candidates, base.candidates)?,
             ..base
         };
-        Ok((settings, threads(self.threads)?))
+        Ok((settings, threads(self.threads)?, self.device.unwrap_or_else(|| "cpu".to_string())))
     }
 }
 
@@ -101,10 +107,16 @@ pub fn fit_lane<'env>(
     #[napi(ts_arg_type = "NativeProgress | undefined")] progress: Callback<'_>,
 ) -> napi::Result<Object<'env>> {
     let (values, settings) = (Values::new(&values), settings.read());
-    let most = settings.as_ref().map_or(1, |(_, threads)| *threads);
+    let most = settings.as_ref().map_or(1, |(_, threads, _)| *threads);
     job::spawn(env, token, progress, most, move |control| {
-        let (settings, threads) = settings?;
-        let found = values.with(columns(cols)?, |rows| fit(rows, &settings, Crew::new(threads, control)))?;
+        let (settings, threads, device) = settings?;
+        let (cols, crew) = (columns(cols)?, Crew::new(threads, control));
+        let (found, warning) = placed(
+            &device,
+            || is_large(&settings),
+            |place| values.with(cols, |rows| fit_on(rows, &settings, place, crew)),
+        )?;
+        let warnings: Vec<Warning> = found.warnings.iter().cloned().chain(warning).collect();
         Ok(Outcome::Properties(Box::new(move |env, object| {
             object.set("status", found.status.as_str())?;
             optional(object, "objective", found.objective)?;
@@ -112,7 +124,8 @@ pub fn fit_lane<'env>(
             set_vector(env, object, "directions", &found.dictionary.directions)?;
             of_codes(env, object, &found.codes)?;
             object.set("passes", list(env, &found.passes, of_pass)?)?;
-            object.set("seeding", list(env, &found.seeding, of_pass)?)
+            object.set("seeding", list(env, &found.seeding, of_pass)?)?;
+            object.set("warnings", list(env, &warnings, warn)?)
         })))
     })
 }
@@ -130,16 +143,25 @@ pub fn encode_lane<'env>(
 ) -> napi::Result<Object<'env>> {
     let (values, settings) = (Values::new(&values), settings.read());
     let (offset, directions) = (offset.to_vec(), directions.to_vec());
-    let most = settings.as_ref().map_or(1, |(_, threads)| *threads);
+    let most = settings.as_ref().map_or(1, |(_, threads, _)| *threads);
     job::spawn(env, token, progress, most, move |control| {
-        let (settings, threads) = settings?;
+        let (settings, threads, device) = settings?;
         let (shape, non_negative, ridge) = (settings.shape, settings.non_negative, settings.ridge);
         let dictionary = Dictionary { shape, non_negative, ridge, offset, directions };
         let crew = Crew::new(threads, control);
-        let codes = values.with(dictionary.columns(), |rows| encode(&dictionary, rows, &settings, crew))?;
+        let large = Settings { atoms: dictionary.atoms(), ..settings };
+        let (codes, warning) = placed(
+            &device,
+            || is_large(&large),
+            |place| values.with(dictionary.columns(), |rows| encode_on(&dictionary, rows, &settings, place, crew)),
+        )?;
         let stopped = || Error::new("cancelled-while-waiting", "stopped before there was anything to return");
-        let codes = codes.ok_or_else(stopped)?;
-        Ok(Outcome::Properties(Box::new(move |env, object| of_codes(env, object, &codes))))
+        let (codes, other) = codes.ok_or_else(stopped)?;
+        let warnings: Vec<Warning> = other.into_iter().chain(warning).collect();
+        Ok(Outcome::Properties(Box::new(move |env, object| {
+            of_codes(env, object, &codes)?;
+            object.set("warnings", list(env, &warnings, warn)?)
+        })))
     })
 }
 

@@ -62,6 +62,7 @@ export interface NativeLaneCodes {
   atoms: Uint32Array<ArrayBuffer>
   amounts: Float64Array<ArrayBuffer>
   phases: Float64Array<ArrayBuffer>
+  warnings: NativeWarning[]
 }
 
 export interface NativeLane extends NativeLaneCodes {

@@ -65,7 +65,7 @@ pub use laplace::{ErrorSettings, Estimated, StandardErrors, standard_errors};
 pub use loss::Loss;
 pub use mass::MassRegression;
 pub use normality::Normality;
-pub use place::{factorize_instead, factorize_on, is_large};
+pub use place::{factorize_on, is_large};
 pub use posterior::{ChainReport, POSTERIOR_QUANTILES, Posterior, PosteriorSettings, posterior};
 pub use problem::Problem;
 pub use score::{Score, score};

@@ -36,21 +36,8 @@ pub fn factorize_on(
     if !place.fall_back {
         return Err(failure);
     }
-    factorize_instead(problem, settings, &failure, control)
-}
-
-/// [`factorize`] because a device gave up: the result says so, and `why`.
-///
-/// # Errors
-/// As [`factorize`].
-pub fn factorize_instead(
-    problem: &Problem,
-    settings: &Settings,
-    why: &Error,
-    control: Control,
-) -> Result<Factorization, Error> {
     let mut result = factorize(problem, settings, control)?;
-    result.solution.warnings.push(gave_up(why));
+    result.solution.warnings.push(gave_up(&failure));
     result.solution.warnings.sort();
     Ok(result)
 }

@@ -10,7 +10,7 @@
 //! an amplitude >= 0 and a phase.
 //!
 //! # Method
-//! In turns: rows are coded (`coding.rs`: the atoms that correlate most with the residual, over all K by blocked products; then
+//! In turns: rows are coded (`coding.rs`, its products here or on a device, `search.rs`: the atoms that correlate most with the residual, over all K by blocked products; then
 //! greedy picks, least squares on the support, exchanges, each kept only if the row's part of F falls), and all decoders
 //! are refitted together (`decoder.rs`: conjugate gradients on the normal equations of the sparse codes, which are never
 //! formed). In the first, early passes decoders are refitted several times a pass, each time with the latest codes of the rows
@@ -23,8 +23,8 @@
 //!
 //! # Memory
 //! Data as the caller holds them, plus 2½ decoders (K·width·p f64 each) and 256 bytes × threads for each of their rows, which is
-//! 3 decoders at p = 64 × threads, plus 24 bytes for each of the N·s codes, plus a workspace that depends on p, s and the number of
-//! threads alone. No N × K or K × K object.
+//! 3 decoders at p = 64 × threads, plus 24 bytes for each of the N·s codes, plus a workspace of 2048 rows (some 14 bytes for each of
+//! their numbers) and one that depends on p, s and the number of threads alone. On a device half a decoder and what its kernel needs. No N × K or K × K object.
 //!
 //! # Cost
 //! 2NKp operations a pass for the products, twice that in an early pass, and twice again for planes. A row's moves come beside
@@ -53,6 +53,7 @@ mod twins;
 pub use dictionary::{Codes, Dictionary, Shape};
 pub use encode::{encode, encode_on};
 pub use fit::{Lane, Pass, fit, fit_on, resume};
+pub use search::is_large;
 pub use settings::{Seeds, Settings};
 
 use headwater_base::Error;

@@ -10,10 +10,20 @@ use headwater_base::{Error, Warning};
 use headwater_linalg::device::{Directions, Failure, Place, Scoring, Shape, gave_up};
 use headwater_linalg::{routing, simd};
 
+use crate::lane::Settings;
 use crate::lane::dictionary::Dictionary;
 
 /// Directions rounded together.
 const TILE: usize = 1024;
+
+/// Directions of a dictionary from which [`is_large`] holds.
+const LARGE: usize = 10_000;
+
+/// Whether a dictionary is one whose products a device may pay for: from about 10⁴ directions on they take longer than the rest
+/// of a row's coding, which is the CPU's anyway. Where a GPU really pays is not measured; `docs/gpu.md` has the table.
+pub fn is_large(settings: &Settings) -> bool {
+    settings.atoms * settings.shape.width() >= LARGE
+}
 
 /// A dictionary as the kernels want it.
 pub(super) struct Atoms<'a> {
